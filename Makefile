@@ -1,0 +1,38 @@
+# Everything a person does with Trivet. `make` alone lists it.
+
+PYTHON ?=
+PYTEST_ARGS ?=
+VENV := $(CURDIR)/.venv
+STAMP := $(VENV)/.trivet
+export PATH := $(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(VENV)
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint clean lock
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## install everything into .venv (does nothing when it is up to date)
+	@:
+
+$(STAMP): pyproject.toml requirements.lock scripts/install.py
+	@scripts/venv "$(VENV)" "$(PYTHON)"
+	@python scripts/install.py
+	@touch $@
+
+repro: setup ## run the pipeline; ends with the path of the report and the headline figures
+	@dvc repro || { echo "Stopped. Run 'make repro' again to continue where it was."; exit 1; }
+	@python scripts/headline.py
+
+test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
+	@pytest $(PYTEST_ARGS)
+
+lint: setup ## check style and formatting
+	@ruff check . && ruff format --check .
+
+clean: ## remove caches and sweeps in progress (keeps .venv, data, results and the DVC cache)
+	@rm -rf sweeps outputs multirun build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@python scripts/lock.py
