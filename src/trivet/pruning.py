@@ -1,0 +1,255 @@
+"""Pruners whose decisions depend on the fixed history alone.
+
+Trial i is judged at step s against trials 0..i-1 at step s, each cut where its own verdict cut it, and against nothing else:
+never against whoever happened to run at the time. `History` (history.py) feeds them; here are only the rules.
+
+Values arrive turned so that higher is better. A pruner is a frozen dataclass with
+`prune(number, steps, values, peers) -> bool`: `steps` and `values` of the trial up to now (the last is the one judged), and
+`peers(step)` the arrays `(numbers, values, bests)` of all earlier trials: the value at `step` and the best value up to
+it; -inf for a trial that was pruned or failed before, its last for one that had completed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from trivet.errors import UserError
+
+Peers = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+class Pruner(Protocol):
+    """The rule that stops a trial."""
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """Whether trial `number` is to stop after its last step."""
+
+
+def _need(holds: bool, pruner: object, key: str, allowed: str) -> None:
+    if not holds:
+        name = type(pruner).__name__.lower()
+        raise UserError(f"pruner.{key}={getattr(pruner, key)!r}: must be {allowed} (pruner {name})")
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """Keep a trial whose best value so far is among the best `percentile` per cent of the earlier trials at the same step.
+
+    As Optuna's PercentilePruner, but trials that were pruned before the step count, as worse than it; Optuna's rule sees
+    completed trials only, so that it learns nothing from a pruned one. Ties stay.
+    """
+
+    percentile: float = 25.0
+    n_startup_trials: int = 4  # earlier trials needed before anything is pruned
+    n_warmup_steps: int = 0  # steps during which nothing is pruned
+    interval_steps: int = 1
+
+    def __post_init__(self) -> None:
+        _need(0 < self.percentile < 100, self, "percentile", "above 0 and below 100")
+        _need(self.n_startup_trials >= 1, self, "n_startup_trials", ">= 1")
+        _need(self.n_warmup_steps >= 0, self, "n_warmup_steps", ">= 0")
+        _need(self.interval_steps >= 1, self, "interval_steps", ">= 1")
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        step = steps[-1]
+        if step <= self.n_warmup_steps or (step - self.n_warmup_steps - 1) % self.interval_steps:
+            return False
+        _, _, bests = peers(step)
+        if len(bests) < self.n_startup_trials:
+            return False
+        # The k-th best of the earlier ones is the bar; k counts so that `percentile` per cent of them reach it.
+        k = max(1, math.ceil(len(bests) * self.percentile / 100))
+        bar = np.partition(bests, len(bests) - k)[len(bests) - k]
+        return bool(max(values) < bar)
+
+
+@dataclass(frozen=True)
+class Median(Percentile):
+    """Percentile at 50: stop a trial whose best value so far is below the median of the earlier trials at the same step."""
+
+    percentile: float = 50.0
+
+
+@dataclass(frozen=True)
+class SuccessiveHalving:
+    """Asynchronous successive halving: at the rungs min_resource * reduction_factor**k the best 1/reduction_factor go on.
+
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), in the stopping form: a trial goes on
+    where its value is among the best 1/reduction_factor of the earlier trials that reached the rung, itself included.
+    """
+
+    min_resource: int = 1
+    reduction_factor: int = 3
+    min_early_stopping_rate: int = 0
+
+    def __post_init__(self) -> None:
+        _need(self.min_resource >= 1, self, "min_resource", ">= 1")
+        _need(self.reduction_factor >= 2, self, "reduction_factor", ">= 2")
+        _need(self.min_early_stopping_rate >= 0, self, "min_early_stopping_rate", ">= 0")
+
+    def is_rung(self, step: int) -> bool:
+        """Whether `step` is a rung."""
+        rung = self.min_resource * self.reduction_factor**self.min_early_stopping_rate
+        while rung < step:
+            rung *= self.reduction_factor
+        return rung == step
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        if not self.is_rung(steps[-1]):
+            return False
+        _, at_step, _ = peers(steps[-1])
+        return self._loses(at_step[at_step > -np.inf], values[-1])
+
+    def _loses(self, rivals: np.ndarray, value: float) -> bool:
+        better = int(np.count_nonzero(rivals > value))
+        return better >= max(1, (len(rivals) + 1) // self.reduction_factor)
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """Successive halving in several brackets, from the most eager to none; a trial's bracket is a function of its number.
+
+    Li et al., "Hyperband" (JMLR 2018); brackets are drawn in proportion to their budgets, as Optuna does. `max_resource`
+    is the number of steps of a full trial.
+    """
+
+    max_resource: int = 30
+    min_resource: int = 1
+    reduction_factor: int = 3
+
+    def __post_init__(self) -> None:
+        _need(self.min_resource >= 1, self, "min_resource", ">= 1")
+        _need(self.max_resource >= self.min_resource, self, "max_resource", f">= min_resource={self.min_resource}")
+        _need(self.reduction_factor >= 2, self, "reduction_factor", ">= 2")
+
+    @property
+    def n_brackets(self) -> int:
+        """How many brackets there are."""
+        return math.floor(math.log(self.max_resource / self.min_resource, self.reduction_factor) + 1e-9) + 1
+
+    def bracket(self, number: int) -> int:
+        """The bracket of trial `number`: its first rung is min_resource * reduction_factor**bracket."""
+        return _bracket(number, self.n_brackets, self.reduction_factor)
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        bracket = self.bracket(number)
+        halving = SuccessiveHalving(self.min_resource, self.reduction_factor, bracket)
+        if not halving.is_rung(steps[-1]):
+            return False
+        numbers, at_step, _ = peers(steps[-1])
+        same = np.fromiter((self.bracket(int(n)) == bracket for n in numbers), dtype=bool, count=len(numbers))
+        return halving._loses(at_step[same & (at_step > -np.inf)], values[-1])
+
+
+@lru_cache(maxsize=100_000)
+def _bracket(number: int, n_brackets: int, reduction_factor: int) -> int:
+    """Draw a bracket by a hash of the number, in proportion to the brackets' budgets."""
+    n = n_brackets
+    budgets = [math.ceil(n * reduction_factor ** (n - 1 - b) / (n - b)) for b in range(n)]
+    point = binascii.crc32(f"trivet_{number}".encode()) % sum(budgets)
+    for bracket, budget in enumerate(budgets):
+        point -= budget
+        if point < 0:
+            return bracket
+    raise AssertionError("budgets cover every point")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Stop a trial that is further behind the best earlier trial at the same step than a table allows.
+
+    `gaps` maps a step to the largest gap allowed from that step on (0.2 at step 3: accuracy .70 goes on while the best had .90
+    there). Both are best values up to the step.
+    """
+
+    gaps: Mapping[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _need(isinstance(self.gaps, Mapping) and len(self.gaps) > 0, self, "gaps", "a table of step: gap, such as {3: 0.2, 10: 0.05}")
+        for step, gap in self.gaps.items():
+            if int(step) < 1 or not float(gap) >= 0:
+                raise UserError(f"pruner.gaps={{{step!r}: {gap!r}}}: steps must be >= 1 and gaps >= 0")
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        reached = [int(step) for step in self.gaps if int(step) <= steps[-1]]
+        if not reached:
+            return False
+        _, _, bests = peers(steps[-1])
+        if not len(bests):
+            return False
+        gap = float({int(k): v for k, v in self.gaps.items()}[max(reached)])
+        return bool(max(values) < np.max(bests) - gap)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Prune only when, besides, the best value has not improved by more than `min_delta` in the last `patience` steps.
+
+    `pruner` is the rule that must agree; without one, patience alone decides.
+    """
+
+    patience: int = 3
+    min_delta: float = 0.0
+    pruner: Pruner | None = None
+
+    def __post_init__(self) -> None:
+        _need(self.patience >= 1, self, "patience", ">= 1")
+        _need(self.min_delta >= 0, self, "min_delta", ">= 0")
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        if len(values) <= self.patience:
+            return False
+        if max(values[-self.patience :]) > max(values[: -self.patience]) + self.min_delta:
+            return False
+        return self.pruner is None or self.pruner.prune(number, steps, values, peers)
+
+
+PRUNERS: dict[str, type] = {
+    "median": Median,
+    "percentile": Percentile,
+    "asha": SuccessiveHalving,
+    "successive_halving": SuccessiveHalving,
+    "hyperband": Hyperband,
+    "threshold": Threshold,
+    "patient": Patient,
+}
+
+
+def build(config: Mapping[str, Any] | str | None) -> Pruner | None:
+    """The pruner of a config: None or "none" for no pruning, a name, or a mapping with `name` and the rule's arguments.
+
+    Raises `UserError` for an unknown name, argument or value.
+    """
+    if config is None or config == "none":
+        return None
+    if isinstance(config, str):
+        config = {"name": config}
+    arguments = dict(config)
+    name = arguments.pop("name", None)
+    if name in (None, "none") and not arguments:
+        return None
+    if name not in PRUNERS:
+        raise UserError(f"pruner.name={name!r}: must be one of none, {', '.join(PRUNERS)}")
+    rule = PRUNERS[name]
+    allowed = [f.name for f in fields(rule)]
+    for key in arguments:
+        if key not in allowed:
+            raise UserError(f"pruner.{key}: {name} has no such argument; it takes {', '.join(allowed)}")
+    if isinstance(arguments.get("pruner"), (Mapping, str)):
+        arguments["pruner"] = build(arguments["pruner"])
+    try:
+        return rule(**arguments)
+    except TypeError as error:
+        raise UserError(f"pruner {name}: {arguments}: {error}") from None
