@@ -1,10 +1,13 @@
 """finalists: choosing, seeding and comparing, on tables whose answers are known."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from scipy import stats
 from trivet import finalists
 from trivet.errors import UserError
 
+SCRIPT = Path(__file__).parent.parent / "pipelines/finalists.py"
 HEAD = "number,state,reason,value,step,best_step,optimizer,optimizer.lr,model.width,seconds,worker,started,overrun"
 COARSE = f"""{HEAD}
 0,COMPLETE,,0.80,30,30,sgd,0.1,32,1,0,,
@@ -89,6 +93,7 @@ def test_cell(text, expected):
     value = finalists.cell(text)
     assert value == expected
     assert type(value) is type(expected)
+    assert finalists.cell(finalists.text(value)) == value
 
 
 @pytest.mark.parametrize(("seed", "n"), [(0, 3), (1, 3), (7, 900), (2**31 - 1, 5), (-100, 5)])
@@ -200,3 +205,61 @@ def test_overrides_put_group_choices_first():
     one = finalists.Finalist(2, "fine", 7, 0.9, {"optimizer.lr": 1e-05, "batch_size": 32, "optimizer": "adamw", "model.norm": None})
     expected = ["finalist=2", "seed=101", "optimizer=adamw", "optimizer.lr=1e-05", "batch_size=32", "model.norm=null"]
     assert finalists.overrides(one, 101, ["optimizer", "model"]) == expected
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("pipeline_finalists", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def project(tmp_path):
+    defaults = {"optimizer": "sgd", "optimizer.lr": 0.1, "model.width": 32}
+    for phase, text in {"coarse": COARSE, "fine": FINE}.items():
+        folder = tmp_path / "results" / phase
+        folder.mkdir(parents=True)
+        (folder / "trials.csv").write_text(text)
+        (folder / "study.yaml").write_text(yaml.safe_dump({"directions": ["maximize"], "defaults": defaults}))
+    (tmp_path / "conf/optimizer").mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_script_writes_the_runs_and_the_table(script, project):
+    script.main(["--seed", "0", "--seeds", "2", "--finalists", "2"], project)
+    folder = project / "results/finalists"
+    assert (folder / "finalists.csv").read_text().splitlines() == [
+        "finalist,phase,number,value,optimizer,optimizer.lr,model.width",
+        "0,default,0,0.8,sgd,0.1,32",
+        "1,fine,0,0.95,adamw,0.0102,64",
+        "2,fine,1,0.94,adamw,0.03,128",
+    ]
+    assert yaml.safe_load((folder / "trials.yaml").read_text()) == [
+        ["finalist=0", "seed=101"],
+        ["finalist=0", "seed=102"],
+        ["finalist=1", "seed=101", "optimizer=adamw", "optimizer.lr=0.0102", "model.width=64"],
+        ["finalist=1", "seed=102", "optimizer=adamw", "optimizer.lr=0.0102", "model.width=64"],
+        ["finalist=2", "seed=101", "optimizer=adamw", "optimizer.lr=0.03", "model.width=128"],
+        ["finalist=2", "seed=102", "optimizer=adamw", "optimizer.lr=0.03", "model.width=128"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "0", "--seeds", "0", "--finalists", "2"], "seeds.n=0 must be >= 1"),
+        (["--seed", "0", "--seeds", "1", "--finalists", "-1"], "seeds.finalists=-1 >= 0"),
+    ],
+)
+def test_the_script_refuses_bad_numbers_and_writes_nothing(script, project, arguments, message):
+    with pytest.raises(UserError, match=message):
+        script.main(arguments, project)
+    assert not (project / "results/finalists").exists()
+
+
+def test_the_script_names_the_missing_sweep(script, project):
+    (project / "results/fine/trials.csv").unlink()
+    with pytest.raises(UserError, match=r"fine/trials.csv is missing: run dvc repro fine"):
+        script.main(["--seed", "0", "--seeds", "1", "--finalists", "1"], project)

@@ -184,6 +184,11 @@ def ensemble(predictions: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean(np.stack(predictions), axis=0)
 
 
+def text(value: object) -> str:
+    """The text of a value as trials.csv has it; `cell` reads it back (a string stays bare)."""
+    return value if isinstance(value, str) else _text(value)
+
+
 def override(key: str, value: object) -> str:
     """`key=value` such that Hydra reads exactly this value back (strings quoted where they need it, floats in full)."""
     return f"{key}={_text(value)}"
