@@ -1,0 +1,48 @@
+"""The search-space language: read it, check it, narrow it, write it back. Pure functions; nothing of Optuna, torch or pandas.
+
+>>> from trivet.space import parse, to_text
+>>> parse("tag(log, interval(1e-4, 1e-1))")
+Float(low=0.0001, high=0.1, log=True, step=None)
+>>> to_text(parse("relu, gelu"))
+'choice(relu, gelu)'
+"""
+
+from trivet.space.grammar import collect, dump, load, parse, parse_overrides, parse_params, parse_search_space
+from trivet.space.specs import (
+    Choice,
+    Fixed,
+    Float,
+    Int,
+    Param,
+    Spec,
+    check_unique,
+    contains,
+    grid_points,
+    n_configurations,
+    n_points,
+    to_text,
+    value_text,
+)
+
+__all__ = [
+    "Choice",
+    "Fixed",
+    "Float",
+    "Int",
+    "Param",
+    "Spec",
+    "check_unique",
+    "collect",
+    "contains",
+    "dump",
+    "grid_points",
+    "load",
+    "n_configurations",
+    "n_points",
+    "parse",
+    "parse_overrides",
+    "parse_params",
+    "parse_search_space",
+    "to_text",
+    "value_text",
+]
