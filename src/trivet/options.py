@@ -113,6 +113,20 @@ class ListOf:
 
 
 @dataclass(frozen=True)
+class MapOf:
+    """A mapping from texts to values that `item` accepts; may be empty."""
+
+    item: Any
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return f"a mapping from names to values, each {self.item.allowed()}"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, Mapping) and all(isinstance(key, str) and self.item.accepts(item) for key, item in value.items())
+
+
+@dataclass(frozen=True)
 class Maybe:
     """null, or what `field` accepts. The default is null."""
 

@@ -1,0 +1,139 @@
+"""The prepared folder: search.npz (x_train, y_train, x_val, y_val), test.npz (x, y) and data.yaml (what they are).
+
+x is stored raw; the mean and deviation in data.yaml are applied when it is loaded. Both .npz are the same, byte for byte,
+each time the same data is prepared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import yaml
+
+from trivet.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+SEARCH, TEST, META = "search.npz", "test.npz", "data.yaml"
+
+
+@dataclass(frozen=True)
+class Split:
+    """x: float32 (N, *input_shape), normalised. y: int64 (N,) classes, or float32 (N, T) targets in their own units."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """The search file on one device. `load` hands the same object to all callers of a process: read it, do not write to it."""
+
+    train: Split
+    val: Split
+    meta: dict[str, Any]
+
+
+def content_hash(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and bytes, whatever the file around them."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def write(folder: Path, search: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the three files, each whole, data.yaml last. Returns `meta` with the hash of the search arrays added."""
+    meta = {**meta, "sha256": content_hash(search)}
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / SEARCH, lambda file: np.savez(file, **search))
+    _replace(folder / TEST, lambda file: np.savez(file, **test))
+    _replace(folder / META, lambda file: file.write(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True).encode()))
+    return meta
+
+
+def _replace(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            fill(file)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Data:
+    """The training and validation parts on `device`; read and moved once per process, until the files change.
+
+    UserError when the folder holds no prepared data, or files that do not belong together. test.npz is not opened.
+    """
+    folder = Path(folder).resolve()
+    stamps = tuple(_stamp(folder, name) for name in (SEARCH, META))
+    return _load(folder, str(device), stamps)
+
+
+def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
+    """The test part on `device`, normalised with the statistics of the training part."""
+    folder = Path(folder).resolve()
+    for name in (TEST, META):
+        _stamp(folder, name)
+    arrays = _read_npz(folder / TEST)
+    return _split(arrays["x"], arrays["y"], _read_meta(folder), str(device))
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, device: str, stamps: tuple[tuple[int, int], ...]) -> Data:
+    meta, arrays = _read_meta(folder), _read_npz(folder / SEARCH)
+    if content_hash(arrays) != meta.get("sha256"):
+        raise UserError(f"data.path={folder}: {SEARCH} is not the file that {META} describes: run `python pipelines/prepare.py` again")
+    train = _split(arrays["x_train"], arrays["y_train"], meta, device)
+    return Data(train, _split(arrays["x_val"], arrays["y_val"], meta, device), meta)
+
+
+def _stamp(folder: Path, name: str) -> tuple[int, int]:
+    try:
+        status = (folder / name).stat()
+    except OSError as error:
+        raise UserError(f"data.path={folder}: holds no prepared data ({name} is missing): run `python pipelines/prepare.py`") from error
+    return status.st_mtime_ns, status.st_size
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    return yaml.safe_load((folder / META).read_text(encoding="utf-8"))
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read ({error}): run `python pipelines/prepare.py` again") from error
+
+
+def _split(x: np.ndarray, y: np.ndarray, meta: Mapping[str, Any], device: str) -> Split:
+    import torch  # here, so that preparing data does not wait for it
+
+    shape = (1, -1) + (1,) * (x.ndim - 2)  # per channel, or per column
+    mean, std = (torch.tensor(meta[key], dtype=torch.float32, device=device).reshape(shape) for key in ("mean", "std"))
+    inputs = torch.from_numpy(x).to(device).float()
+    return Split((inputs - mean) / std, torch.from_numpy(y).to(device))

@@ -1,0 +1,126 @@
+"""From a conf/data node to the prepared folder: read, split, check, describe, write. Nothing is written before all checks have passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trivet.data import files
+from trivet.data.sources import FIELDS, SOURCES, Raw
+from trivet.data.split import split_indices
+from trivet.errors import UserError
+from trivet.options import choose, read, show
+
+
+def validate(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked values of a conf/data node, defaults filled in. UserError for a wrong name, key or value. No file is opened."""
+    name = choose(config, "data", FIELDS)
+    return {"name": name, **read(config, "data", FIELDS[name])}
+
+
+def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
+    """Write search.npz, test.npz and data.yaml into `folder`; returns what data.yaml holds.
+
+    `test_fraction` of all samples become the test part where the source has none of its own; `val_fraction` of the others become the
+    validation part. Both are drawn with `seed`; in proportion per class for classification, at least one of each class in each part.
+    Mean and deviation (per channel or column), categories and imputed values come from the training part alone.
+    Classes become 0..K-1 in sorted order. UserError, and nothing written, when the data cannot be used.
+    """
+    values = validate(config)
+    raw = SOURCES[values["name"]](values)
+    y, classes = _targets(raw.y, raw.task, "y")
+    stratify = y if raw.task == "classification" else None
+    rng = np.random.default_rng(values["seed"])
+    rest = np.arange(len(y))
+    if raw.x_test is None:
+        rest, held = split_indices(rest, values["test_fraction"], stratify, rng, "data.test_fraction", classes)
+        x_test, y_test = raw.take(held), y[held]
+    else:
+        x_test, y_test = raw.x_test, _targets(raw.y_test, raw.task, "y_test", classes)[0]
+    train, val = split_indices(rest, values["val_fraction"], stratify, rng, "data.val_fraction", classes)
+    encode, columns = raw.fit(raw.take(train))
+    search = {"x_train": encode(raw.take(train)), "y_train": y[train], "x_val": encode(raw.take(val)), "y_val": y[val]}
+    test = {"x": encode(x_test), "y": y_test}
+    _check(search["x_train"], test["x"], len(y), y_test)
+    meta = _describe(values, raw, search, test, classes, columns)
+    return files.write(Path(folder), search, test, meta)
+
+
+def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple[np.ndarray, list | None]:
+    """Class numbers int64 (N,) and the classes; or targets float32 (N, T) and None. `classes`: those known already."""
+    y = np.asarray(y)
+    if len(y) == 0:
+        raise UserError(f"data: {name} is empty: it needs at least one sample per part")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise UserError(f"data: {name} has {int((~np.isfinite(y)).sum())} values that are NaN or infinite: drop or mend those samples")
+    if task == "regression":
+        if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
+            raise UserError(f"data: {name} of a regression must be numbers of shape (N,) or (N, T), not {y.dtype} {y.shape}")
+        targets = y.reshape(len(y), -1).astype(np.float32)
+        if not np.isfinite(targets).all():
+            raise UserError(f"data: {name} has values too large for 32-bit numbers: scale them down")
+        return targets, None
+    if y.ndim != 1:
+        raise UserError(f"data: {name} of a classification must have shape (N,), one class per sample, not {y.shape}")
+    fractions = y[y != np.round(y)] if y.dtype.kind == "f" else y[:0]
+    if len(fractions):
+        raise UserError(
+            f"data: {name} holds fractions such as {fractions[0]:g}: classes are whole numbers or texts, or set data.task=regression"
+        )
+    found = np.unique(y)
+    if classes is None:
+        if len(found) < 2:
+            raise UserError(f"data: {name} holds one class only, {show(found[0])}: a classification needs two or more")
+        classes = (found.astype(np.int64) if y.dtype.kind == "f" else found).tolist()
+    unknown = [label for label in found.tolist() if label not in classes]
+    if unknown:
+        raise UserError(f"data: {name} holds the class {show(unknown[0])}, which the other samples do not have")
+    return np.searchsorted(np.asarray(classes), y).astype(np.int64), classes
+
+
+def _check(x: np.ndarray, x_test: np.ndarray, n: int, y_test: np.ndarray) -> None:
+    if x.shape[1:] != x_test.shape[1:]:
+        raise UserError(f"data: x has samples of shape {x.shape[1:]}, x_test of {x_test.shape[1:]}: they must be the same")
+    if len(x_test) != len(y_test):
+        raise UserError(f"data: x_test has {len(x_test)} samples, y_test {len(y_test)}: they must be as many")
+
+
+def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | None, columns: list[str] | None) -> dict[str, Any]:
+    x = search["x_train"]
+    mean, std = _statistics(x, raw.scaled)
+    meta = {
+        "name": values["name"],
+        "task": raw.task,
+        "n_classes": None if classes is None else len(classes),
+        "n_outputs": search["y_train"].shape[1] if classes is None else len(classes),
+        "input_shape": list(x.shape[1:]),
+        "n_train": len(x),
+        "n_val": len(search["y_val"]),
+        "n_test": len(test["y"]),
+        "mean": mean,
+        "std": std,
+    }
+    if classes is None:
+        meta["y_mean"], meta["y_std"] = _statistics(search["y_train"])
+    else:
+        meta["classes"] = [raw.names[label] for label in classes] if raw.names else classes
+    if columns is not None:
+        meta["columns"] = columns
+    return {**meta, "published": dict(values["published"])}
+
+
+def _statistics(x: np.ndarray, scaled: np.ndarray | None = None) -> tuple[list[float], list[float]]:
+    """Mean and deviation per channel or column (axis 1); deviation 1 where nothing varies. Where `scaled` is False: 0 and 1."""
+    mean, std = [], []
+    for column in range(x.shape[1]):
+        part = x[:, column]
+        deviation = float(part.std(dtype=np.float64))
+        mean.append(float(part.mean(dtype=np.float64)))
+        std.append(deviation if deviation > 1e-12 * max(1.0, abs(mean[-1])) else 1.0)
+    if scaled is not None:
+        mean = [value if use else 0.0 for value, use in zip(mean, scaled, strict=True)]
+        std = [value if use else 1.0 for value, use in zip(std, scaled, strict=True)]
+    return mean, std
