@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PHASES = ("coarse", "fine")
 
 
-def find_default(table: pd.DataFrame, defaults: Mapping) -> finalists.Finalist | None:
+def find_default(table: pd.DataFrame, defaults: Mapping, options: Mapping) -> finalists.Finalist | None:
     """The coarse trial that ran the default configuration, as finalist 0; None when there was none (baseline switched off)."""
     columns = finalists.param_columns(table)
     for row in table.to_dict("records"):
-        params = finalists.params_of(row, columns)
+        params = finalists.params_of(row, columns, options)
         if params and all(key in defaults and finalists.alike({key: value}, {key: defaults[key]}, 1e-12) for key, value in params.items()):
             value = float(row["value"]) if row["value"] else None
             return finalists.Finalist(0, "default", int(row["number"]), value, params)
@@ -45,8 +45,9 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
                 raise UserError(f"{folder / name} is missing: run dvc repro {phase}")
         tables[phase] = finalists.read_trials(folder / "trials.csv")
         study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
-    default = find_default(tables["coarse"], study["coarse"].get("defaults") or {})
-    best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params)
+    options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
+    default = find_default(tables["coarse"], study["coarse"].get("defaults") or {}, options)
+    best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params, options)
     if not best and default is None:
         raise UserError("no trial of coarse or fine is COMPLETE: see the reason column of results/coarse/trials.csv")
     return [default or finalists.Finalist(0, "default", None, None, {}), *best]

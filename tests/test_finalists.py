@@ -96,6 +96,19 @@ def test_cell(text, expected):
     assert finalists.cell(finalists.text(value)) == value
 
 
+def test_the_space_tells_what_a_cell_cannot():
+    entries = [
+        {"key": "model.widths", "spec": "choice([16,32], [32])", "when": {"model": "a"}},
+        {"key": "model.widths", "spec": "choice('1', '2')", "when": {"model": "b"}},
+        {"key": "optimizer.lr", "spec": "tag(log, interval(0.001, 1))", "when": {}},
+    ]
+    options = finalists.options_of(entries)
+    columns = ["model.widths", "optimizer.lr"]
+    rows = [{"model.widths": "[16,32]", "optimizer.lr": "0.5"}, {"model.widths": "1", "optimizer.lr": ""}]
+    got = [finalists.params_of(row, columns, options) for row in rows]
+    assert got == [{"model.widths": [16, 32], "optimizer.lr": 0.5}, {"model.widths": "1"}]
+
+
 @pytest.mark.parametrize(("seed", "n"), [(0, 3), (1, 3), (7, 900), (2**31 - 1, 5), (-100, 5)])
 def test_fresh_seeds_are_distinct_and_not_the_search_seed(seed, n):
     seeds = finalists.fresh_seeds(seed, n)

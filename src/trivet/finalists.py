@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from trivet import space
 from trivet.errors import UserError
 
 DIRECTIONS = ("maximize", "minimize")
@@ -78,9 +79,24 @@ def cell(text: str) -> object:
     return text
 
 
-def params_of(row: Mapping[str, str], columns: Sequence[str]) -> dict:
+def options_of(entries: Sequence[Mapping]) -> dict[str, dict[str, object]]:
+    """The options of every choice in the `space` of a study.yaml, by parameter and by their text in trials.csv.
+
+    They tell a list from a string that looks like one, and "1" from 1.
+    """
+    found: dict[str, dict[str, object]] = {}
+    for entry in entries:
+        spec = space.parse(entry["spec"], entry["key"])
+        if isinstance(spec, space.Choice):
+            found.setdefault(entry["key"].lstrip("+"), {}).update((text(option), option) for option in spec.options)
+    return found
+
+
+def params_of(row: Mapping[str, str], columns: Sequence[str], options: Mapping[str, Mapping[str, object]] | None = None) -> dict:
     """The active parameters of one row of `read_trials`; an empty cell means that the parameter was not in play."""
-    return {column: cell(row[column]) for column in columns if row[column] != ""}
+    options = options or {}
+    active = [column for column in columns if row[column] != ""]
+    return {column: known[row[column]] if row[column] in (known := options.get(column, {})) else cell(row[column]) for column in active}
 
 
 def alike(a: Mapping, b: Mapping, tolerance: float = 0.05) -> bool:
@@ -97,12 +113,18 @@ def _same(a: object, b: object, tolerance: float) -> bool:
 
 
 def top_k(
-    tables: Mapping[str, pd.DataFrame], k: int, direction: str, default: Mapping | None = None, tolerance: float = 0.05
+    tables: Mapping[str, pd.DataFrame],
+    k: int,
+    direction: str,
+    default: Mapping | None = None,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    tolerance: float = 0.05,
 ) -> list[Finalist]:
     """The best k configurations of all phases, numbered from 1, no two of them materially alike, none alike to `default`.
 
     tables: phase -> table of `read_trials`, earlier phase first. Only COMPLETE trials with a finite value count: what a pruned trial
     showed was shown with less training. Ties go to the earlier phase, then the lower number. Fewer than k when there are no more.
+    `options`: see `options_of`.
     """
     sign = _sign(direction)
     found = []
@@ -110,7 +132,7 @@ def top_k(
         columns = param_columns(table)
         for row in table.to_dict("records"):
             if row["state"] == "COMPLETE" and math.isfinite(value := float(row["value"])):
-                found.append(Finalist(0, phase, int(row["number"]), value, params_of(row, columns)))
+                found.append(Finalist(0, phase, int(row["number"]), value, params_of(row, columns, options)))
     found.sort(key=lambda trial: -sign * trial.value)  # stable: ties keep their order
     seen, best = [default] if default is not None else [], []
     for trial in found:
@@ -186,12 +208,12 @@ def ensemble(predictions: Sequence[np.ndarray]) -> np.ndarray:
 
 def text(value: object) -> str:
     """The text of a value as trials.csv has it; `cell` reads it back (a string stays bare)."""
-    return value if isinstance(value, str) else _text(value)
+    return value if isinstance(value, str) else space.value_text(value)
 
 
 def override(key: str, value: object) -> str:
     """`key=value` such that Hydra reads exactly this value back (strings quoted where they need it, floats in full)."""
-    return f"{key}={_text(value)}"
+    return f"{key}={space.value_text(value)}"
 
 
 def overrides(finalist: Finalist, seed: int, groups: Sequence[str]) -> list[str]:
@@ -199,34 +221,6 @@ def overrides(finalist: Finalist, seed: int, groups: Sequence[str]) -> list[str]
     params = finalist.params
     order = [key for key in params if key in groups] + [key for key in params if key not in groups]
     return [override("finalist", finalist.finalist), override("seed", seed), *(override(key, params[key]) for key in order)]
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_text(item) for item in value) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_text(item)}" for key, item in value.items()) + "}"
-    return _quoted(str(value))
-
-
-def _quoted(text: str) -> str:
-    """Bare where Hydra's grammar reads the bare word as this very string, else in single quotes."""
-    plain = text.isascii() and text.replace("_", "").isalnum() and text[0].isalpha()
-    if plain and text.lower() not in {"null", "true", "false", "nan", "inf"}:
-        return text
-    body, slashes = [], 0
-    for char in text + "'":  # Hydra halves only the backslashes that stand before a quote
-        if char == "'":
-            body.append("\\" * slashes)
-        body.append(("\\" if char == "'" else "") + char)
-        slashes = slashes + 1 if char == "\\" else 0
-    return "'" + "".join(body)[:-2] + "'"
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:
