@@ -8,6 +8,8 @@ Float(low=0.0001, high=0.1, log=True, step=None)
 """
 
 from trivet.space.grammar import collect, dump, load, parse, parse_overrides, parse_params, parse_search_space
+from trivet.space.linting import Finding, lint
+from trivet.space.narrowing import Move, Narrowed, Rules, narrow
 from trivet.space.specs import (
     Choice,
     Fixed,
@@ -26,19 +28,25 @@ from trivet.space.specs import (
 
 __all__ = [
     "Choice",
+    "Finding",
     "Fixed",
     "Float",
     "Int",
+    "Move",
+    "Narrowed",
     "Param",
+    "Rules",
     "Spec",
     "check_unique",
     "collect",
     "contains",
     "dump",
     "grid_points",
+    "lint",
     "load",
     "n_configurations",
     "n_points",
+    "narrow",
     "parse",
     "parse_overrides",
     "parse_params",
