@@ -1,0 +1,26 @@
+"""The report of the pipeline: reads results/, writes reports/.
+
+python pipelines/report.py
+"""
+
+import sys
+from pathlib import Path
+
+from trivet.errors import UserError
+from trivet.report import build_pipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    try:
+        page = build_pipeline(ROOT, ROOT / "reports")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"report: {page.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""A published sweep as tables: what every check and every section of the report works on. Reads no file (report/tables.py does)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+STATES = ("COMPLETE", "PRUNED", "FAIL")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a study's space: `spec` is what trivet.space.parse gives; `when` maps a group to the option that brings the range in."""
+
+    key: str
+    spec: object
+    when: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Sweep:
+    """trials: one row per trial in number order; curves: one row per reported step. Cells of a parameter that was not active are NaN.
+
+    Numeric parameter columns are float, all others are strings as written in the table. `objectives` are the value columns, `directions`
+    has one of maximize|minimize for each. Where one number per trial is needed, the first objective counts.
+    """
+
+    name: str
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    params: list[str]
+    objectives: list[str]
+    directions: list[str]
+    space: list[Entry] = field(default_factory=list)
+    study: dict = field(default_factory=dict)
+
+    @property
+    def maximize(self) -> bool:
+        return self.directions[0] == "maximize"
+
+    @property
+    def metric(self) -> str:
+        name = self.study.get("metric")
+        if isinstance(name, (list, tuple)):
+            name = name[0] if name else None
+        return str(name) if name else "objective"
+
+    @cached_property
+    def score(self) -> pd.Series:
+        """The first objective, signed so that greater is better; NaN where a trial has none."""
+        values = self.trials[self.objectives[0]].to_numpy(dtype=float)
+        values = np.where(np.isfinite(values), values, np.nan)
+        return pd.Series(values if self.maximize else -values, index=self.trials.index)
+
+    def value(self, score: float) -> float:
+        """Back from a score to the objective as the user knows it."""
+        return float(score if self.maximize else -score)
+
+    @cached_property
+    def complete(self) -> pd.DataFrame:
+        """Trials that ran to their end with a finite value, in number order."""
+        return self.trials[(self.trials["state"] == "COMPLETE") & self.score.notna()]
+
+    @cached_property
+    def finite(self) -> pd.DataFrame:
+        """Complete and pruned trials that reported a finite value."""
+        return self.trials[(self.trials["state"] != "FAIL") & self.score.notna()]
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """Complete trials, best first; among equals the earlier trial comes first. Pruned ones only where none completed."""
+        rows = self.complete if len(self.complete) else self.finite
+        order = self.score[rows.index].sort_values(ascending=False, kind="stable").index
+        return rows.loc[order]
+
+    @property
+    def best(self) -> pd.Series | None:
+        return self.ranked.iloc[0] if len(self.ranked) else None
+
+    def count(self, state: str) -> int:
+        return int((self.trials["state"] == state).sum())
+
+    @cached_property
+    def full(self) -> int:
+        """Epochs of a trial that is trained to the end: `epochs` of the base config, or the most that any trial took."""
+        planned = (self.study.get("config") or {}).get("epochs")
+        seen = self.trials["step"].max() if len(self.trials) else 0
+        seen = 0 if pd.isna(seen) else int(seen)
+        return int(planned) if isinstance(planned, int) and planned >= seen > 0 else seen
+
+    @property
+    def epochs(self) -> int:
+        """Epochs spent by all trials."""
+        return int(np.nansum(self.trials["step"].to_numpy(dtype=float)))
+
+    @property
+    def epochs_unpruned(self) -> int:
+        """Epochs that the same trials would have taken had none been pruned."""
+        step = self.trials["step"].to_numpy(dtype=float)
+        return int(np.nansum(np.where(self.trials["state"] == "PRUNED", self.full, step)))
+
+    @property
+    def planned(self) -> int:
+        """Trials that were to be run: n_trials of the study, or as many as there are."""
+        planned = self.study.get("n_trials")
+        return int(planned) if isinstance(planned, int) else len(self.trials)
+
+    @cached_property
+    def default_number(self) -> int | None:
+        """The number of the trial that ran the default configuration, if its values say so (trial 0 by convention)."""
+        defaults = self.study.get("defaults") or {}
+        if not len(self.trials) or not defaults or int(self.trials["number"].iloc[0]) != 0:
+            return None
+        row = self.trials.iloc[0]
+        known = [key for key in self.params if key in defaults and not pd.isna(row[key])]
+        return 0 if known and all(same(row[key], defaults[key]) for key in known) else None
+
+    def active(self, key: str) -> list[Entry]:
+        return [entry for entry in self.space if entry.key == key]
+
+    def entry(self, key: str, row: pd.Series) -> Entry | None:
+        """The line of the space that `row` drew its `key` from; None where the study says nothing of it or the value is empty."""
+        if key not in row or pd.isna(row[key]):
+            return None
+        for entry in self.active(key):
+            if all(group not in row or same(row[group], option) for group, option in entry.when):
+                return entry
+        return None
+
+    def curve(self, number: int) -> pd.DataFrame:
+        """The steps of one trial, in order; empty where it reported none."""
+        at = self._curve_index.get(int(number))
+        return self.curves.iloc[at] if at is not None else self.curves.iloc[:0]
+
+    @cached_property
+    def _curve_index(self) -> dict[int, np.ndarray]:
+        return dict(self.curves.groupby("number", sort=True).indices) if len(self.curves) else {}
+
+
+def same(cell: object, value: object) -> bool:
+    """Whether a table's cell holds this configuration value: numbers by value, null and booleans as YAML writes them."""
+    if value is None:
+        return str(cell).lower() in ("null", "none")
+    if isinstance(value, bool):
+        return str(cell).lower() == str(value).lower() or (not isinstance(cell, str) and float(cell) == float(value))
+    try:
+        return bool(np.isclose(float(cell), float(value), rtol=1e-9, atol=0))
+    except (TypeError, ValueError):
+        return str(cell) == str(value)
+
+
+def multiplicative(key: str) -> bool:
+    """Whether a parameter by this name acts by its factor, not its difference: learning rates, weight decay, epsilons."""
+    last = key.lower().rsplit(".", 1)[-1]
+    return is_lr(key) or last in ("weight_decay", "wd", "eps", "epsilon", "l1", "l2", "lambda", "alpha_l2", "learning_rate_decay")
+
+
+def is_lr(key: str) -> bool:
+    last = key.lower().rsplit(".", 1)[-1]
+    return last in ("lr", "learning_rate", "max_lr", "base_lr", "learningrate", "eta")
+
+
+def is_batch_size(key: str) -> bool:
+    return key.lower().rsplit(".", 1)[-1] in ("batch_size", "batchsize", "bs")
+
+
+def find(keys: list[str], test) -> str | None:
+    """The shortest key for which `test` holds (the least nested one), or None."""
+    return min((key for key in keys if test(key)), key=len, default=None)

@@ -1,0 +1,88 @@
+"""From published tables to files: reads, turns tables into sections, renders all of it, and only then writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from trivet.report import figures, html, markdown
+from trivet.report.context import Context
+from trivet.report.metrics import metrics, plots
+from trivet.report.model import Report
+from trivet.report.sections import headline, phases, provenance, went
+from trivet.report.tables import read_results, read_sweep
+from trivet.report.words import count
+
+
+def build_pipeline(root: Path, reports: Path) -> Path:
+    """The report of a pipeline run whose results are under root/results; returns the path of the HTML file.
+
+    Writes summary.md, figures/*.svg, metrics.json, plots/*.csv and report.html under `reports`. UserError where no search is published
+    or a table cannot be read; nothing is written then.
+    """
+    results = read_results(root)
+    context = Context(results.searches, results)
+    report = Report("Tuning report", _subtitle(context), sections(context))
+    files = {
+        **_rendered(report, "summary.md"),
+        "metrics.json": (json.dumps(metrics(context), indent=2, allow_nan=False) + "\n").encode(),
+        **{f"plots/{name}": table.to_csv(index=False).encode() for name, table in plots(context).items()},
+    }
+    _write(reports, files)
+    return reports / "report.html"
+
+
+def build_sweep(folder: Path, out: Path | None = None) -> Path:
+    """The same report of a single sweep (a folder with trials.csv; curves.csv and study.yaml where there are); returns the HTML file.
+
+    Goes to `out`, or to `<folder>/report`: report.html, report.md and figures/. UserError where there is no table.
+    """
+    folder = Path(folder)
+    sweep = read_sweep(folder)
+    context = Context([sweep])
+    report = Report(f"Report of the sweep {sweep.name}", _subtitle(context), sections(context))
+    out = Path(out) if out is not None else folder / "report"
+    _write(out, _rendered(report, "report.md"))
+    return out / "report.html"
+
+
+def sections(context: Context) -> list:
+    return [headline.build(context), *phases.build(context), went.build(context), provenance.build(context)]
+
+
+def _subtitle(context: Context) -> str:
+    trials = sum(len(sweep.trials) for sweep in context.searches)
+    parts = [f"{count(trials, 'trial')} of the search", f"objective {context.last.metric} ({context.better})"]
+    data = (context.results.data or {}).get("name") if context.results else None
+    model = context.results.params.get("model") if context.results else None
+    parts += [f"data {data}"] if data else []
+    parts += [f"model {model}"] if isinstance(model, str) else []
+    return ", ".join(parts) + "."
+
+
+def _rendered(report: Report, name: str) -> dict[str, bytes]:
+    charts = [chart for section in report.sections for chart in section.charts if chart.brief]
+    files = {f"figures/{chart.id}.svg": figures.draw(chart) for chart in charts}
+    return {name: markdown.render(report).encode(), **files, "report.html": html.render(report).encode()}
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """Every file whole: a temporary file beside it, then a rename. Figures and plots of an earlier report that are no more are removed."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    for part, suffix in (("figures", ".svg"), ("plots", ".csv")):
+        for old in (folder / part).glob(f"*{suffix}"):
+            if f"{part}/{old.name}" not in files:
+                old.unlink()

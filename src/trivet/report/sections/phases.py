@@ -1,0 +1,176 @@
+"""Phases 1 to 3: goal, space, budget, what came of it; for the fine search how every range moved, for the seeds how much was luck."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trivet import space as space_of
+from trivet.diagnosis.sweep import Sweep
+from trivet.report.context import PHASES, Context
+from trivet.report.model import Cell, Section, Table
+from trivet.report.sections import seeds
+from trivet.report.words import NOTHING, cell, code_cell, count, duration, empty, listing, settings, share, value_text
+
+STOPPED = {
+    "n_trials": "all planned trials were run",
+    "plateau": "no more improvement",
+    "target": "the target was reached",
+    "epochs": "the budget of epochs was spent",
+    "seconds": "the time was up",
+    "interrupted": "it was interrupted",
+}
+
+
+def build(context: Context) -> list[Section]:
+    sections = [search(context, sweep) for sweep in context.searches]
+    if not context.single:
+        for name in ("coarse", "fine"):
+            if getattr(context.results, name) is None:
+                sections.append(_missing(name))
+        sections.append(seeds.build(context))
+    return sorted(sections, key=lambda section: ["coarse", "fine", "seeds"].index(section.id) if section.id in PHASES else 0)
+
+
+def _missing(name: str) -> Section:
+    section = Section(name, PHASES[name][0])
+    section.say(f"The {name} stage has not been run, so there is nothing to say about it.")
+    return section
+
+
+def search(context: Context, sweep: Sweep) -> Section:
+    title, goal = PHASES[sweep.name] if not context.single and sweep.name in PHASES else (f"The sweep {sweep.name}", None)
+    section = Section(sweep.name if goal else "sweep", title)
+    if goal:
+        section.say(f"Goal: {goal}.")
+    section.say(budget(sweep))
+    section.add(_facts(context, sweep))
+    if sweep.name == "fine" and context.results is not None:
+        _moves(section, context)
+    section.add(_space(sweep), top(context, sweep))
+    return section
+
+
+def budget(sweep: Sweep) -> str:
+    """One or two sentences: planned and spent, trials by state."""
+    n = len(sweep.trials)
+    complete, pruned, failed = (sweep.count(state) for state in ("COMPLETE", "PRUNED", "FAIL"))
+    words = (
+        f"{count(sweep.planned, 'trial')} {'was' if sweep.planned == 1 else 'were'} planned and {n:,} {'was' if n == 1 else 'were'} run: "
+    )
+    words += f"{complete:,} ran to the end, {pruned:,} {'was' if pruned == 1 else 'were'} stopped early (pruned), {failed:,} failed. "
+    words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(wall(sweep))}"
+    reason = STOPPED.get(str(sweep.study.get("stopped_by")))
+    return words + (f"; the search ended because {reason}." if reason and sweep.study.get("stopped_by") != "n_trials" else ".")
+
+
+def wall(sweep: Sweep) -> float:
+    """Wall seconds of a study; where it does not say, the seconds of its trials one after the other."""
+    seconds = sweep.study.get("seconds")
+    return float(seconds) if isinstance(seconds, (int, float)) else float(np.nansum(sweep.trials["seconds"].to_numpy(dtype=float)))
+
+
+def _named(part: object) -> str:
+    if isinstance(part, dict):
+        rest = [
+            f"{key}={value_text(value)}"
+            for key, value in part.items()
+            if key not in ("name", "_target_") and not isinstance(value, (dict, list))
+        ]
+        name = part.get("name") or str(part.get("_target_", "")).rsplit(".", 1)[-1] or "not named"
+        return f"{name} ({', '.join(rest)})" if rest else str(name)
+    return str(part) if part else "none"
+
+
+def _facts(context: Context, sweep: Sweep) -> Table:
+    study, n = sweep.study, len(sweep.trials)
+    best = sweep.best
+    shown = context.scale.show(sweep.value(sweep.score[best.name])) if best is not None else "no trial has a value"
+    direction = listing(sweep.directions)
+    rows = [
+        ("Objective", f"{sweep.metric} ({direction})"),
+        ("Best value", shown + (f" (trial {int(best['number'])})" if best is not None else "")),
+        ("How trials were chosen (sampler)", _named(study.get("sampler")) if "sampler" in study else "not recorded"),
+        ("How bad ones were stopped (pruner)", _named(study.get("pruner")) if "pruner" in study else "not recorded"),
+        ("Trials planned / run", f"{sweep.planned:,} / {n:,}"),
+        (
+            "Complete / pruned / failed",
+            " / ".join(f"{sweep.count(state):,} ({share(sweep.count(state), n)})" for state in ("COMPLETE", "PRUNED", "FAIL")),
+        ),
+        ("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}"),
+        ("Time", f"{duration(wall(sweep))} with {count(jobs(sweep), 'worker')}"),
+    ]
+    return Table(("What", "Value"), tuple((Cell(key), Cell(value)) for key, value in rows))
+
+
+def jobs(sweep: Sweep) -> int:
+    n = sweep.study.get("n_jobs")
+    return n if isinstance(n, int) and n > 0 else max(int(sweep.trials["worker"].replace("", np.nan).nunique()), 1)
+
+
+def _space(sweep: Sweep) -> Table | None:
+    if not sweep.space:
+        return None
+    defaults = sweep.study.get("defaults") or {}
+    rows = []
+    for entry in sweep.space:
+        when = listing([f"{group}={option}" for group, option in entry.when]) or "always"
+        default = code_cell(defaults[entry.key]) if entry.key in defaults and defaults[entry.key] is not None else empty()
+        rows.append((Cell(entry.key, code=True), Cell(space_of.to_text(entry.spec), code=True), Cell(when), default))
+    return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40)
+
+
+def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
+    """The best n trials with their parameters; parameters that none of them has are left out."""
+    rows = sweep.ranked.head(n)
+    if not len(rows):
+        return None
+    keys = [key for key in sweep.params if rows[key].notna().any()]
+    others = [Cell(name) for name in sweep.objectives[1:]]
+    body = []
+    for _, row in rows.iterrows():
+        values = settings(row, keys)
+        extra = [cell(row[name.text]) for name in others]
+        cells = [cell(int(row["number"])), context.scale.cell(sweep.value(sweep.score[row.name])), *extra, cell(row["best_step"])]
+        body.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
+    columns = ("Trial", context.scale.metric, *(other.text for other in others), "Best epoch", *keys)
+    numeric = ("Trial", context.scale.metric, "Best epoch", *(other.text for other in others))
+    return Table(columns, tuple(body), f"The best {count(len(rows), 'trial')}." if len(rows) > 1 else "The best trial.", numeric)
+
+
+CHANGES = {
+    "narrowed": "narrowed",
+    "widened": "widened",
+    "kept": "kept",
+    "fixed": "fixed to one value",
+    "dropped": "dropped",
+}
+
+
+def _moves(section: Section, context: Context) -> None:
+    moves = context.results.moves
+    if moves is None or not len(moves):
+        section.say("The narrow stage has published no table of moves, so how the ranges changed is not known.")
+        return
+    counts = moves["change"].astype(str).value_counts()
+    words = [f"{n} {CHANGES.get(change, change)}" for change, n in counts.items()]
+    section.say(f"Between the two phases the space moved towards what had worked: {listing(words)}.")
+
+    def text(value: object) -> str:
+        return "" if value is None or (isinstance(value, float) and np.isnan(value)) else value_text(value)
+
+    rows = []
+    for record in moves.to_dict("records"):
+        when = text(record.get("when"))
+        rows.append(
+            (
+                Cell(text(record.get("key")), code=True),
+                Cell(when or "always"),
+                Cell(text(record.get("coarse")) or NOTHING, code=True),
+                Cell(text(record.get("fine")) or NOTHING, code=True),
+                Cell(text(record.get("change"))),
+                Cell(text(record.get("why"))),
+            )
+        )
+    section.add(
+        Table(("Parameter", "Applies when", "Coarse range", "Fine range", "Change", "Why"), tuple(rows), "How the ranges moved.", limit=40)
+    )

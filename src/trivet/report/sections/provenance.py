@@ -1,0 +1,65 @@
+"""Provenance: what a reader needs to get the same result again, or to see why it differs."""
+
+from __future__ import annotations
+
+from trivet.diagnosis.sweep import Sweep
+from trivet.report.context import Context, words_of
+from trivet.report.model import Cell, Section, Table
+from trivet.report.words import count, duration, listing, value_text
+
+
+def build(context: Context) -> Section:
+    section = Section("provenance", "Provenance")
+    sweeps = list(context.searches)
+    if context.results is not None and context.results.seeds is not None:
+        sweeps.append(context.results.seeds)
+    if not any(sweep.study for sweep in sweeps):
+        section.say("The sweep has no study.yaml, so where it comes from is not recorded.")
+        return section
+    section.say(*_commit(sweeps))
+    rows = [row for sweep in sweeps for row in _study(sweep)]
+    section.add(Table(("Study", "What", "Value"), tuple(rows), limit=60))
+    return section
+
+
+def _commit(sweeps: list[Sweep]) -> list:
+    marks = {(str(git.get("commit")), bool(git.get("dirty"))) for sweep in sweeps if (git := sweep.study.get("git")) and git.get("commit")}
+    if not marks:
+        return ["No git commit is recorded."]
+    if len(marks) > 1:
+        return [
+            "The phases were run from different commits or states of the tree: " + listing([_mark(mark) for mark in sorted(marks)]) + "."
+        ]
+    commit, dirty = next(iter(marks))
+    words = f"Everything was run from commit {commit[:12]}"
+    return [words + (", with changes that were not committed." if dirty else ", with a clean tree.")]
+
+
+def _mark(mark: tuple[str, bool]) -> str:
+    return mark[0][:12] + (" (with changes)" if mark[1] else "")
+
+
+def _study(sweep: Sweep) -> list[tuple[Cell, ...]]:
+    study = sweep.study
+    hardware = study.get("hardware") or {}
+    gpus = [str(gpu) for gpu in hardware.get("gpus") or []]
+    machine = [str(hardware["cpu"])] if hardware.get("cpu") else []
+    machine += [count(hardware["cores"], "core")] if isinstance(hardware.get("cores"), int) else []
+    machine += [listing(gpus)] if gpus else ["no GPU"] if hardware else []
+    git = study.get("git") or {}
+    identity = study.get("identity") or {}
+    facts = [
+        ("name", study.get("name")),
+        ("identity (fingerprint)", study.get("fingerprint")),
+        ("command", " ".join(words_of(sweep)) if isinstance(study.get("command"), list) else study.get("command")),
+        ("commit", _mark((str(git["commit"]), bool(git.get("dirty")))) if git.get("commit") else None),
+        ("study seed", study.get("seed")),
+        ("data hash", identity.get("data")),
+        ("versions", listing([f"{name} {version}" for name, version in (study.get("versions") or {}).items()]) or None),
+        ("hardware", ", ".join(machine) or None),
+        ("started", study.get("started")),
+        ("finished", study.get("finished")),
+        ("time", duration(study["seconds"]) if isinstance(study.get("seconds"), (int, float)) else None),
+    ]
+    code = ("identity (fingerprint)", "command", "data hash", "commit")
+    return [(Cell(sweep.name), Cell(what), Cell(value_text(value), code=what in code)) for what, value in facts if value is not None]

@@ -1,0 +1,240 @@
+"""How it went: best so far, learning curves, what pruning saved and what it may have cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from trivet.diagnosis.sweep import Sweep
+from trivet.report.context import Context
+from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
+from trivet.report.palette import SERIES
+from trivet.report.sections.phases import jobs, wall
+from trivet.report.words import count, duration, money, number, share
+
+POINTS = 1500  # points drawn of one trace; more make a page slow and show no more
+
+
+def build(context: Context) -> Section:
+    section = Section("went", "How it went")
+    if context.best is None:
+        section.say("No trial reported a usable value, so there is no progress to draw.")
+    else:
+        section.say(*progress_words(context))
+        section.add(progress_chart(context), curves_chart(context))
+    _pruning(section, context)
+    return section
+
+
+def keep(size: int, important: np.ndarray, limit: int = POINTS) -> np.ndarray:
+    """Indices of at most `limit` of `size` points, in order: all `important` ones first, the rest evenly thinned."""
+    if size <= limit:
+        return np.arange(size)
+    chosen = np.unique(np.asarray(important, dtype=int))[:limit]
+    rest = np.setdiff1d(np.arange(size), chosen)
+    left = limit - len(chosen)
+    if left > 0:
+        chosen = np.union1d(chosen, rest[np.unique(np.linspace(0, len(rest) - 1, left).astype(int))])
+    return chosen
+
+
+def best_so_far(sweep: Sweep) -> pd.DataFrame:
+    """Per trial in number order: trial, epochs spent up to then, value (NaN unless complete), best so far (NaN before the first)."""
+    score = sweep.score.where(sweep.trials["state"] == "COMPLETE")
+    if score.notna().sum() == 0:
+        score = sweep.score.where(sweep.trials["state"] != "FAIL")
+    best = score.cummax().ffill()
+    sign = 1 if sweep.maximize else -1
+    return pd.DataFrame(
+        {
+            "trial": sweep.trials["number"],
+            "epochs": sweep.trials["step"].fillna(0).cumsum(),
+            "value": sign * score,
+            "best": sign * best,
+        }
+    )
+
+
+def progress_words(context: Context) -> list:
+    words = []
+    for sweep in context.searches:
+        table = best_so_far(sweep)
+        known = table.dropna(subset=["best"])
+        if not len(known):
+            continue
+        final = known["best"].iloc[-1]
+        at = known[known["best"] == final].iloc[0]
+        total = number(table["epochs"].iloc[-1])
+        words.append(f"In the {context.name(sweep)} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
+        words.append(f"after {number(at['epochs'])} of {total} epochs. ")
+    return words or ["No value was reported."]
+
+
+def progress_chart(context: Context) -> Chart:
+    scale = context.scale
+    by_trial, by_epoch, thinned = [], [], False
+    first_trial = first_epoch = 0.0
+    values = []
+    for sweep, color in zip(context.searches, ("orange", "blue"), strict=False):
+        table = best_so_far(sweep)
+        values.append(table["value"].to_numpy())
+        size = len(table)
+        jumps = np.flatnonzero(table["best"].ne(table["best"].shift()).to_numpy())
+        at = keep(size, np.append(jumps, size - 1))
+        thinned = thinned or len(at) < size
+        part = table.iloc[at]
+        hover = [f"trial {int(n)}: {scale.show(v)}" for n, v in zip(part["trial"], part["value"], strict=True)]
+        name = context.name(sweep)
+        for layers, x in ((by_trial, part["trial"] + first_trial), (by_epoch, part["epochs"] + first_epoch)):
+            layers.append(Layer("points", x, scale.axis(part["value"]), color=color, size=5, opacity=0.35, hover=hover))
+            layers.append(Layer("steps", x, scale.axis(part["best"]), name=f"best so far, {name}", color=color, width=2.5))
+        first_trial += size
+        first_epoch += float(table["epochs"].iloc[-1]) if size else 0
+    y = context.objective_axis(np.concatenate(values))
+    y = Axis(y.label, y.log, range=_robust(np.concatenate(values) * scale.factor, y.log, context.maximize))
+    panels = [Panel(Axis("trials run"), y, by_trial), Panel(Axis("epochs spent"), y, by_epoch)]
+    note = "Each dot is a trial that ran to its end; the line is the best value found up to then."
+    note += " Of very many trials only a part is drawn." if thinned else ""
+    return Chart("progress", "Best value so far", panels, f"Best {scale.label} found so far against trials and against epochs spent.", note)
+
+
+def _robust(values: np.ndarray, log: bool, maximize: bool) -> tuple[float, float] | None:
+    """Axis limits that hold the better nine tenths of the values, so that a few very bad ones do not flatten the rest."""
+    values = values[np.isfinite(values)]
+    if log or len(values) < 10:
+        return None
+    low, high = (np.quantile(values, 0.1), values.max()) if maximize else (values.min(), np.quantile(values, 0.9))
+    if high <= low or (values.max() - values.min()) < 3 * (high - low):
+        return None
+    pad = 0.08 * (high - low)
+    return float(low - pad), float(high + pad)
+
+
+def value_column(sweep: Sweep) -> str | None:
+    """The column of curves.csv that holds the objective at each step."""
+    for name in ("value", sweep.metric, "value_0"):
+        if name in sweep.curves.columns:
+            return name
+    return None
+
+
+def curves_chart(context: Context) -> Chart | None:
+    """Learning curves of the best five trials of the last search, and of the one in the middle of its completed trials."""
+    sweep = next((sweep for sweep in reversed(context.searches) if len(sweep.curves) and len(sweep.ranked)), None)
+    column = value_column(sweep) if sweep is not None else None
+    if column is None:
+        return None
+    ranked, scale = sweep.ranked, context.scale
+    chosen = [(f"trial {int(n)}", int(n), SERIES[i], "solid") for i, n in enumerate(ranked["number"].head(5))]
+    if len(ranked) > 10:
+        middle = int(ranked["number"].iloc[len(ranked) // 2])
+        chosen.append((f"trial {middle} (the median)", middle, "pale", "dash"))
+    layers = []
+    for name, trial, color, dash in chosen:
+        curve = sweep.curve(trial)
+        at = keep(len(curve), np.array([0, max(len(curve) - 1, 0)]), 400)
+        if len(curve) and curve[column].notna().any():
+            part = curve.iloc[at]
+            y = scale.axis(part[column])
+            layers.append(Layer("line" if len(part) > 1 else "points", part["step"], y, name=name, color=color, dash=dash))
+    if not layers:
+        return None
+    values = np.concatenate([np.asarray(layer.y, dtype=float) for layer in layers])
+    axis = context.objective_axis(values)
+    panel = Panel(Axis("epoch"), axis, layers)
+    title = f"Learning curves of the best trials ({context.name(sweep)})"
+    return Chart("curves", title, [panel], f"{scale.label} against epochs for the best trials and the median trial.")
+
+
+def _pruning(section: Section, context: Context) -> None:
+    rows = []
+    price = context.results.params.get("report", {}).get("price_per_hour") if context.results else None
+    price = float(price) if isinstance(price, (int, float)) and price > 0 else None
+    saved_all = spent_all = 0
+    for sweep in context.searches:
+        cost = costs(sweep)
+        saved_all += cost["epochs_unpruned"] - cost["epochs"]
+        spent_all += cost["epochs"]
+        cells = [Cell(context.name(sweep)), _number(cost["epochs"]), _number(cost["epochs_unpruned"])]
+        cells += [Cell(duration(cost[key]), cost[key]) for key in ("wall", "wall_unpruned", "alone", "alone_unpruned")]
+        if price:
+            cells += [Cell(money(cost[key] / 3600 * price), cost[key]) for key in ("wall", "wall_unpruned")]
+        rows.append(tuple(cells))
+    total = saved_all + spent_all
+    if saved_all > 0:
+        section.say(f"Stopping hopeless trials early saved {saved_all:,} of {count(total, 'epoch')} ({share(saved_all, total)}).")
+    else:
+        section.say("No trial was stopped early, so nothing was saved by pruning.")
+    columns = [
+        "Search",
+        "Epochs",
+        "Epochs without pruning",
+        "Time",
+        "Time without pruning",
+        "Time with one worker",
+        "One worker, no pruning",
+    ]
+    columns += ["Cost", "Cost without pruning"] if price else []
+    note = "Times without pruning are estimates: the same trials at the same seconds per epoch."
+    note += f" Costs are hours times {money(price)} per hour, as params.yaml says." if price else ""
+    section.add(Table(tuple(columns), tuple(rows), "What the search cost, and what it would have cost.", tuple(columns[1:])))
+    section.say(note, kind="note")
+    for sweep in context.searches:
+        words = regret(context, sweep)
+        if words:
+            section.say(words)
+
+
+def _number(value: float) -> Cell:
+    return Cell(f"{value:,.0f}", float(value))
+
+
+def costs(sweep: Sweep) -> dict[str, float]:
+    """Epochs and seconds as they were, without pruning, with one worker, and both. Without-pruning seconds scale with epochs per trial."""
+    step = sweep.trials["step"].to_numpy(dtype=float)
+    seconds = sweep.trials["seconds"].to_numpy(dtype=float)
+    alone = float(np.nansum(seconds))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where((sweep.trials["state"] == "PRUNED") & (step > 0), sweep.full / step, 1.0)
+    alone_unpruned = float(np.nansum(seconds * factor))
+    clock = wall(sweep)
+    return {
+        "epochs": sweep.epochs,
+        "epochs_unpruned": sweep.epochs_unpruned,
+        "wall": clock,
+        "wall_unpruned": clock * alone_unpruned / alone if alone > 0 else clock,
+        "alone": alone if alone > 0 else clock * jobs(sweep),
+        "alone_unpruned": alone_unpruned if alone > 0 else clock * jobs(sweep),
+    }
+
+
+def regret(context: Context, sweep: Sweep) -> str | None:
+    """What pruning may have cost: how many pruned trials would have passed the best with an unusually good finish; None where unknown.
+
+    A pruned trial is granted, from its last epoch on, the gain that only one in ten of the completed trials had from that epoch to its end.
+    """
+    pruned = sweep.trials[(sweep.trials["state"] == "PRUNED") & sweep.score.notna()]
+    column = value_column(sweep)
+    if not len(pruned) or len(sweep.complete) < 10 or column is None or sweep.best is None:
+        return None
+    sign = 1 if sweep.maximize else -1
+    curves = sweep.curves[sweep.curves["number"].isin(sweep.complete["number"])]
+    table = (sign * curves.set_index(["number", "step"])[column]).groupby(level=[0, 1]).last().unstack("step")
+    final = sweep.score[sweep.complete.index].to_numpy()
+    table = table.reindex(sweep.complete["number"])
+    so_far = table.cummax(axis=1)
+    gains = {step: np.nanquantile(final - so_far[step].to_numpy(), 0.9) for step in so_far.columns if so_far[step].notna().any()}
+    granted = pruned["step"].map(gains)
+    reach = sweep.score[pruned.index] + granted
+    best = sweep.score[sweep.best.name]
+    n = int((reach > best).sum())
+    words = f"What it may have cost in the {context.name(sweep)}: "
+    if n == 0:
+        return words + (
+            f"none of {count(len(pruned), 'pruned trial')} would have passed the best, even had it finished better than nine in ten of the "
+            "completed trials did from the same epoch on."
+        )
+    return words + (
+        f"{n:,} of {count(len(pruned), 'pruned trial')} could have passed the best, but only by finishing as well as the luckiest tenth of "
+        "the completed trials did from the same epoch on."
+    )
