@@ -14,6 +14,8 @@ from trivet.data.split import split_indices
 from trivet.errors import UserError
 from trivet.options import choose, read, show
 
+PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url"})  # settings that do not change what is prepared
+
 
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of a conf/data node, defaults filled in. UserError for a wrong name, key or value. No file is opened."""
@@ -109,7 +111,8 @@ def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | 
         meta["classes"] = [raw.names[label] for label in classes] if raw.names else classes
     if columns is not None:
         meta["columns"] = columns
-    return {**meta, "published": dict(values["published"])}
+    made_with = {key: value for key, value in values.items() if key not in PLACE_ONLY}
+    return {**meta, "published": dict(values["published"]), "config": made_with}
 
 
 def _statistics(x: np.ndarray, scaled: np.ndarray | None = None) -> tuple[list[float], list[float]]:

@@ -1,0 +1,15 @@
+"""Train one configuration, keep its best weights, load them and predict. Knows neither Hydra nor Optuna.
+
+    data = trivet.data.load("data/prepared", "cpu")
+    result = train(config, data)                      # config: the composed config as a plain dict
+    save_model("model.pt", config, result, data.meta)
+    load_model("model.pt").predict(x)                 # x: raw, as it was before preparation
+
+settings.py checks the config and fixes the process's state; run.py trains; checkpoint.py keeps a run on disk; predictor.py uses its result.
+"""
+
+from trivet.training.predictor import Predictor, evaluate, load_model, save_model
+from trivet.training.run import Result, Run, check_config, train
+from trivet.training.settings import pick_device, reproducible
+
+__all__ = ["Predictor", "Result", "Run", "check_config", "evaluate", "load_model", "pick_device", "reproducible", "save_model", "train"]

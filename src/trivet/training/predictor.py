@@ -1,0 +1,159 @@
+"""What a training leaves behind, ready to use.
+
+from trivet.training import load_model
+model = load_model("results/model/model.pt")
+model.predict(x)            # x: raw samples (N, *input_shape), or one of them; classes (or targets) come back
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trivet import losses, models
+from trivet.errors import UserError
+from trivet.training.checkpoint import write_whole
+from trivet.training.settings import METRICS, pick_device
+
+EVAL_BATCH = {"cpu": 256}  # in the cache of a core
+EVAL_BATCH_GPU = 4096
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Mixed precision for bf16 and fp16, nothing for fp32."""
+    if precision not in PRECISIONS:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, PRECISIONS[precision])
+
+
+def outputs(model: nn.Module, x: Tensor, precision: str) -> Tensor:
+    """The model's float32 outputs (N, K) in eval mode, in big batches; the model is left in eval mode."""
+    model.eval()
+    size = EVAL_BATCH.get(x.device.type, EVAL_BATCH_GPU)
+    with torch.inference_mode(), autocast(x.device, precision):
+        return torch.cat([model(part).float() for part in x.split(size)])
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """The widest float of a device."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def score(out: Tensor, y: Tensor, task: str) -> Tensor:
+    """Accuracy of logits (N, K) for classes y (N,), or root mean squared error of (N, T) in the target's units; a scalar on the device.
+
+    Accuracy is in double precision where the device has it, so that 0.95 reads 0.95.
+    """
+    if task == "classification":
+        return (out.argmax(-1) == y).to(wide(out.device)).mean()
+    return (out - y).square().mean().sqrt()
+
+
+def save_model(path: str | Path, config: Mapping[str, Any], result: Any, meta: Mapping[str, Any]) -> None:
+    """Write config, best weights and what is known of the data to `path`, in one piece. `result`: a Result, or a state_dict."""
+    state = getattr(result, "state", result)
+    content = {
+        "config": _plain(config),
+        "state_dict": {name: value.detach().cpu() for name, value in state.items()},
+        "meta": _plain(meta),
+    }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(content, Path(path))
+
+
+def load_model(path: str | Path, device: str = "cpu") -> Predictor:
+    """The model that `save_model` wrote, on `device` (auto, cpu, cuda, mps).
+
+    Runs no code from the file; UserError when it is not such a file.
+    """
+    target = pick_device(device)
+    try:
+        content = torch.load(path, map_location=target, weights_only=True)
+        config, state, meta = content["config"], content["state_dict"], content["meta"]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; `python src/train.py save_model=true` or the pipeline writes a model.pt") from None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: is not a model that Trivet saved ({type(error).__name__}); train it again") from error
+    model = models.build(config["model"], meta).to(target)
+    model.load_state_dict(state)
+    return Predictor(model, config, meta, target)
+
+
+class Predictor:
+    """A trained model in eval mode with its `config` and the `meta` of its data. Inputs are raw: it normalises them itself."""
+
+    def __init__(self, model: nn.Module, config: Mapping[str, Any], meta: Mapping[str, Any], device: torch.device):
+        self.model, self.config, self.meta, self.device = model.eval(), config, meta, device
+        shape = (1, -1) + (1,) * (len(meta["input_shape"]) - 1)
+        self._mean, self._std = (torch.tensor(meta[key], dtype=torch.float32, device=device).reshape(shape) for key in ("mean", "std"))
+
+    @property
+    def classes(self) -> list[Any]:
+        """Class i as the data calls it; class numbers where it has no names. UserError for a regression."""
+        self._check_classes()
+        return self.meta.get("classes") or list(range(self.meta["n_classes"]))
+
+    def _check_classes(self) -> None:
+        if self.meta["task"] != "classification":
+            raise UserError("this model solves a regression: it has no classes; use predict")
+
+    def normalise(self, x: Any) -> Tensor:
+        """Raw samples (array, tensor or list; one sample or many) to (N, *input_shape) as the model saw them in training."""
+        shape = tuple(self.meta["input_shape"])
+        bare = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape  # one channel may be left out
+        x = torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x)).to(self.device, torch.float32)
+        if tuple(x.shape) in (shape, bare):
+            x = x.unsqueeze(0)
+        if tuple(x.shape[1:]) not in (shape, bare):
+            raise UserError(f"x has shape {tuple(x.shape)}: must be (N, {', '.join(map(str, shape))}), or one such sample")
+        x = x.reshape(len(x), *shape)
+        return (x - self._mean) / self._std
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """Logits (N, K) or targets (N, T) for samples that are normalised already, as trivet.data gives them."""
+        return outputs(self.model, x, self.config.get("precision", "fp32"))
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Class probabilities (N, K) for normalised samples; their mean over models is an ensemble."""
+        return self.outputs(x).softmax(-1)
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Class probabilities (N, K) for raw samples, columns as in `classes`."""
+        self._check_classes()
+        return self.probabilities(self.normalise(x)).cpu().numpy()
+
+    def predict(self, x: Any) -> np.ndarray:
+        """For raw samples: classes (N,) as the data calls them, or targets (N, T) in their units ((N,) when T is 1)."""
+        out = self.outputs(self.normalise(x))
+        if self.meta["task"] == "classification":
+            return np.asarray(self.classes)[out.argmax(-1).cpu().numpy()]
+        return out.squeeze(-1).cpu().numpy() if out.shape[1] == 1 else out.cpu().numpy()
+
+
+def evaluate(model: Predictor, split: Any, config: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """`loss` and `accuracy` (or `rmse`) of a loaded model on a split as trivet.data gives it (normalised, on the model's device).
+
+    `config`: another loss and precision than the model's own.
+    """
+    config = model.config if config is None else config
+    out = outputs(model.model, split.x, config.get("precision", "fp32"))
+    with torch.inference_mode():
+        values = losses.build(config["loss"], model.meta)(out, split.y), score(out, split.y, model.meta["task"])
+    return dict(zip(("loss", METRICS[model.meta["task"]]), torch.stack([v.to(wide(out.device)) for v in values]).tolist(), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """Nested mappings and sequences as dict and list, so that torch.load(weights_only=True) takes them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
