@@ -121,7 +121,10 @@ def narrow(trials: Sequence[dict], params: Sequence[Param], direction: str, rule
     for param in _groups_first(params, groups):
         gone = _dropped_condition(param, dropped)
         if gone:
-            outcome[param.name] = None, Move(param.key, param.condition, to_text(param.spec), "", "dropped", f"{gone} is dropped.")
+            outcome[param.name] = (
+                None,
+                Move(param.key, param.condition, to_text(param.spec), "", "dropped", f"It counts only with {gone}, which is dropped."),
+            )
             continue
         verdict = _judge(param, _evidence(param, trials, sign, rules), rules)
         if param.key in groups and isinstance(param.spec, Choice):
@@ -181,7 +184,9 @@ def _judge(param: Param, seen: Evidence, rules: Rules) -> _Verdict:
     if len(seen.good) < rules.min_good:
         where = f" with {param.condition}" if param.when else ""
         many = f"{seen.n_complete or 'no'} complete trial{'' if seen.n_complete == 1 else 's'}{where}"
-        return _Verdict(spec, "kept", f"Kept: {many}, and it takes {2 * rules.min_good} to tell.")
+        return _Verdict(
+            spec, "kept", f"Only {many}, and it takes {2 * rules.min_good} to tell." if seen.n_complete else f"There is {many}."
+        )
     if isinstance(spec, Choice):
         return _ladder(param, spec, seen, rules) if _is_ladder(spec) else _options(spec, seen, rules)
     return _range(param, spec, seen, rules)
@@ -215,7 +220,7 @@ def _chosen(spec: Choice, kept: tuple, gone: list, seen: Evidence) -> _Verdict:
     if not gone:
         top = max(spec.options, key=lambda option: sum(same(value, option) for value in seen.good))
         n = sum(same(value, top) for value in seen.good)
-        return _Verdict(spec, "kept", f"Kept: no option is clearly out; {value_text(top)} leads with {n} of the best {k}.")
+        return _Verdict(spec, "kept", f"No option is clearly out; {value_text(top)} leads with {n} of the best {k} trials.")
     names = _listed([value_text(option) for option in gone])
     times = sum(any(same(value, option) for option in gone) for value, _ in seen.tried)
     if len(kept) == 1:
@@ -316,7 +321,8 @@ def _told(spec: Float | Int, fine: Float | Int, seen: Evidence, edges: list[str]
     k, words = len(seen.good), " ".join(edges)
     lie = f"The best {k} trials lie between {_short(min(seen.good))} and {_short(max(seen.good))}"
     if fine.low < spec.low or fine.high > spec.high:
-        return _Verdict(fine, "widened", words)
+        other = f" {lie}." if fine.low > spec.low or fine.high < spec.high else ""
+        return _Verdict(fine, "widened", words + other)
     if fine != spec:
         return _Verdict(fine, "narrowed", f"{lie}. {words}".strip())
     reason = "which is most of the range" if tight else "spread as chance would have it"
