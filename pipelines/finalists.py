@@ -2,8 +2,9 @@
 
     python pipelines/finalists.py --seed 0 --seeds 3 --finalists 5
 
-Reads results/coarse and results/fine; writes results/finalists/finalists.csv (for the report) and trials.yaml (one list of Hydra overrides
-per run, for the seeds stage), seeds in the inner loop. Finalist 0 is the default configuration, 1.. are by the value they showed.
+Reads results/coarse, results/narrow and results/fine; writes results/finalists/finalists.csv (for the report) and trials.yaml (one list
+of Hydra overrides per run, for the seeds stage), seeds in the inner loop. Finalist 0 is the default configuration, 1.. are by the value
+they showed.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from trivet import finalists
+from trivet import finalists, space
 from trivet.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,14 +26,28 @@ PHASES = ("coarse", "fine")
 
 
 def find_default(table: pd.DataFrame, defaults: Mapping, options: Mapping) -> finalists.Finalist | None:
-    """The coarse trial that ran the default configuration, as finalist 0; None when there was none (baseline switched off)."""
+    """The coarse trial that ran the default configuration, as finalist 0; None when there was none (baseline switched off).
+
+    `defaults` of study.yaml: value by parameter, its condition in brackets (`optimizer.lr [optimizer=sgd]`).
+    """
     columns = finalists.param_columns(table)
+    defaults = {name.partition(" [")[0].lstrip("+"): value for name, value in defaults.items()}
     for row in table.to_dict("records"):
         params = finalists.params_of(row, columns, options)
         if params and all(key in defaults and finalists.alike({key: value}, {key: defaults[key]}, 1e-12) for key, value in params.items()):
             value = float(row["value"]) if row["value"] else None
             return finalists.Finalist(0, "default", int(row["number"]), value, params)
     return None
+
+
+def with_fixed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The fine table with a column for every value that the fine space sets for all trials: the sweep takes those for given."""
+    params = space.load(yaml.safe_load(path.read_text()) or {}) if path.is_file() else []
+    given = {param.key.lstrip("+"): param.spec.value for param in params if isinstance(param.spec, space.Fixed) and not param.when}
+    for key, value in given.items():
+        if key not in table.columns:
+            table.insert(table.columns.get_loc("seconds"), key, finalists.text(value))
+    return table
 
 
 def choose(results: Path, k: int) -> list[finalists.Finalist]:
@@ -45,6 +60,7 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
                 raise UserError(f"{folder / name} is missing: run dvc repro {phase}")
         tables[phase] = finalists.read_trials(folder / "trials.csv")
         study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
+    tables["fine"] = with_fixed(tables["fine"], results / "narrow/space.yaml")
     options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
     default = find_default(tables["coarse"], study["coarse"].get("defaults") or {}, options)
     best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params, options)

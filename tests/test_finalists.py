@@ -230,7 +230,7 @@ def script():
 
 @pytest.fixture
 def project(tmp_path):
-    defaults = {"optimizer": "sgd", "optimizer.lr": 0.1, "model.width": 32}
+    defaults = {"optimizer": "sgd", "optimizer.lr [optimizer=sgd]": 0.1, "model.width": 32}
     for phase, text in {"coarse": COARSE, "fine": FINE}.items():
         folder = tmp_path / "results" / phase
         folder.mkdir(parents=True)
@@ -257,6 +257,15 @@ def test_the_script_writes_the_runs_and_the_table(script, project):
         ["finalist=2", "seed=101", "optimizer=adamw", "optimizer.lr=0.03", "model.width=128"],
         ["finalist=2", "seed=102", "optimizer=adamw", "optimizer.lr=0.03", "model.width=128"],
     ]
+
+
+def test_what_the_fine_space_sets_for_all_trials_is_kept(script, project):
+    (project / "results/narrow").mkdir()
+    lines = ["batch_size: 32", "optimizer: choice(adamw)", "optimizer=adamw:", "  optimizer.beta1: 0.8"]
+    (project / "results/narrow/space.yaml").write_text("\n".join(lines))
+    script.main(["--seed", "0", "--seeds", "1", "--finalists", "4"], project)
+    runs = yaml.safe_load((project / "results/finalists/trials.yaml").read_text())
+    assert ["batch_size=32" in run for run in runs] == [False, True, True, True, False]  # the last is of the coarse search
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parent.parent / "src"
 PURE = {"space", "finalists", "diagnosis"}
 STUDY = {"study", "sampling", "pruning", "history", "journal"}  # the study on disk: the only rooms with Optuna in them
-TRAINING = {"training", "predictor", "checkpoint", "settings", "data", "models", "losses", "optimizers", "schedules", "options"}
+TRAINING = {"training", "data", "models", "losses", "optimizers", "schedules", "options"}
 PLUGIN = "hydra_plugins"
 
 
