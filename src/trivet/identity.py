@@ -1,0 +1,135 @@
+"""What makes two sweeps the same study: everything that can change a result, and nothing that cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trivet.errors import UserError
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """A digest of an identity; the same for the same content whatever its order."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_hashes(patterns: Sequence[str], root: Path) -> dict[str, str]:
+    """SHA-256 of every file that the patterns (relative to `root`) match. Raises `UserError` for a pattern that matches none."""
+    hashes = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        found = [path] if path.is_absolute() and path.is_file() else sorted(p for p in root.glob(pattern) if p.is_file())
+        if not found:
+            raise UserError(
+                f"hydra.sweeper.identity.files: {pattern} matches no file under {root}; name files whose content decides results"
+            )
+        for file in found:
+            hashes[os.path.relpath(file, root)] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return hashes
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted keys in which two identities differ."""
+    keys = []
+    for key in dict.fromkeys([*old, *new]):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            keys += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            keys.append(f"{prefix}{key}")
+    return keys
+
+
+def without(config: Mapping[str, Any], dotted: Sequence[str]) -> dict[str, Any]:
+    """A copy of a nested mapping without these keys."""
+    result = {}
+    for key, value in config.items():
+        if key in dotted:
+            continue
+        inner = [d.removeprefix(f"{key}.") for d in dotted if d.startswith(f"{key}.")]
+        result[key] = without(value, inner) if isinstance(value, Mapping) and inner else value
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part in a result."""
+    found = {"python": platform.python_version()}
+    for name in ("trivet", "hydra-core", "optuna", "numpy", "torch", "scipy", "cmaes"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether the work tree differs from it; None outside a repository."""
+    if shutil.which("git") is None:
+        return None
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def hardware() -> dict[str, Any]:
+    """The machine in a few words."""
+    return {"cpu": _cpu_name(), "cores": os.cpu_count(), "gpus": gpu_names()}
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def gpu_names() -> list[str]:
+    """Names of the NVIDIA GPUs that this process may use, without starting CUDA; an empty list where there are none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and not visible.strip(", "):
+        return []
+    if shutil.which("nvidia-smi") is None:
+        return []
+    done = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False, timeout=30
+    )
+    names = [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+    if visible is not None:
+        return [names[int(i)] if i.isdigit() and int(i) < len(names) else i for i in visible.split(",") if i.strip()]
+    return names
+
+
+def gpu_ids() -> list[str]:
+    """What to put into CUDA_VISIBLE_DEVICES to name each GPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = gpu_names()
+    if visible is not None and names:
+        return [i.strip() for i in visible.split(",") if i.strip()]
+    return [str(i) for i in range(len(names))]
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def command() -> str:
+    """The command line as the user would type it."""
+    import shlex
+
+    return shlex.join(["python", *sys.argv])

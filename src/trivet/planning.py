@@ -1,0 +1,261 @@
+"""From a composed config and a command line to the space that a sweep searches: declared, complete, and checked before any trial."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from trivet import space
+from trivet.errors import UserError
+from trivet.jobs import Composer
+from trivet.sampling import SamplerSpec
+
+GRID_LIMIT = 1000
+"""Grid points that run without being asked for: more is usually an accident (`hydra.sweeper.sampler.limit` lifts it)."""
+
+
+class Space:
+    """The parameters of a sweep with what the config says of them.
+
+    `explicit` are the parameters of `hydra.sweeper.params` and the command line; they win over `space:` nodes of the config, of which
+    those that belong to an option count only where it is chosen, to any depth.
+    """
+
+    def __init__(self, composer: Composer, explicit: Sequence[space.Param], from_config: bool) -> None:
+        self.composer = composer
+        self._groups: dict[str, bool] = {}
+        taken = {p.key.lstrip("+") for p in explicit} | _keys(composer.fixed)
+        params = list(explicit)
+        if from_config:
+            params += self._collect([p for p in explicit if self.is_group(p.key)], taken)
+        self.params = _ordered(space.check_unique(params))
+        self.groups = tuple(p.key for p in self.params if self.is_group(p.key))
+        self._check()
+        self.defaults = self._defaults()
+
+    def is_group(self, key: str) -> bool:
+        """Whether a parameter chooses an option of a config group."""
+        if key not in self._groups:
+            name = key.lstrip("+").partition("@")[0]
+            self._groups[key] = "." not in name and bool(self.composer.options(name))
+        return self._groups[key]
+
+    def _collect(self, explicit_groups: Sequence[space.Param], taken: set[str]) -> list[space.Param]:
+        """Walk every option of every searched group, each with its own chain of choices, and gather the ranges found there."""
+        found: dict[str, space.Param] = {}
+        to_visit: list[dict[str, Any]] = [{}]
+        searched = {p.key.lstrip("+") for p in explicit_groups}
+        branches = list(explicit_groups)
+        seen: set[tuple[tuple[str, Any], ...]] = set()
+        while to_visit:
+            chosen = to_visit.pop(0)
+            if (mark := tuple(sorted(chosen.items()))) in seen:
+                continue
+            seen.add(mark)
+            config = self.composer.base(chosen)
+            ranges = space.collect(plain(config), choices(config), searched=searched)
+            groups = [p for p in ranges if self.is_group(p.key) and p.key not in taken]
+            fresh = {p.key for p in groups} - searched
+            if fresh:  # ranges below these groups must be gathered with their condition
+                searched |= fresh
+                to_visit.insert(0, chosen)
+                seen.discard(mark)
+                continue
+            found.update({p.name: p for p in ranges if p.key not in taken and p.name not in found})
+            for param in [*branches, *groups]:
+                to_visit += [{**dict(param.when), param.key: option} for option in space.grid_points(param.spec)]
+        return list(found.values())
+
+    def _check(self) -> None:
+        """Every key must be in the config under its conditions, and every option composable. Raises `UserError`."""
+        for param in self.params:
+            chosen = dict(param.when)
+            if self.is_group(param.key):
+                options = self.composer.options(param.key.lstrip("+").partition("@")[0])
+                for option in space.grid_points(param.spec):
+                    if option is not None and str(option) not in options:
+                        near = difflib.get_close_matches(str(option), options, n=1)
+                        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
+                        raise UserError(f"{param.key}={option}: no such option; {hint}")
+                    self.composer.base({**chosen, param.key: option})
+            elif not param.key.startswith("+"):
+                check_key(self.composer.base(chosen), param.key)
+
+    def _defaults(self) -> dict[str, Any] | None:
+        """The default configuration's value of every parameter that is active in it, by name; None where one has no value."""
+        config = self.composer.base()
+        chosen = choices(config)
+        values: dict[str, Any] = {}
+        for param in self.params:
+            if not param.active(chosen):
+                continue
+            if self.is_group(param.key):
+                if param.key not in chosen:
+                    return None
+                values[param.name] = chosen[param.key]
+                continue
+            if OmegaConf.is_missing(config, param.key) or not _has(config, param.key):
+                return None
+            value = OmegaConf.select(config, param.key)
+            values[param.name] = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        return values
+
+    def given(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone."""
+        parsed = {o.get_key_element(): o.value() for o in OverridesParser.create().parse_overrides(list(overrides))}
+        groups = {key: value for key, value in parsed.items() if self.is_group(key)}
+        config = self.composer.base(groups)
+        chosen = {**choices(config), **groups}
+        values: dict[str, Any] = {}
+        for param in self.params:
+            if param.active(chosen):
+                key = param.key
+                given = parsed.pop(key) if key in parsed else chosen.get(key) if self.is_group(key) else OmegaConf.select(config, key)
+                values[param.name] = space.grid_points(space.Fixed(given))[0]
+        for key, value in parsed.items():
+            if not self.is_group(key) and not key.startswith(("+", "~")):
+                check_key(config, key)
+            values.setdefault(key, space.grid_points(space.Fixed(value))[0])
+        return {"params": values, "overrides": list(overrides)}
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The app's part of a composed config as a plain dict, interpolations as written."""
+    container = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(container, dict)
+    container.pop("hydra", None)
+    return container
+
+
+def without_space(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without `space:` nodes: what is searched is told apart from what is set."""
+    return {k: without_space(v) if isinstance(v, Mapping) else v for k, v in node.items() if not (k == "space" and isinstance(v, Mapping))}
+
+
+def choices(config: DictConfig) -> dict[str, str]:
+    """Group -> option of a composed config, Hydra's own groups left out."""
+    return {k: v for k, v in config.hydra.runtime.choices.items() if isinstance(v, str) and not k.startswith("hydra/")}
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return OmegaConf.is_config(node) and (last in node if OmegaConf.is_dict(node) else last.isdigit() and int(last) < len(node))
+
+
+def check_key(config: DictConfig, key: str) -> None:
+    """Raise `UserError` where a composed config has no such key, with the nearest one that it has."""
+    if _has(config, key):
+        return
+    known = _dotted(plain(config))
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known[:8])}"
+    raise UserError(f"{key}: not in the config; {hint} (to add a new key write +{key}=...)")
+
+
+def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in node.items():
+        if key == "space":
+            continue
+        keys += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
+    return keys
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {o.partition("=")[0].lstrip("+~") for o in overrides}
+
+
+def _ordered(params: Sequence[space.Param]) -> list[space.Param]:
+    """The same, every group before what depends on its choice."""
+    rest, done, result = list(params), set(), []
+    keys = {p.key for p in params}
+    while rest:
+        ready = [p for p in rest if all(group in done or group not in keys for group, _ in p.when)]
+        if not ready:
+            raise UserError(f"{rest[0].name}: its conditions depend on each other in a circle")
+        result += ready
+        done |= {p.key for p in ready}
+        rest = [p for p in rest if p not in ready]
+    return result
+
+
+def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, Any]]:
+    """Every point of the grid in order, conditions respected, as values by name. Raises `UserError` for too many or endless points."""
+    for param in params:
+        if space.n_points(param.spec) is None:
+            raise UserError(
+                f"{param.key}={space.to_text(param.spec)}: continuous, so a grid has no end; write choice(...) or range(a, b, step)"
+            )
+    count = space.n_configurations(list(params)) or 0
+    if count > limit:
+        raise UserError(
+            f"hydra.sweeper.sampler=grid: {count} points; set hydra.sweeper.sampler.limit={count} to run them all, or search less"
+        )
+    points: list[tuple[dict[str, Any], dict[str, Any]]] = [({}, {})]
+    for param in params:
+        grown = []
+        for values, chosen in points:
+            if param.active(chosen):
+                for value in space.grid_points(param.spec):
+                    grown.append(({**values, param.name: value}, {**chosen, param.key: value}))
+            else:
+                grown.append((values, chosen))
+        points = grown
+    return [values for values, _ in points]
+
+
+def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, enqueue: Sequence[Any], root: Path) -> list[dict[str, Any]]:
+    """The trials that are given outright, in their order: baseline, enqueued, then a grid's or a list's.
+
+    `baseline` None means: yes, but not for a grid or a list. Raises `UserError` for an entry that is no configuration.
+    """
+    trials: list[dict[str, Any]] = []
+    if baseline is None:
+        baseline = sampler.name not in ("grid", "list") and bool(where.params)
+        if where.defaults is None:
+            baseline = False
+    if baseline:
+        if where.defaults is None:
+            raise UserError(
+                "hydra.sweeper.baseline=true: a searched key has no default in the config; give it one, or set baseline to false"
+            )
+        trials.append({"params": where.defaults, "overrides": []})
+    trials += [where.given(_overrides(entry, "hydra.sweeper.enqueue")) for entry in enqueue]
+    if sampler.name == "list":
+        trials += [where.given(_overrides(entry, "hydra.sweeper.sampler.trials")) for entry in _listed(sampler, root)]
+    elif sampler.name == "grid":
+        points = enumerate_grid(where.params, int(sampler.arguments.get("limit") or GRID_LIMIT))
+        trials += [{"params": point, "overrides": None} for point in points]
+    return trials
+
+
+def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
+    trials = sampler.arguments.get("trials")
+    if trials is None:
+        path = sampler.arguments.get("file")
+        if path is None:
+            raise UserError("hydra.sweeper.sampler=list: needs `trials` (a list of configurations) or `file` (a YAML file with one)")
+        try:
+            trials = yaml.safe_load((root / path).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"hydra.sweeper.sampler.file={path}: cannot be read ({type(error).__name__}); name a YAML list") from None
+    if not isinstance(trials, Sequence) or isinstance(trials, str) or not trials:
+        raise UserError(
+            "hydra.sweeper.sampler=list: `trials` must be a list with at least one configuration, such as [{lr: 0.1}, [lr=0.2]]"
+        )
+    return trials
+
+
+def _overrides(entry: Any, key: str) -> list[str]:
+    if isinstance(entry, Mapping):
+        return [f"{k}={space.value_text(v)}" for k, v in entry.items()]
+    if isinstance(entry, Sequence) and not isinstance(entry, str) and all(isinstance(o, str) and "=" in o for o in entry):
+        return list(entry)
+    raise UserError(f"{key}: {entry!r}: must be a mapping of key: value, or a list of key=value")

@@ -1,0 +1,512 @@
+"""A study on disk: open or resume it, claim the next trial, sample it, report, tell, and read its table.
+
+Any number of workers hold a `Study` on one storage; there is no master. What may be claimed, what a trial is sampled from and
+when it is pruned depend on the fixed history alone (`lag`, history.py), so the table is the same however many take part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from trivet import pruning, space
+from trivet.errors import UserError
+from trivet.history import History
+from trivet.journal import FileLocks, Journal, PostgresLocks
+from trivet.sampling import INDEPENDENT, Sampler, SamplerSpec, distribution, external
+
+JOURNAL = "journal.log"
+MIN_TRIALS_FOR_FAILURE_RATE = 10
+"""Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
+
+
+@dataclass(frozen=True)
+class StopRules:
+    """When a sweep ends. All but `seconds` are judged on the fixed history, so every number of workers stops at the same trial.
+
+    n_trials: total. epochs: total of reported steps. plateau: stop when the best of the last `trials` is not better than the best before by
+    more than `delta`. same_best: stop when the best trial has stayed the best for that many trials. target: a value reached.
+    """
+
+    n_trials: int
+    seconds: float | None = None
+    epochs: int | None = None
+    plateau: Mapping[str, float] | None = None
+    same_best: int | None = None
+    target: float | None = None
+
+    def reason(self, trials: Sequence[Official], maximize: bool) -> str | None:
+        """Why to stop, knowing these finished trials in number order; None to go on."""
+        if self.epochs is not None and sum(t.step for t in trials) >= self.epochs:
+            return "epochs"
+        best, best_at, bests = -math.inf, 0, []
+        for i, trial in enumerate(trials):
+            value = trial.values[0] if trial.state == "COMPLETE" else math.nan
+            if not math.isnan(value) and (value if maximize else -value) > best:
+                best, best_at = (value if maximize else -value), i
+            bests.append(best)
+        if best == -math.inf:
+            return None
+        if self.target is not None and best >= (self.target if maximize else -self.target):
+            return "target"
+        if self.same_best is not None and len(trials) - 1 - best_at >= self.same_best:
+            return "same_best"
+        if self.plateau is not None:
+            k = int(self.plateau["trials"])
+            if len(bests) > k and bests[-1] - bests[-1 - k] <= float(self.plateau["delta"]):
+                return "plateau"
+        return None
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """Everything that workers must agree on. Plain values only: it travels to other processes and machines."""
+
+    name: str
+    folder: str
+    directions: tuple[str, ...]
+    params: tuple[space.Param, ...]
+    sampler: SamplerSpec
+    pruner: Mapping[str, Any] | None
+    seed: int
+    stop: StopRules
+    lag: int = 8
+    groups: tuple[str, ...] = ()  # parameters that are choices of a config group
+    storage: str | None = None  # None: a journal in the folder; else a database URL
+    explicit: tuple[Mapping[str, Any], ...] = ()  # trials given outright: {"params": {name: value}, "overrides": [...] | None}
+    warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
+    warm_prunes: bool = False
+    max_failure_rate: float = 0.5
+    max_restarts: int = 3
+    session: str = ""
+    deadline: float | None = None  # time.time() at which `stop.seconds` is used up
+
+    @property
+    def maximize(self) -> bool:
+        """Whether the (first) objective is maximised."""
+        return self.directions[0] == "maximize"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker is to run. `resumed`: another worker began it and is gone."""
+
+    number: int
+    resumed: bool
+
+
+@dataclass
+class Official:
+    """A finished trial as the record has it."""
+
+    number: int
+    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    values: list[float]
+    reason: str
+    curve: list[tuple[int, float]]
+    params: dict[str, Any]  # by name
+    trial: FrozenTrial = field(repr=False)
+
+    @property
+    def step(self) -> int:
+        """The last reported step; 0 where nothing was reported."""
+        return self.curve[-1][0] if self.curve else 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial's function ended."""
+
+    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    values: tuple[float, ...] = ()
+    reason: str = ""
+
+
+def open_storage(url: str | None, folder: str | Path) -> BaseStorage:
+    """The journal in `folder`, or the database at `url`. Raises `UserError` where it cannot be reached."""
+    if url is None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return JournalStorage(Journal(Path(folder) / JOURNAL))
+    try:
+        kwargs = {"pool_pre_ping": True} if url.startswith("postgresql") else {"connect_args": {"timeout": 60}}
+        return RDBStorage(url, engine_kwargs=kwargs)
+    except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+class Study:
+    """One worker's hold on a study. Opening it creates the study where it does not exist yet."""
+
+    def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.spec = spec
+        self.storage = storage or open_storage(spec.storage, spec.folder)
+        self.study_id = self._open()
+        engine = getattr(self.storage, "engine", None)
+        if engine is not None and engine.dialect.name == "postgresql":
+            self.locks: FileLocks | PostgresLocks = PostgresLocks(engine, self.study_id)
+        else:
+            self.locks = FileLocks(Path(spec.folder) / "claims")
+        prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
+        self.history = History(pruning.build(spec.pruner), spec.maximize, prior)
+        self.sampler = None if spec.sampler.name in ("grid", "list") else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
+        self._specs = {p.name: p.spec for p in spec.params}
+        self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
+        self._trials: list[FrozenTrial] = []
+        self._unfinished: list[int] = []  # in the storage
+        self._n_seen = 0
+        self._fed: dict[int, int] = {}  # number -> reported values handed to the history
+        self._official: list[Official] = []  # the settled prefix
+        self._warm = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]
+        self._sync_due = 0.0
+        self.sync()
+
+    def _open(self) -> int:
+        directions = [StudyDirection.MAXIMIZE if d == "maximize" else StudyDirection.MINIMIZE for d in self.spec.directions]
+        with contextlib.suppress(DuplicatedStudyError):
+            return self.storage.create_new_study(directions, self.spec.name)
+        return self.storage.get_study_id_from_name(self.spec.name)
+
+    def close(self) -> None:
+        """Give up every claim and connection."""
+        self.locks.close()
+        self.storage.remove_session()
+
+    # What is known -----------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Read what is new in the storage and give the verdicts that follow."""
+        try:
+            self._trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        except UpdateFinishedTrialError:  # a record of ours came after another worker had finished the trial; it is skipped
+            self._trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        self._unfinished += range(self._n_seen, len(self._trials))
+        self._n_seen = len(self._trials)
+        self._unfinished = [n for n in self._unfinished if not self._trials[n].state.is_finished()]
+        for number in range(len(self._official), len(self._trials)):
+            trial = self._trials[number]
+            self.history.curve(number)
+            if len(trial.intermediate_values) > self._fed.get(number, 0):
+                for step in sorted(trial.intermediate_values):
+                    self.history.report(number, step, trial.intermediate_values[step])
+                self._fed[number] = len(trial.intermediate_values)
+            if trial.state.is_finished():
+                self.history.settle(number, trial.user_attrs.get("trivet:step") if trial.state == TrialState.PRUNED else None)
+                self.history.curve(number).failed = trial.state != TrialState.COMPLETE
+            elif "trivet:end" in trial.user_attrs:
+                self.history.end(number, failed=trial.user_attrs["trivet:end"]["state"] != "COMPLETE")
+        self.history.judge()
+        for number in range(len(self._official), self.history.n_settled):
+            self._official.append(self._make_official(number))
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials as the storage has them at the last sync."""
+        return self._trials
+
+    @property
+    def settled(self) -> list[Official]:
+        """The finished trials from number 0 on, without a gap."""
+        return self._official
+
+    def finished(self) -> list[Official]:
+        """Every trial that is final, in number order, gaps or not."""
+        later = range(len(self._official), len(self._trials))
+        return [*self._official, *(self._make_official(n) for n in later if self.history.curve(n).final)]
+
+    def _make_official(self, number: int) -> Official:
+        trial, curve = self._trials[number], self.history.curve(number)
+        rows = sorted(trial.intermediate_values.items())
+        if curve.pruned_at is not None:
+            rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
+            outcome = Outcome("PRUNED")
+        elif trial.state.is_finished():
+            outcome = Outcome(trial.state.name, tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))  # type: ignore[arg-type]
+        else:
+            outcome = Outcome(**trial.user_attrs["trivet:end"])
+        if outcome.state == "PRUNED":
+            last = rows[-1][1] if rows else math.nan
+            outcome = Outcome("PRUNED", () if math.isnan(last) else (last,), outcome.reason)
+        values = list(outcome.values) if outcome.state != "FAIL" else []
+        known = FrozenTrial(
+            number=number,
+            trial_id=number + 1,
+            state=TrialState[outcome.state],
+            value=None,
+            values=values or None,
+            datetime_start=trial.datetime_start or datetime.min,
+            datetime_complete=trial.datetime_start or datetime.min,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs={},
+            system_attrs=trial.system_attrs,
+            intermediate_values=dict(rows) if len(self.spec.directions) == 1 else {},
+        )
+        return Official(number, outcome.state, values, outcome.reason, rows, self.params_of(number), known)
+
+    def params_of(self, number: int) -> dict[str, Any]:
+        """The parameters of a trial by name, as the space writes them; those of an explicit trial as it gave them."""
+        if number < len(self.spec.explicit):
+            return dict(self.spec.explicit[number]["params"])
+        sampled = self._trials[number].params
+        values: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
+        for param in self.spec.params:
+            if isinstance(param.spec, space.Fixed) and param.active(chosen):
+                values[param.name] = chosen[param.key] = param.spec.value
+            elif param.name in sampled:
+                values[param.name] = chosen[param.key] = external(param.spec, sampled[param.name])
+        return values | {name: value for name, value in sampled.items() if name not in self._specs}
+
+    def overrides_of(self, number: int) -> tuple[dict[str, Any], list[str]]:
+        """What makes a trial's config of the sweep's: group choices, and overrides of single keys."""
+        groups: dict[str, Any] = {}
+        values = []
+        explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
+        if explicit is not None and explicit["overrides"] is not None:
+            for override in explicit["overrides"]:
+                key, _, value = override.partition("=")
+                if key in self.spec.groups:
+                    groups[key] = value
+                else:
+                    values.append(override)
+            return groups, values
+        keys = {p.name: p.key for p in self.spec.params}
+        for name, value in self.params_of(number).items():
+            key = keys.get(name, name)
+            if key in self.spec.groups:
+                groups[key] = value
+            else:
+                values.append(f"{key}={space.value_text(value)}")
+        return groups, values
+
+    def _warm_trial(self, i: int, row: Mapping[str, Any]) -> FrozenTrial:
+        """A row of an earlier table, declared in this study's ranges; parameters outside them were left out by the reader."""
+        distributions = {name: distribution(self._specs[name]) for name in row["params"]}  # never of a Fixed
+        return FrozenTrial(
+            number=i - len(self.spec.warm),
+            trial_id=1_000_000_000 + i,
+            state=TrialState[row["state"]],
+            value=None,
+            values=list(row["values"]) or None,
+            datetime_start=datetime.min,
+            datetime_complete=datetime.min,
+            params=dict(row["params"]),
+            distributions=distributions,
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={int(s): v for s, v in row["curve"]},
+        )
+
+    # Claiming ------------------------------------------------------------------------------------------------------------
+
+    def claim(self, worker: str) -> Claim | Literal["wait"] | str:
+        """Take the next trial: one whose worker is gone, or a new one.
+
+        Returns "wait" while the fixed history of the next trial is not complete, or `stop: <reason>` when none is left to begin.
+        """
+        with self.locks.mutex():
+            self.sync()
+            taken = self._take_over(worker)
+            if taken is not None:
+                return taken
+            number = len(self._trials)
+            reason = self._stop_reason(number)
+            if reason is not None:
+                return f"stop: {reason}"
+            if not self._may_begin(number):
+                return "wait"
+            self._create(number, worker)
+        return self._proposal(number, resumed=False)
+
+    def _may_begin(self, number: int) -> bool:
+        independent = self.spec.sampler.name in INDEPENDENT or number < len(self.spec.explicit)
+        if independent and not self._has_rules():
+            return True
+        return self.history.n_settled >= number - self.spec.lag
+
+    def _has_rules(self) -> bool:
+        stop = self.spec.stop
+        return any(rule is not None for rule in (stop.epochs, stop.plateau, stop.same_best, stop.target)) or self.spec.max_failure_rate < 1
+
+    def _stop_reason(self, number: int) -> str | None:
+        """Why trial `number` is not to begin, from the fixed history of that trial."""
+        stop = self.spec.stop
+        if number >= stop.n_trials:
+            return "n_trials"
+        if self.spec.deadline is not None and time.time() >= self.spec.deadline:
+            return "seconds"
+        known = self._official[: max(0, number - self.spec.lag)]
+        if self.failure_rate_exceeded(known):
+            return "failure_rate"
+        return stop.reason(known, self.spec.maximize) if self._has_rules() else None
+
+    def failure_rate_exceeded(self, trials: Sequence[Official], final: bool = False) -> bool:
+        """Whether more than max_failure_rate of these trials failed, where they are enough to tell (or the sweep is over)."""
+        if not trials or (len(trials) < MIN_TRIALS_FOR_FAILURE_RATE and not final):
+            return False
+        return sum(t.state == "FAIL" for t in trials) / len(trials) > self.spec.max_failure_rate
+
+    def _create(self, number: int, worker: str) -> None:
+        template = FrozenTrial(
+            number=-1,
+            trial_id=-1,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=datetime.now(),
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={"trivet:claim": {"session": self.spec.session, "worker": worker, "deaths": 0, "step": 0, "since": time.time()}},
+            system_attrs={},
+            intermediate_values={},
+        )
+        self.storage.create_new_trial(self.study_id, template)
+        self.sync()
+        if not self.locks.acquire(number):
+            raise RuntimeError(f"trial {number} is new, yet its lock is held")
+
+    def _take_over(self, worker: str) -> Claim | None:
+        """Continue the first trial that runs nowhere; settle those that need no more running."""
+        for number in list(self._unfinished):
+            if "trivet:end" in self._trials[number].user_attrs and not self.history.curve(number).final:
+                continue  # it ran to its end; its verdict waits for an earlier trial
+            if not self.locks.acquire(number):
+                continue
+            self.sync()
+            trial = self._trials[number]
+            if trial.state.is_finished():
+                self.locks.release(number)
+            elif self.history.curve(number).final:
+                self._settle(number)
+                self.locks.release(number)
+            elif "trivet:end" in trial.user_attrs:
+                self.locks.release(number)
+            elif self._died_too_often(number, worker):
+                self._write_end(number, Outcome("FAIL", reason=f"its worker died {self.spec.max_restarts + 1} times without a new step"))
+                self.locks.release(number)
+            else:
+                return self._proposal(number, resumed=True)
+        return None
+
+    def _died_too_often(self, number: int, worker: str) -> bool:
+        """Count a death where a worker of this same sweep left the trial; deaths of whole sweeps are not the trial's fault."""
+        trial = self._trials[number]
+        last = trial.user_attrs.get("trivet:claim", {"session": "", "deaths": 0, "step": 0})
+        step = max(trial.intermediate_values, default=0)
+        deaths = int(last["deaths"]) if step <= int(last["step"]) else 0
+        deaths += last["session"] == self.spec.session
+        claim = {"session": self.spec.session, "worker": worker, "deaths": deaths, "step": step, "since": time.time()}
+        self.storage.set_trial_user_attr(trial._trial_id, "trivet:claim", claim)
+        return deaths > self.spec.max_restarts
+
+    def _proposal(self, number: int, resumed: bool) -> Claim:
+        """Sample the trial (or look it up) and write its parameters."""
+        trial = self._trials[number]
+        explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
+        if explicit is not None:
+            sampled = None
+            wanted = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._specs[n], v)}
+            distributions = {n: distribution(self._specs[n]) for n in wanted}
+        else:
+            assert self.sampler is not None
+            known: list[FrozenTrial] = []
+            if self.spec.sampler.name not in INDEPENDENT:
+                known = [*self._warm, *(o.trial for o in self._official[: max(0, number - self.spec.lag)])]
+            sampled = self.sampler.ask(number, known, self._extend)
+            wanted, distributions = sampled.params, sampled.distributions
+        if not trial.params:
+            with self._batch():
+                for name, value in wanted.items():
+                    dist = distributions[name]
+                    self.storage.set_trial_param(trial._trial_id, name, dist.to_internal_repr(value), dist)
+                for key, value in (sampled.system_attrs if sampled else {}).items():
+                    self.storage.set_trial_system_attr(trial._trial_id, key, value)
+            self.sync()
+        return Claim(number, resumed)
+
+    _extend: Any = None  # custom_search_space, set by the worker
+
+    @contextlib.contextmanager
+    def _batch(self) -> Iterator[None]:
+        backend = getattr(self.storage, "_backend", None)
+        if isinstance(backend, Journal):
+            with backend.batch():
+                yield
+        else:
+            yield
+
+    # Running -------------------------------------------------------------------------------------------------------------
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Record a value of this worker's trial; True when the trial is to stop."""
+        trial = self._trials[number]
+        if step not in trial.intermediate_values and not trial.state.is_finished():
+            with contextlib.suppress(UpdateFinishedTrialError):
+                self.storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        if time.monotonic() >= self._sync_due:
+            start = time.monotonic()
+            self.sync()
+            # A verdict may come late without changing the record, so reading others' news may cost a twentieth of the time.
+            self._sync_due = time.monotonic() + 20 * (time.monotonic() - start)
+        return self.history.curve(number).pruned_at is not None
+
+    def tell(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
+        """End this worker's trial and give its claim back. `attrs` are stored with it."""
+        self.sync()
+        trial = self._trials[number]
+        if not trial.state.is_finished():
+            with contextlib.suppress(UpdateFinishedTrialError):
+                self._write_end(number, outcome, attrs or {})
+        self.locks.release(number)
+
+    def _write_end(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
+        trial_id = self._trials[number]._trial_id
+        self.history.end(number, failed=outcome.state != "COMPLETE")
+        self.history.judge()
+        with self._batch():
+            for key, value in (attrs or {}).items():
+                self.storage.set_trial_user_attr(trial_id, key, value)
+            end = {"state": outcome.state, "values": list(outcome.values), "reason": outcome.reason}
+            self.storage.set_trial_user_attr(trial_id, "trivet:end", end)
+        self.sync()
+        if self.history.curve(number).final:
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """Write the final state of a trial whose verdicts are all known."""
+        official = self._make_official(number)
+        trial_id = self._trials[number]._trial_id
+        with contextlib.suppress(UpdateFinishedTrialError), self._batch():
+            self.storage.set_trial_user_attr(trial_id, "trivet:step", official.step)
+            if official.reason:
+                self.storage.set_trial_user_attr(trial_id, "trivet:reason", official.reason)
+            self.storage.set_trial_state_values(trial_id, TrialState[official.state], official.values or None)
+        self.sync()
+
+    def settle_all(self) -> None:
+        """Write the final state of every trial that has one and runs nowhere; the last worker's verdicts may have freed some."""
+        with self.locks.mutex():
+            self.sync()
+            for number in list(self._unfinished):
+                if self.history.curve(number).final and self.locks.acquire(number):
+                    self._settle(number)
+                    self.locks.release(number)
+
+    def why_stopped(self) -> str | None:
+        """Why no further trial is to begin; None while trials are left to begin or to finish."""
+        self.sync()
+        return None if self._unfinished else self._stop_reason(len(self._trials))

@@ -1,0 +1,450 @@
+"""A sweep from the command line to its tables: plan, check, open or resume the study, run the workers, write and publish."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from trivet import identity, planning, pruning, space, tables
+from trivet.errors import UserError
+from trivet.jobs import Composer
+from trivet.pool import Pool
+from trivet.progress import Progress, summarize
+from trivet.sampling import ENUMERATING, INDEPENDENT, SamplerSpec, sampler_spec
+from trivet.study import StopRules, Study, StudySpec, open_storage
+from trivet.worker import Worker, WorkerPlan, WorkerTask, locate
+
+log = logging.getLogger("trivet")
+DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
+
+
+@dataclass
+class Settings:
+    """The keys of `hydra.sweeper`; the plugin's config documents each."""
+
+    sampler: Any = None
+    direction: Any = "minimize"
+    storage: str | None = None
+    study_name: str | None = None
+    n_trials: int | None = None
+    n_jobs: int | str = "auto"
+    max_failure_rate: float = 0.5
+    params: Mapping[str, Any] | None = None
+    search_space: Mapping[str, Any] | None = None
+    custom_search_space: str | None = None
+    pruner: Any = None
+    metric: str | None = None
+    seed: int | None = None
+    lag: int = 8
+    baseline: bool | None = None
+    enqueue: Sequence[Any] = ()
+    warm_start: Sequence[str] = ()
+    warm_start_prunes: bool = False
+    stop: Mapping[str, Any] = field(default_factory=dict)
+    trial_timeout: float | None = None
+    max_restarts: int = 3
+    threads: int | None = None
+    trials_per_gpu: int = 1
+    config_space: bool = True
+    params_file: str | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    publish: str | None = None
+    publish_files: Sequence[str] = ()
+
+
+class Sweep:
+    """One sweep of one app. `run(arguments)` does all of it; `arguments` are the command line's overrides of the app's keys."""
+
+    def __init__(self, settings: Settings, context: HydraContext, config: DictConfig, task_function: TaskFunction) -> None:
+        self.settings, self.context, self.config, self.task_function = settings, context, config, task_function
+        self.root = Path(str(config.hydra.runtime.cwd))
+
+    def run(self, arguments: Sequence[str]) -> Any:
+        """Plan and run. Returns the best value (a list of values with several objectives).
+
+        Raises `UserError` before any trial starts where something is wrong, and after the last where too many failed.
+        """
+        plan, meta = self.plan(arguments)
+        folder = Path(plan.spec.folder)
+        started = time.time()
+        study = Study(plan.spec)
+        self._write_study_yaml(folder, meta, study, plan.spec, None, 0.0)
+        with open_dict(self.config.hydra):
+            self.config.hydra.sweep.dir = str(folder)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        stopped_by = "interrupted"
+        progress = Progress(study, self.n_jobs, meta["resumed"], plan.fixed)
+        try:
+            with progress:
+                stopped_by = self._run_workers(plan, study, progress)
+            study.settle_all()
+        finally:
+            study.sync()
+            tables.write_tables(study, folder, plan.fixed)
+            self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.time() - started)
+        finished = study.finished()
+        summarize(study, folder, plan.fixed, stopped_by, meta["script"])
+        if stopped_by == "failure_rate" or study.failure_rate_exceeded(finished, final=True):
+            failed = [t for t in finished if t.state == "FAIL"]
+            raise UserError(
+                f"{len(failed)} of {len(finished)} trials failed, more than hydra.sweeper.max_failure_rate={plan.spec.max_failure_rate:g}; "
+                f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)})"
+            )
+        if self.settings.publish is not None:
+            tables.publish(folder, self.root / self.settings.publish, self.settings.publish_files)
+        best = tables.best_of(finished, plan.spec.maximize)
+        return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
+
+    # Planning ------------------------------------------------------------------------------------------------------------
+
+    def plan(self, arguments: Sequence[str]) -> tuple[WorkerPlan, dict[str, Any]]:
+        """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
+        s = self.settings
+        sampler, sampler_seed = sampler_spec(s.sampler)
+        seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
+        directions = _directions(s.direction)
+        pruner_config = _pruner(s.pruner, directions)
+        explicit, fixed = self._explicit_params(arguments)
+        composer = Composer(self.context, self.config, fixed, ".")
+        where = planning.Space(composer, explicit, bool(s.config_space))
+        if not where.params and sampler.name != "list" and s.custom_search_space is None:
+            raise UserError(
+                "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
+            )
+        if s.custom_search_space is not None:
+            locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
+        if sampler.name == "nsgaii" and len(directions) < 2:
+            log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
+        trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
+        warm = tables.read_warm(s.warm_start, where.params, self.root)
+        stop = _stop_rules(s, sampler, len(trials))
+        parts = self._identity(where, composer, sampler, pruner_config, directions, seed, trials, warm)
+        mark = identity.fingerprint(parts)
+        name = s.study_name or str(self.config.hydra.job.name)
+        folder, resumed = self._folder(name, mark, parts)
+        self.n_jobs, gpus = self._workers(stop, sampler)
+        spent = _previous_seconds(folder) if stop.seconds is not None else 0.0
+        spec = StudySpec(
+            name=f"{name}-{mark[:8]}",
+            folder=str(folder),
+            directions=directions,
+            params=tuple(where.params),
+            groups=where.groups,
+            sampler=sampler,
+            pruner=pruner_config,
+            seed=seed,
+            stop=stop,
+            lag=_at_least(s.lag, 1, "lag"),
+            storage=s.storage,
+            explicit=tuple(trials),
+            warm=tuple(warm),
+            warm_prunes=bool(s.warm_start_prunes),
+            max_failure_rate=_rate(s.max_failure_rate),
+            max_restarts=_at_least(s.max_restarts, 0, "max_restarts"),
+            session=uuid.uuid4().hex[:12],
+            deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
+        )
+        if s.storage is not None:
+            open_storage(s.storage, folder).remove_session()  # a storage that cannot be reached is told of before anything is written
+        _make_folder(folder)
+        self.gpus = gpus
+        plan = WorkerPlan(spec, tuple(fixed), s.trial_timeout, s.threads, s.custom_search_space, keep_logging=True)
+        meta = {
+            "fingerprint": mark,
+            "identity": parts,
+            "defaults": where.defaults,
+            "resumed": resumed,
+            "config": _resolved(composer.base()),
+        }
+        return plan, {**meta, "script": _script(self.task_function)}
+
+    def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
+        """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
+        s = self.settings
+        swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
+        params: list[space.Param] = []
+        if s.params_file is not None:
+            params = space.parse_params(_read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
+        given = {k: v for k, v in _plain(s.params or {}).items() if v is not None}  # null: not searched after all
+        if given:
+            if s.search_space:
+                log.warning("hydra.sweeper.search_space is not read, as hydra.sweeper.params is given")
+            params = _over(space.parse_params(given), params)
+        elif s.search_space:
+            log.warning("hydra.sweeper.search_space is the old form; write the ranges into hydra.sweeper.params")
+            params = _over(space.parse_search_space(_plain(s.search_space)), params)
+        params = _over(swept, params)
+        fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
+        params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
+        always = [p for p in params if isinstance(p.spec, space.Fixed) and not p.when]
+        fixed += [f"{p.key}={space.value_text(p.spec.value)}" for p in always]  # type: ignore[union-attr]
+        return [p for p in params if p not in always], fixed
+
+    def _identity(
+        self,
+        where: planning.Space,
+        composer: Composer,
+        sampler: SamplerSpec,
+        pruner: Mapping[str, Any] | None,
+        directions: Sequence[str],
+        seed: int,
+        trials: Sequence[Mapping[str, Any]],
+        warm: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Everything that can change a result; budgets and machinery are not in it."""
+        s = self.settings
+        given = _plain(s.identity or {})
+        unknown = set(given) - {"files", "ignore"}
+        if unknown:
+            raise UserError(f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs) and ignore (config keys)")
+        files = list(given.get("files") or [])
+        script = _script(self.task_function)
+        if script is not None and Path(script).exists():
+            files.append(str(Path(script).resolve()))
+        config = planning.without_space(identity.without(planning.plain(composer.base()), list(given.get("ignore") or [])))
+        return {
+            "directions": list(directions),
+            "space": {p.name: space.to_text(p.spec) for p in where.params},
+            "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
+            "pruner": pruner,
+            "seed": seed,
+            "lag": s.lag if sampler.name not in INDEPENDENT else None,
+            "trials": [t["overrides"] if t["overrides"] is not None else t["params"] for t in trials],
+            "warm_start": identity.fingerprint({"rows": warm, "prunes": s.warm_start_prunes})[:16] if warm else None,
+            "custom_search_space": s.custom_search_space,
+            "config": config,
+            "files": identity.file_hashes(files, self.root),
+        }
+
+    def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
+        """The sweep's folder and whether it holds this study already.
+
+        `hydra.sweep.dir` with a time in it would hide a study from the command that should continue it: the study's name stands there
+        instead. A folder of another study is left alone, and what differs is told.
+        """
+        raw = str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False)["dir"])  # type: ignore[index, call-overload]
+        if "${now:" in raw:
+            base = Path(os.path.dirname(raw.partition("${now:")[0]) or ".")
+            folder = base / f"{name}-{mark[:8]}"
+            others = sorted(base.glob(f"{name}-*/study.yaml"), key=lambda p: p.stat().st_mtime, reverse=True)
+        else:
+            folder = Path(str(self.config.hydra.sweep.dir))
+            others = [folder / "study.yaml"] if (folder / "study.yaml").exists() else []
+            if others and tables.load_study(folder).get("fingerprint") != mark:
+                folder = folder.with_name(f"{folder.name}-{mark[:8]}")
+        if (folder / "study.yaml").exists() and tables.load_study(folder).get("fingerprint") == mark:
+            return folder.resolve(), True
+        for other in others[:1]:
+            keys = identity.differences(tables.load_study(other.parent).get("identity", {}), parts)
+            log.warning(
+                f"not continuing {other.parent}: it differs in {', '.join(keys[:6])}{' ...' if len(keys) > 6 else ''}; a new study begins in {folder}"
+            )
+        return folder.resolve(), False
+
+    def _workers(self, stop: StopRules, sampler: SamplerSpec) -> tuple[int, list[str]]:
+        """How many workers, and the GPUs to share among them."""
+        s = self.settings
+        gpus = identity.gpu_ids()
+        if s.n_jobs in ("auto", None, -1):
+            n = len(gpus) * _at_least(s.trials_per_gpu, 1, "trials_per_gpu") or max(1, identity.cores() // (s.threads or 1))
+            most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
+            return max(1, min(n, most)), gpus
+        n = _at_least(s.n_jobs, 1, "n_jobs")
+        if sampler.name not in INDEPENDENT and n > s.lag + 1:
+            log.warning(
+                f"hydra.sweeper.n_jobs={n}: hydra.sweeper.lag={s.lag} lets {s.lag + 1} trials run at once; raise lag to use all workers"
+            )
+        return n, gpus
+
+    # Running -------------------------------------------------------------------------------------------------------------
+
+    def _run_workers(self, plan: WorkerPlan, study: Study, progress: Progress) -> str:
+        launcher = str(OmegaConf.select(self.config, "hydra.launcher._target_"))
+        if not launcher.endswith("BasicLauncher"):
+            self._launch(replace(plan, keep_logging=False), study, progress)
+        elif self.n_jobs == 1:
+            worker = Worker(plan, self.context, self.config, self.task_function, "worker-0", lambda number: progress.tick())
+            worker.run()
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        else:
+            pool = Pool(replace(plan, keep_logging=False), self.context, self.config, self.task_function, self.n_jobs, self.gpus)
+            pool.run(study, progress.tick)
+        study.settle_all()
+        return study.why_stopped() or "interrupted"
+
+    def _launch(self, plan: WorkerPlan, study: Study, progress: Progress) -> None:
+        """Run the workers as jobs of Hydra's launcher, again while some died and trials are left."""
+        names = [f"worker-{i}" for i in range(self.n_jobs)]
+        task = WorkerTask(plan, self.context, self.config, self.task_function, names)
+        launcher = Plugins.instance().instantiate_launcher(config=self.config, hydra_context=self.context, task_function=task)
+        for attempt in range(plan.spec.max_restarts + 1):
+            jobs = [[f"hydra.sweep.subdir=workers/launched-{i}"] for i in range(self.n_jobs)]
+            failure: BaseException | None = None
+            with progress.in_background():
+                try:
+                    for job in launcher.launch(jobs, initial_job_idx=0):
+                        _ = job.return_value
+                except Exception as error:  # launchers raise their own; what counts is whether trials are left
+                    failure = error
+            study.settle_all()
+            if study.why_stopped() is not None:
+                return
+            log.warning(f"workers ended before the sweep did ({failure}); starting them again ({attempt + 1} of {plan.spec.max_restarts})")
+        raise UserError(f"hydra.launcher: its workers keep ending before the sweep does: {failure}") from failure
+
+    def _write_study_yaml(
+        self, folder: Path, meta: Mapping[str, Any], study: Study, spec: StudySpec, stopped_by: str | None, seconds: float
+    ) -> None:
+        previous = tables.load_study(folder) if (folder / "study.yaml").exists() else {}
+        now = time.strftime("%Y-%m-%dT%H:%M:%S")
+        if stopped_by is None:
+            self._seconds_before = float(previous.get("seconds") or 0.0)
+        content = {
+            "name": spec.name,
+            "fingerprint": meta["fingerprint"],
+            "command": identity.command(),
+            "directions": list(spec.directions),
+            "metric": self.settings.metric,
+            "seed": spec.seed,
+            "lag": spec.lag,
+            "sampler": spec.sampler.as_dict() if spec.sampler.name != "list" else {"name": "list"},
+            "pruner": spec.pruner or {"name": "none"},
+            "n_trials": spec.stop.n_trials,
+            "n_jobs": self.n_jobs,
+            "stopped_by": stopped_by,
+            "storage": spec.storage,
+            "space": [{"key": p.key.lstrip("+"), "spec": space.to_text(p.spec), "when": dict(p.when)} for p in spec.params],
+            "defaults": meta["defaults"],
+            "config": meta["config"],
+            "identity": meta["identity"],
+            "versions": identity.versions(),
+            "git": identity.git_state(self.root),
+            "hardware": identity.hardware(),
+            "started": previous.get("started") or now,
+            "finished": None if stopped_by is None else now,
+            "seconds": round(self._seconds_before + seconds, 3),
+        }
+        tables.write_yaml(folder / "study.yaml", _plain(content))
+
+
+def _directions(direction: Any) -> tuple[str, ...]:
+    given = direction if isinstance(direction, Sequence) and not isinstance(direction, str) else [direction]
+    names = tuple(str(getattr(d, "name", d)).lower() for d in given)
+    for name in names:
+        if name not in ("minimize", "maximize"):
+            raise UserError(f"hydra.sweeper.direction={name}: must be minimize or maximize (or a list of them, one per objective)")
+    if not names:
+        raise UserError("hydra.sweeper.direction=[]: must name at least one direction")
+    return names
+
+
+def _pruner(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
+    """The pruner as a plain mapping, checked; None for no pruning."""
+    config = _plain(config) if isinstance(config, Mapping) else config
+    rule = pruning.build(config)
+    if rule is None:
+        return None
+    if len(directions) > 1:
+        raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
+    return {"name": config} if isinstance(config, str) else dict(config)
+
+
+def _stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
+    given = _plain(s.stop or {})
+    allowed = ("seconds", "epochs", "plateau", "same_best", "target")
+    for key, value in given.items():
+        if key not in allowed:
+            raise UserError(f"hydra.sweeper.stop.{key}: unknown; it takes {', '.join(allowed)} (n_trials stands by itself)")
+        if key == "plateau" and value is not None and (not isinstance(value, Mapping) or set(value) != {"trials", "delta"}):
+            raise UserError(
+                f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
+            )
+        if key in ("seconds", "epochs", "same_best") and value is not None and not float(value) > 0:
+            raise UserError(f"hydra.sweeper.stop.{key}={value}: must be above 0")
+    n_trials = s.n_trials
+    if sampler.name in ENUMERATING:
+        n_trials = n_explicit if n_trials is None else min(_at_least(n_trials, 1, "n_trials"), n_explicit)
+    return StopRules(n_trials=_at_least(DEFAULT_N_TRIALS if n_trials is None else n_trials, 1, "n_trials"), **given)
+
+
+def _at_least(value: Any, low: int, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise UserError(f"hydra.sweeper.{key}={value}: must be a whole number >= {low}")
+    return value
+
+
+def _rate(value: float) -> float:
+    if not 0 <= float(value) <= 1:
+        raise UserError(f"hydra.sweeper.max_failure_rate={value}: must be between 0 and 1")
+    return float(value)
+
+
+def _over(strong: Sequence[space.Param], weak: Sequence[space.Param]) -> list[space.Param]:
+    """Both, without the weak ones whose key the strong ones name."""
+    keys = {p.key.lstrip("+") for p in strong}
+    return [*(p for p in weak if p.key.lstrip("+") not in keys), *strong]
+
+
+def _plain(value: Any) -> Any:
+    """Config nodes, tuples and numbers of other libraries as what YAML knows."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    """The app's config with interpolations resolved, where they can be outside a job."""
+    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    try:
+        return _plain(OmegaConf.to_container(task, resolve=True))
+    except Exception:  # an interpolation that only a job can resolve, of any resolver
+        return planning.plain(config)
+
+
+def _read_mapping(path: Path, key: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{key}={path}: cannot be read ({type(error).__name__}); name a YAML file of ranges") from None
+    if not isinstance(content, Mapping):
+        raise UserError(f"{key}={path}: must hold a mapping of key: range")
+    return content
+
+
+def _previous_seconds(folder: Path) -> float:
+    return float(tables.load_study(folder).get("seconds") or 0.0) if (folder / "study.yaml").exists() else 0.0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"hydra.sweep.dir={folder}: cannot be written ({error.strerror}); name a folder that can") from None
+
+
+def _script(task_function: TaskFunction) -> str | None:
+    try:
+        return os.path.relpath(inspect.getsourcefile(inspect.unwrap(task_function)) or "")
+    except (TypeError, ValueError):
+        return sys.argv[0] or None

@@ -1,0 +1,248 @@
+"""The files of a finished (or running) sweep that people and other tools read: trials.csv, curves.csv, best.yaml, study.yaml.
+
+Everything before the column `seconds` is the same to the last digit for the same study, whoever ran it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trivet import space
+from trivet.errors import UserError
+from trivet.study import Official, Study, StudySpec
+
+VARYING = ("seconds", "worker", "started", "overrun")
+VARYING_METRICS = ("seconds", "peak_gpu_mb")
+TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """A mapping of plain values as YAML, keys in their order."""
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=140))
+
+
+def cell(value: Any) -> str:
+    """A value as a table cell: empty for nothing, Hydra's text for the rest."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def param_cell(value: Any) -> str:
+    """A parameter's value as a cell; an inactive parameter's cell is empty, so null is written out."""
+    return value if isinstance(value, str) else space.value_text(value)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def best_of(trials: Sequence[Official], maximize: bool) -> Official | None:
+    """The completed trial with the best first value; the earliest of equals."""
+    complete = [t for t in trials if t.state == "COMPLETE"]
+    return min(complete, key=lambda t: -t.values[0] if maximize else t.values[0], default=None)
+
+
+def pareto(trials: Sequence[Official], directions: Sequence[str]) -> list[Official]:
+    """The completed trials that no other beats in every objective."""
+    signs = [-1 if d == "maximize" else 1 for d in directions]
+    points = [(t, [s * v for s, v in zip(signs, t.values, strict=True)]) for t in trials if t.state == "COMPLETE"]
+    return [
+        t for t, p in points if not any(all(b <= a for a, b in zip(p, q, strict=True)) and q != p for _, q in points)
+    ]  # fmt: skip
+
+
+def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of trials.csv."""
+    spec = study.spec
+    value_columns = ["value"] if len(spec.directions) == 1 else [f"value_{i}" for i in range(len(spec.directions))]
+    key_of = {p.name: p.key.lstrip("+") for p in spec.params}
+    keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
+    rows = []
+    for t in trials:
+        stored = study.trials[t.number]
+        run = stored.user_attrs.get("trivet:run", {})
+        values = [cell(v) for v in t.values] + [""] * (len(value_columns) - len(t.values))
+        params = {key_of.get(n, n.lstrip("+")): param_cell(v) for n, v in t.params.items()}
+        rows.append(
+            [
+                *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, spec))),
+                *(params.get(k, "") for k in keys),
+                *(cell(run.get("seconds")), run.get("worker", ""), run.get("started", "")),
+                str(len(stored.intermediate_values) - len(t.curve)),
+            ]
+        )
+    return ["number", "state", "reason", *value_columns, "step", "best_step", *keys, *VARYING], rows
+
+
+def _best_step(trial: Official, spec: StudySpec) -> int | None:
+    sign = -1 if spec.maximize else 1
+    curve = [(sign * value, step) for step, value in trial.curve if not math.isnan(value)]
+    return min(curve)[1] if curve else None
+
+
+def curve_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of curves.csv."""
+    metrics = {t.number: study.trials[t.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []}) for t in trials}
+    columns = list(dict.fromkeys(c for m in metrics.values() for c in m["columns"]))
+    columns = [c for c in columns if c not in VARYING_METRICS] + [c for c in VARYING_METRICS if c in columns]
+    rows = []
+    for t in trials:
+        table = metrics[t.number]
+        by_step = {row[0]: dict(zip(table["columns"], row[1:], strict=True)) for row in table["rows"]}
+        rows += [[str(t.number), str(step), cell(value), *(cell(by_step.get(step, {}).get(c)) for c in columns)] for step, value in t.curve]
+    return ["number", "step", "value", *columns], rows
+
+
+def write_tables(study: Study, folder: Path, fixed: Sequence[str]) -> None:
+    """Write trials.csv, curves.csv, and best.yaml and optimization_results.yaml where a trial completed."""
+    trials = study.finished()
+    write_text(folder / "trials.csv", _csv(*trial_rows(study, trials)))
+    write_text(folder / "curves.csv", _csv(*curve_rows(study, trials)))
+    best = best_of(trials, study.spec.maximize)
+    if best is None:
+        return
+    if len(study.spec.directions) == 1:
+        overrides = overrides_of(study, best.number, fixed)
+        write_yaml(folder / "best.yaml", {"number": best.number, "value": best.values[0], "overrides": overrides})
+        write_yaml(
+            folder / "optimization_results.yaml", {"name": "optuna", "best_params": _by_key(study, best), "best_value": best.values[0]}
+        )
+    else:
+        front = pareto(trials, study.spec.directions)
+        solutions = [{"number": t.number, "values": t.values, "overrides": overrides_of(study, t.number, fixed)} for t in front]
+        write_yaml(folder / "best.yaml", {"solutions": solutions})
+        front_results = [{"params": _by_key(study, t), "values": t.values} for t in front]
+        write_yaml(folder / "optimization_results.yaml", {"name": "optuna", "solutions": front_results})
+
+
+def _by_key(study: Study, trial: Official) -> dict[str, Any]:
+    key_of = {p.name: p.key.lstrip("+") for p in study.spec.params}
+    return {key_of.get(n, n): v for n, v in trial.params.items()}
+
+
+def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
+    """The overrides that make this trial's config: what the command fixed, group choices, values."""
+    groups, values = study.overrides_of(number)
+    return [*fixed, *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
+
+
+def publish(source: Path, target: Path, files: Sequence[str]) -> None:
+    """Copy the tables, and per trial the named files (as `<stem>/<number><suffix>`), so that `target` appears whole in one rename."""
+    import shutil
+
+    temporary = target.with_name(f".{target.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name in TABLES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, temporary / name)
+    for name in files:
+        for found in sorted(source.glob(f"[0-9]*/{name}")):
+            folder = temporary / Path(name).stem
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(found, folder / f"{found.parent.name}{Path(name).suffix}")
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(temporary, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+# Reading ---------------------------------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a table as text. Raises `UserError` where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); name the folder of a sweep that has finished") from None
+
+
+def from_cell(spec: space.Spec | space.Fixed, text: str) -> Any:
+    """The value that a cell of trials.csv means for a range; None of the cell's meaning is lost. Raises ValueError where it has none."""
+    if isinstance(spec, (space.Choice, space.Fixed)):
+        options = spec.options if isinstance(spec, space.Choice) else (spec.value,)
+        for option in options:
+            if param_cell(option) == text:
+                return option
+        for option in options:
+            if isinstance(option, (int, float)) and not isinstance(option, bool) and float(text) == option:
+                return option
+        raise ValueError(text)
+    return int(float(text)) if isinstance(spec, space.Int) and float(text).is_integer() else float(text)
+
+
+def read_warm(folders: Sequence[str], params: Sequence[space.Param], root: Path) -> list[dict[str, Any]]:
+    """Earlier sweeps' tables as knowledge for `params`: rows whose every parameter lies in the present ranges, re-declared in them.
+
+    A parameter that a table does not have is left out of its rows. FAIL rows teach nothing about values and are left out.
+    """
+    warm = []
+    for folder in folders:
+        path = root / folder
+        curves: dict[str, list[list[float]]] = {}
+        for row in read_csv(path / "curves.csv"):
+            curves.setdefault(row["number"], []).append([int(row["step"]), float(row["value"] or "nan")])
+        for row in read_csv(path / "trials.csv"):
+            if row["state"] == "FAIL":
+                continue
+            values = _redeclare(row, params)
+            if values is not None:
+                result = [float(row["value"])] if row.get("value") else []
+                warm.append({"params": values, "state": row["state"], "values": result, "curve": curves.get(row["number"], [])})
+    return warm
+
+
+def _redeclare(row: Mapping[str, str], params: Sequence[space.Param]) -> dict[str, Any] | None:
+    values: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    for param in params:
+        key = param.key.lstrip("+")
+        if not param.active(chosen) or key not in row:
+            continue
+        try:
+            value = from_cell(param.spec, row[key])
+        except ValueError:
+            return None
+        if not space.contains(param.spec, value):
+            return None
+        chosen[param.key] = value
+        if not isinstance(param.spec, space.Fixed):
+            values[param.name] = value
+    return values
+
+
+def load_study(folder: Path) -> dict[str, Any]:
+    """study.yaml of a sweep folder. Raises `UserError` where there is none."""
+    try:
+        return yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{folder}: is not a sweep's folder (study.yaml: {type(error).__name__}); name the folder that a sweep printed"
+        ) from None

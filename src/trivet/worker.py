@@ -1,0 +1,318 @@
+"""One worker of a sweep: claim, sample, compose, run, tell, until nothing is left.
+
+The same loop runs in the calling process (n_jobs=1), in local worker processes (`python -m trivet.worker`), and as a job of any
+Hydra launcher. Workers need nothing but the study's storage; none of them is special.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from trivet import trial as trial_api
+from trivet.errors import UserError
+from trivet.jobs import Composer, run_job
+from trivet.study import Claim, Outcome, Study, StudySpec
+from trivet.trial import Diverged, TrialPruned, is_bad
+
+log = logging.getLogger("trivet")
+VARYING_METRICS = ("seconds", "peak_gpu_mb")
+"""Metrics that differ from run to run; they stand last in curves.csv."""
+
+
+@dataclass(frozen=True)
+class WorkerPlan:
+    """What a worker needs besides its study: all picklable."""
+
+    spec: StudySpec
+    fixed: tuple[str, ...]  # command-line overrides that hold for every trial
+    trial_timeout: float | None
+    threads: int | None
+    custom_search_space: str | None
+    keep_logging: bool = False  # in the calling process: put Hydra's own logging back after each trial
+
+
+class TrialTimeout(BaseException):
+    """Raised in a trial by the alarm of `trial_timeout`; not an `Exception`, so that a trial's own handlers let it pass."""
+
+
+class Worker:
+    """`name` shows in the table. `on_trial(number)` is called after each trial."""
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        context: HydraContext,
+        config: DictConfig,
+        task_function: TaskFunction,
+        name: str,
+        on_trial: Callable[[int], None] | None = None,
+    ) -> None:
+        self.plan, self.context, self.task_function, self.name = plan, context, task_function, name
+        self.config = config
+        self.composer = Composer(context, config, plan.fixed, plan.spec.folder)
+        self.on_trial = on_trial
+        self.study = Study(plan.spec)
+        if plan.custom_search_space is not None:
+            extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
+            self.study._extend = lambda trial: extend(config, trial)
+
+    def run(self) -> str:
+        """Work until nothing is left to begin or continue; returns why."""
+        pause = 0.002
+        try:
+            while True:
+                claim = self.study.claim(self.name)
+                if isinstance(claim, Claim):
+                    pause = 0.002
+                    self._run_trial(claim)
+                elif claim == "wait":
+                    time.sleep(pause)
+                    pause = min(pause * 1.5, 0.05)
+                else:
+                    return claim.removeprefix("stop: ")
+        finally:
+            self.study.close()
+
+    def _run_trial(self, claim: Claim) -> None:
+        started = time.time()
+        reporter = _Reporter(self.study, claim.number, Path(self.plan.spec.folder) / str(claim.number))
+        try:
+            full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
+        except UserError as error:
+            self.study.tell(claim.number, Outcome("FAIL", reason=str(error)))
+            return
+        trial_api.set_reporter(reporter)
+        try:
+            with _alarm(self.plan.trial_timeout):
+                result = run_job(self.context, self._logged(task), full, task)
+        finally:
+            trial_api.set_reporter(None)
+        if self.plan.keep_logging:
+            from hydra.core.utils import configure_log
+
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout)
+        attrs: dict[str, Any] = {
+            "trivet:run": {
+                "worker": self.name,
+                "seconds": round(time.time() - started, 3),
+                "started": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)),
+            }
+        }
+        if reporter.rows:
+            attrs["trivet:metrics"] = reporter.table()
+        self.study.tell(claim.number, outcome, attrs)
+        reporter.remove()
+        if self.on_trial is not None:
+            self.on_trial(claim.number)
+
+    def _logged(self, task: DictConfig) -> TaskFunction:
+        """The task function with failures written to the trial's own log, while that log is set up."""
+
+        def call(config: DictConfig) -> Any:
+            try:
+                return self.task_function(config)
+            except (TrialPruned, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                if type(error).__name__ != "TrialPruned":
+                    _log_to_file(f"The trial failed.\n{traceback.format_exc()}")
+                raise
+
+        return call
+
+
+class _Reporter:
+    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends."""
+
+    def __init__(self, study: Study, number: int, folder: Path) -> None:
+        self._study, self._number = study, number
+        self._path = folder / "metrics.jsonl"
+        self.rows: dict[int, dict[str, float]] = {}
+        with contextlib.suppress(OSError):
+            for line in self._path.read_text(encoding="utf-8").split("\n")[:-1]:  # what follows the last newline is torn
+                row = json.loads(line)
+                self.rows[int(row.pop("step"))] = row
+
+    def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
+        if metrics and step not in self.rows:
+            self.rows[step] = dict(metrics)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
+        if self._study.report(self._number, step, value):
+            raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
+
+    def table(self) -> dict[str, Any]:
+        """Columns and rows, for curves.csv."""
+        columns = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        return {"columns": columns, "rows": [[step, *(row.get(c) for c in columns)] for step, row in sorted(self.rows.items())]}
+
+    def remove(self) -> None:
+        """The study has the metrics now."""
+        self._path.unlink(missing_ok=True)
+
+
+def _log_to_file(text: str) -> None:
+    """Write to the trial's log file only: a traceback for each failed trial would bury the sweep's own lines."""
+    record = logging.LogRecord("trivet", logging.ERROR, __file__, 0, text, None, None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float | None) -> Iterator[None]:
+    """Raise `TrialTimeout` in this block after so many seconds. Works in a main thread; code stuck in C is the parent's to end."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: Any) -> None:
+        raise TrialTimeout
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcome_of(result: JobReturn, n_objectives: int, timeout: float | None = None) -> Outcome:
+    """What a job's end means for its trial."""
+    if result.status == JobStatus.COMPLETED:
+        return _outcome_of_value(result.return_value, n_objectives)
+    error = result._return_value
+    if isinstance(error, TrialPruned) or type(error).__name__ == "TrialPruned":
+        return Outcome("PRUNED", reason="" if isinstance(error, TrialPruned) else "raised TrialPruned itself")
+    return Outcome("FAIL", reason=reason_of(error, timeout))
+
+
+def reason_of(error: BaseException, timeout: float | None = None) -> str:
+    """One line that says why a trial failed."""
+    if isinstance(error, Diverged):
+        return f"diverged: {error}"
+    if isinstance(error, TrialTimeout):
+        return f"timed out after {timeout:g} s"
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({error.code!r})"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _outcome_of_value(value: Any, n_objectives: int) -> Outcome:
+    if value is None:
+        return Outcome("FAIL", reason="returned nothing: the task function must return the objective")
+    if n_objectives > 1 and (
+        isinstance(value, (str, bytes)) or (not isinstance(value, (Sequence, Iterator)) and not hasattr(value, "__iter__"))
+    ):
+        return Outcome("FAIL", reason=f"returned {value!r}: must be {n_objectives} numbers, one per direction")
+    try:
+        values = tuple(float(v) for v in value) if n_objectives > 1 else (float(value),)
+    except (TypeError, ValueError):
+        return Outcome("FAIL", reason=f"returned {str(value)[:80]!r}: must be {'a number' if n_objectives == 1 else 'numbers'}")
+    if len(values) != n_objectives:
+        return Outcome("FAIL", reason=f"returned {len(values)} values: must be {n_objectives}, one per direction")
+    if any(is_bad(v) for v in values):
+        return Outcome("FAIL", reason=f"diverged: the objective is {', '.join(map(str, values))}")
+    return Outcome("COMPLETE", values)
+
+
+def locate(path: str, key: str) -> Callable[..., Any]:
+    """The function at a dotted path; `UserError` naming `key` where there is none."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"{key}={path}: cannot be imported ({error}); give module.function") from None
+    if not callable(found):
+        raise UserError(f"{key}={path}: is not a function")
+    return found
+
+
+class WorkerTask:
+    """The worker loop as a task function for a Hydra launcher: each launched job is one worker."""
+
+    def __init__(
+        self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction, names: Sequence[str]
+    ) -> None:
+        self.plan, self.context, self.config, self.task_function, self.names = plan, context, config, task_function, list(names)
+
+    def __call__(self, job_config: DictConfig) -> str:
+        from hydra.core.hydra_config import HydraConfig
+
+        number = int(str(HydraConfig.get().sweep.subdir).rsplit("-", 1)[-1])
+        _set_threads(self.plan.threads)
+        return Worker(self.plan, self.context, self.config, self.task_function, self.names[number]).run()
+
+
+def _set_threads(threads: int | None) -> None:
+    """Fix the threads of libraries that read them late; those that read them at import have the environment's."""
+    if threads is None:
+        return
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _die_with_parent(fd: int) -> None:
+    """End this process when the parent's end of the pipe closes: the parent is gone, however it went."""
+
+    def watch() -> None:
+        while os.read(fd, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry of a local worker process: payload file, name, and the pipe that says whether the parent lives."""
+    payload, name, fd = Path(argv[0]), argv[1], int(argv[2])
+    _die_with_parent(fd)
+    import cloudpickle
+    from hydra.core.singleton import Singleton
+    from hydra.core.utils import setup_globals
+
+    with payload.open("rb") as file:
+        path = json.loads(file.readline())
+        sys.path[:] = path
+        setup_globals()
+        plan, context, config, task_function, singletons = cloudpickle.load(file)
+    Singleton.set_state(singletons)
+    _set_threads(plan.threads)
+    OmegaConf.set_readonly(config, True)
+    try:
+        Worker(plan, context, config, task_function, name).run()
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    # As `trivet.worker`, not `__main__`: classes pickled by the parent must be the ones that this process uses.
+    from trivet.worker import main as entry
+
+    sys.exit(entry(sys.argv[1:]))
