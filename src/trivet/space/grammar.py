@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 
 from trivet.errors import UserError
-from trivet.space.specs import ON_GRID, Choice, Fixed, Float, Int, Param, Spec, check_unique, plain, to_text, value_text
+from trivet.space.specs import ON_GRID, Choice, Fixed, Float, Int, Param, Spec, check_unique, to_text
 
 FORMS = "interval(0.1, 1), tag(log, interval(1e-4, 1e-1)), int(interval(1, 8)) or choice(a, b)"
 CONDITION = re.compile(r"\s*([\w./@-]+)\s*=\s*(\S.*?)\s*")
@@ -257,6 +257,8 @@ def _range(value: RangeSweep, text: str) -> Spec:
     on_grid = abs(steps - round(steps)) <= Decimal(repr(ON_GRID))
     n = round(steps) if on_grid else math.floor(steps) + 1
     last = start + (n - 1) * step if whole else float(Decimal(repr(start)) + (n - 1) * Decimal(repr(step)))
+    log = "log" in _tags(value, text)
+    spec = Int(start, last, log=log, step=step) if whole else Float(float(start), last, log=log, step=float(step))
     if on_grid and not value.shuffle:
         wider = Int(start, stop, step=step) if whole else Float(float(start), float(stop), step=float(step))
         warnings.warn(
@@ -264,8 +266,6 @@ def _range(value: RangeSweep, text: str) -> Spec:
             f"hydra-optuna-sweeper's random and TPE include {stop!r}: write {to_text(wider)} to include it",
             stacklevel=6,
         )
-    log = "log" in _tags(value, text)
-    spec = Int(start, last, log=log, step=step) if whole else Float(float(start), last, log=log, step=float(step))
     if value.shuffle:
         if n > 1000:
             raise UserError(f"shuffle makes {n} separate options: drop shuffle")
@@ -323,8 +323,5 @@ def _with_key(key: str, value: object, make):
     try:
         return make()
     except UserError as error:
-        shown = value if isinstance(value, str) else repr(plain(value)) if isinstance(value, (list, tuple, Mapping)) else repr(value)
+        shown = value if isinstance(value, str) else repr(value)
         raise UserError(f"{key}={shown}: {error}" if key else f"{shown}: {error}") from None
-
-
-__all__ = ["collect", "dump", "load", "parse", "parse_overrides", "parse_params", "parse_search_space", "value_text"]

@@ -192,7 +192,7 @@ def _judge(param: Param, seen: Evidence, rules: Rules) -> _Verdict:
     return _range(param, spec, seen, rules)
 
 
-# Options ---------------------------------------------------------------------------------------------------------------------------------
+# Options ----------
 
 
 def _options(spec: Choice, seen: Evidence, rules: Rules) -> _Verdict:
@@ -234,7 +234,7 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-# Ordered numeric options ---------------------------------------------------------------------------------------------------------------
+# Ordered numeric options ----------
 
 
 def _is_ladder(spec: Choice) -> bool:
@@ -288,7 +288,7 @@ def _next_rung(key: str, options: tuple, end: str) -> int | float | None:
     return rung if low <= rung <= high else None
 
 
-# Ranges --------------------------------------------------------------------------------------------------------------------------------
+# Ranges ----------
 
 
 def _range(param: Param, spec: Float | Int, seen: Evidence, rules: Rules) -> _Verdict:
