@@ -143,7 +143,7 @@ class Sweep:
             folder=str(folder),
             directions=directions,
             params=tuple(where.params),
-            groups=where.groups,
+            groups=_groups(where, trials),
             sampler=sampler,
             pruner=pruner_config,
             seed=seed,
@@ -350,6 +350,12 @@ def _directions(direction: Any) -> tuple[str, ...]:
     if not names:
         raise UserError("hydra.sweeper.direction=[]: must name at least one direction")
     return names
+
+
+def _groups(where: planning.Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The config groups that a trial may choose from: searched ones, and those that a trial given outright names."""
+    given = [override.partition("=")[0] for trial in trials for override in trial["overrides"] or []]
+    return tuple(dict.fromkeys([*where.groups, *(key for key in given if where.is_group(key))]))
 
 
 def _pruner(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
