@@ -294,9 +294,9 @@ def _next_rung(key: str, options: tuple, end: str) -> int | float | None:
 def _range(param: Param, spec: Float | Int, seen: Evidence, rules: Rules) -> _Verdict:
     """Span of the good trials, with a margin, on the range's own scale from 0 (low) to 1 (high); wider where they crowd at an end."""
     scale = Scale(spec)
-    good = [scale.unit(value) for value in seen.good]
+    middle = _trimmed(seen.good)
+    good, inner = ([scale.unit(value) for value in values] for values in (seen.good, middle))
     k = len(good)
-    inner = _trimmed(good)
     low, high = 0.0, 1.0
     share = _share_tried(inner, [(scale.unit(value), weight) for value, weight in seen.tried])
     # The span of the middle n of k even draws is at most s with the chance that n-1 or more of k tosses with chance s succeed.
@@ -314,12 +314,13 @@ def _range(param: Param, spec: Float | Int, seen: Evidence, rules: Rules) -> _Ve
     high = edges["upper"].reach if edges["upper"].reach is not None else high
     least, most, _ = widest(param.key, spec.low, spec.high, whole=isinstance(spec, Int))
     fine = scale.spec(low, high, least, most)
-    return _told(spec, fine, seen, [edge.why for edge in edges.values() if edge.why], tight)
+    return _told(spec, fine, middle, k, [edge.why for edge in edges.values() if edge.why], tight)
 
 
-def _told(spec: Float | Int, fine: Float | Int, seen: Evidence, edges: list[str], tight: bool) -> _Verdict:
-    k, words = len(seen.good), " ".join(edges)
-    lie = f"The best {k} trials lie between {_short(min(seen.good))} and {_short(max(seen.good))}"
+def _told(spec: Float | Int, fine: Float | Int, middle: list, k: int, edges: list[str], tight: bool) -> _Verdict:
+    words = " ".join(edges)
+    who = f"The best {k}" if len(middle) == k else f"{len(middle)} of the best {k}"
+    lie = f"{who} trials lie between {_short(middle[0])} and {_short(middle[-1])}"
     if fine.low < spec.low or fine.high > spec.high:
         other = f" {lie}." if fine.low > spec.low or fine.high < spec.high else ""
         return _Verdict(fine, "widened", words + other)
@@ -356,7 +357,7 @@ def _edge(end: str, param: Param, spec: Float | Int, scale: Scale, good: list[fl
 
 
 def _trimmed(good: list[float]) -> list[float]:
-    """The good trials' places in order, without the outermost tenth on either side, but always with the best one."""
+    """The good trials' values in order, without the outermost tenth on either side, but always with the best one."""
     ordered = sorted(good)
     cut = len(ordered) // 10
     inner = ordered[cut : len(ordered) - cut]
