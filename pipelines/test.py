@@ -101,7 +101,7 @@ def run_test(root: Path) -> dict:
         "metric": f"test/{name}",
         "n_test": len(split.y),
         "winner": {"finalist": winner, "seeds": values[winner]},
-        "default": {"finalist": 0, "seeds": values[0]},
+        "default": {"finalist": 0, "seeds": dict(values[0])},
         "ensemble_winner": together(of_winner),
         "ensemble_finalists": together(wanted),
         "n_models": {"ensemble_winner": len(of_winner), "ensemble_finalists": len(wanted)},
@@ -125,8 +125,12 @@ def keep_model(run: Run, folder: Path) -> None:
     draft = folder / "model.pt.tmp"
     shutil.copyfile(run.path, draft)
     os.replace(draft, folder / "model.pt")
-    config: Mapping = load_model(folder / "model.pt").config
-    write(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    write(folder / "config.yaml", yaml.safe_dump(without_ranges(load_model(folder / "model.pt").config), sort_keys=False))
+
+
+def without_ranges(config: Mapping) -> dict:
+    """The values of a config, without the search ranges beside them."""
+    return {key: without_ranges(value) if isinstance(value, Mapping) else value for key, value in config.items() if key != "space"}
 
 
 def main(root: Path = ROOT) -> None:
