@@ -26,7 +26,10 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except PermissionError:  # somebody else's: to read it is enough to look at it
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self._next = (0, 0)  # number and byte offset of the record to read next
         self._held: list[dict[str, Any]] | None = None
 

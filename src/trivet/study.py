@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -151,17 +151,32 @@ class Study:
     """One worker's hold on a study. Opening it creates the study where it does not exist yet."""
 
     def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.spec = spec
-        self.storage = storage or open_storage(spec.storage, spec.folder)
-        self.study_id = self._open()
+        self._read(spec, storage or open_storage(spec.storage, spec.folder), spec.pruner)
         engine = getattr(self.storage, "engine", None)
         if engine is not None and engine.dialect.name == "postgresql":
             self.locks: FileLocks | PostgresLocks = PostgresLocks(engine, self.study_id)
         else:
             self.locks = FileLocks(Path(spec.folder) / "claims")
+        self.sync()
+
+    @classmethod
+    def view(cls, spec: StudySpec) -> Study:
+        """A study to look at only: it takes no part, gives no verdicts and writes nothing. Raises `UserError` where there is none."""
+        study = cls.__new__(cls)
+        study._looks_only = True
+        try:
+            study._read(replace(spec, warm=(), warm_prunes=False), open_storage(spec.storage, spec.folder), None)
+        except KeyError:
+            raise UserError(f"{spec.storage or spec.folder}: holds no study {spec.name}") from None
+        study.sync()
+        return study
+
+    def _read(self, spec: StudySpec, storage: BaseStorage, pruner: Mapping[str, Any] | None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.spec, self.storage = spec, storage
+        self.study_id = storage.get_study_id_from_name(spec.name) if self._looks_only else self._open()
         prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
-        self.history = History(pruning.build(spec.pruner), spec.maximize, prior)
+        self.history = History(pruning.build(pruner), spec.maximize, prior)
         self.sampler = None if spec.sampler.name in ("grid", "list") else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
         self._specs = {p.name: p.spec for p in spec.params}
         self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
@@ -172,7 +187,6 @@ class Study:
         self._official: list[Official] = []  # the settled prefix
         self._warm = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]
         self._sync_due = 0.0
-        self.sync()
 
     def _open(self) -> int:
         directions = [StudyDirection.MAXIMIZE if d == "maximize" else StudyDirection.MINIMIZE for d in self.spec.directions]
@@ -206,7 +220,7 @@ class Study:
             if trial.state.is_finished():
                 self.history.settle(number, trial.user_attrs.get("trivet:step") if trial.state == TrialState.PRUNED else None)
                 self.history.curve(number).failed = trial.state != TrialState.COMPLETE
-            elif "trivet:end" in trial.user_attrs:
+            elif "trivet:end" in trial.user_attrs and not self._looks_only:
                 self.history.end(number, failed=trial.user_attrs["trivet:end"]["state"] != "COMPLETE")
         self.history.judge()
         for number in range(len(self._official), self.history.n_settled):
@@ -261,6 +275,9 @@ class Study:
         """The parameters of a trial by name, as the space writes them; those of an explicit trial as it gave them."""
         if number < len(self.spec.explicit):
             return dict(self.spec.explicit[number]["params"])
+        outside = self._trials[number].user_attrs.get("trivet:params")
+        if outside is not None:
+            return dict(outside)
         sampled = self._trials[number].params
         values: dict[str, Any] = {}
         chosen: dict[str, Any] = {}
@@ -428,8 +445,10 @@ class Study:
                 known = [*self._warm, *(o.trial for o in self._official[: max(0, number - self.spec.lag)])]
             sampled = self.sampler.ask(number, known, self._extend)
             wanted, distributions = sampled.params, sampled.distributions
-        if not trial.params:
+        if not trial.params and "trivet:params" not in trial.user_attrs:
             with self._batch():
+                if explicit is not None and len(wanted) < len(explicit["params"]):  # some lie outside the ranges: Optuna cannot hold them
+                    self.storage.set_trial_user_attr(trial._trial_id, "trivet:params", dict(explicit["params"]))
                 for name, value in wanted.items():
                     dist = distributions[name]
                     self.storage.set_trial_param(trial._trial_id, name, dist.to_internal_repr(value), dist)
@@ -438,6 +457,7 @@ class Study:
             self.sync()
         return Claim(number, resumed)
 
+    _looks_only = False
     _extend: Any = None  # custom_search_space, set by the worker
 
     @contextlib.contextmanager
