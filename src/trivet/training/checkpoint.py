@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import pickle
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 log = logging.getLogger(__name__)
 NAME = "checkpoint.pt"
 VERSION = 1
+MARK = "<tensor>"
 NOT_IDENTITY = frozenset({"save_model", "finalist", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
 
 
@@ -31,7 +34,50 @@ def save(folder: Path, key: str, state: Mapping[str, Any]) -> None:
 
     No fsync: a power cut may lose the last epochs, and then `load` says so.
     """
-    write_whole({"identity": key, **state}, Path(folder) / NAME)
+    tree, flat = pack(state)
+    write_whole({"identity": key, "tree": tree, "flat": flat}, Path(folder) / NAME)
+
+
+def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
+    """Nested dicts and lists with every tensor replaced by (MARK, kind, start, shape), and one flat tensor on the CPU for each kind.
+
+    torch.save takes 60 microseconds and a wait for the GPU for each tensor, of which a run has about a hundred.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    ends: dict[str, int] = {}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, Tensor):
+            kind = f"{node.device} {node.dtype}"
+            start = ends.get(kind, 0)
+            ends[kind] = start + node.numel()
+            parts.setdefault(kind, []).append(node.detach().reshape(-1))
+            return (MARK, kind, start, tuple(node.shape))
+        if isinstance(node, Mapping):
+            return {key: walk(value) for key, value in node.items()}
+        if isinstance(node, list | tuple):
+            return type(node)(walk(value) for value in node)
+        return node
+
+    tree = walk(state)
+    return tree, {kind: torch.cat(tensors).cpu() for kind, tensors in parts.items()}
+
+
+def unpack(tree: Any, flat: Mapping[str, Tensor], device: torch.device) -> Any:
+    """What `pack` was given. Tensors that were on the CPU stay there, the others go to `device`."""
+    moved = {kind: tensor if kind.startswith("cpu") else tensor.to(device) for kind, tensor in flat.items()}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, tuple) and node and node[0] == MARK:
+            _, kind, start, shape = node
+            return moved[kind][start : start + math.prod(shape)].reshape(shape).clone()
+        if isinstance(node, dict):
+            return {key: walk(value) for key, value in node.items()}
+        if isinstance(node, list | tuple):
+            return type(node)(walk(value) for value in node)
+        return node
+
+    return walk(tree)
 
 
 def write_whole(content: Any, path: Path) -> None:
@@ -50,15 +96,15 @@ def load(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or content.get("identity") != key:
+            log.warning("%s belongs to another configuration, data set or version; starting over", path)
+            return None
+        return unpack(content["tree"], content["flat"], device)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         log.warning("%s cannot be read (%s); starting over", path, reason[0])
         return None
-    if not isinstance(state, dict) or state.get("identity") != key:
-        log.warning("%s belongs to another configuration, data set or version; starting over", path)
-        return None
-    return state
 
 
 def remove(folder: Path) -> None:
