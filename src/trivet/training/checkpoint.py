@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def load(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
             log.warning("%s belongs to another configuration, data set or version; starting over", path)
             return None
         return unpack(content["tree"], content["flat"], device)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch's reader raises struct.error, IndexError and what not on a damaged file
         reason = str(error).strip().splitlines() or [type(error).__name__]
         log.warning("%s cannot be read (%s); starting over", path, reason[0])
         return None

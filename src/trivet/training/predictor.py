@@ -8,7 +8,6 @@ model.predict(x)            # x: raw samples (N, *input_shape), or one of them; 
 from __future__ import annotations
 
 import contextlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
         config, state, meta = content["config"], content["state_dict"], content["meta"]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; `python src/train.py save_model=true` or the pipeline writes a model.pt") from None
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch's reader raises struct.error, IndexError and what not on a file that is something else
         raise UserError(f"{path}: is not a model that Trivet saved ({type(error).__name__}); train it again") from error
     model = models.build(config["model"], meta).to(target)
     model.load_state_dict(state)
