@@ -54,8 +54,8 @@ def focal(logits: Tensor, y: Tensor, gamma: float, label_smoothing: float = 0.0)
     """
     p = functional.softmax(logits, dim=-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
     losses = functional.cross_entropy(logits, y, label_smoothing=label_smoothing, reduction="none")
-    # p may round to just above 1 at low precision; a negative base has no power
-    return ((1 - p).clamp(min=0.0) ** gamma * losses).mean()
+    # where p rounds to 1, a power below 1 would have no finite slope
+    return ((1 - p).clamp(min=torch.finfo(p.dtype).tiny) ** gamma * losses).mean()
 
 
 def _mse(meta: Mapping[str, Any]) -> Loss:

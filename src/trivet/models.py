@@ -157,6 +157,11 @@ def _norm(kind: str | None, dims: int, channels: int) -> list[nn.Module]:
     return []
 
 
+def _dropout(dims: int, p: float) -> list[nn.Module]:
+    """Whole channels (Tompson et al. 2015): neighbours are too alike to be dropped one by one, and far fewer random numbers are drawn."""
+    return [(nn.Dropout1d if dims == 1 else nn.Dropout2d)(p)] if p else []
+
+
 def _conv(dims: int, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True) -> nn.Module:
     return (nn.Conv1d if dims == 1 else nn.Conv2d)(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
 
@@ -175,7 +180,7 @@ def _cnn(values: dict[str, Any], shape: tuple[int, ...], outputs: int) -> nn.Mod
         layers.append(_conv(dims, inputs, channels, values["kernel"], stride=2, bias=values["norm"] is None))
         layers += _norm(values["norm"], dims, channels)
         layers.append(ACTIVATIONS[values["activation"]]())
-        layers += [nn.Dropout(values["dropout"])] if values["dropout"] else []
+        layers += _dropout(dims, values["dropout"])
         inputs = channels
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * _size_after(shape, values["depth"]), outputs))
 
@@ -192,7 +197,7 @@ class Residual(nn.Module):
             _conv(dims, inputs, outputs, kernel, stride, bias=False),
             *_norm(norm, dims, outputs),
             nn.ReLU(),
-            nn.Dropout(values["dropout"]),
+            *_dropout(dims, values["dropout"]),
             _conv(dims, outputs, outputs, kernel, bias=False),
         )
         same = inputs == outputs and stride == 1
