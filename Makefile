@@ -7,7 +7,7 @@ STAMP := $(VENV)/.trivet
 export PATH := $(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV)
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint clean lock
+.PHONY: help setup repro compare test lint clean lock
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml requirements.lock scripts/install.py
 repro: setup ## run the pipeline; ends with the path of the report and the headline figures
 	@dvc repro || { echo "Stopped. Run 'make repro' again to continue where it was."; exit 1; }
 	@python scripts/headline.py
+
+compare: setup ## show this run beside earlier ones and experiments, in few columns
+	@dvc exp show --drop '(conf|data|pipelines|results|scripts|src)/.*' --no-pager
 
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
 	@pytest $(PYTEST_ARGS)

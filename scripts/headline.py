@@ -1,37 +1,67 @@
-"""Print where the report of the last pipeline run is, and its headline figures, from reports/metrics.json.
+"""The headline figures of the last pipeline run, from reports/metrics.json.
 
-python scripts/headline.py
+python scripts/headline.py            # print them, and where the report is
+python scripts/headline.py --write    # write reports/headline.json: the few columns of `dvc exp show`
 """
 
 import json
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def spread(mean: float, std: float | None) -> str:
-    """`0.9512 ± 0.0031`, or the mean alone where one run has no spread."""
+def spread(mean: float | None, std: float | None) -> str:
+    """`0.9512 ± 0.0031`; the mean alone where one run has no spread."""
+    if mean is None:
+        return "unknown"
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def headline(metrics: dict) -> list[str]:
     """The lines to print: best of each search, the winner over its seeds, and the test figures beside the default's."""
     seeds, test, cost = metrics["seeds"], metrics["test"], metrics["cost"]
+    lines = [
+        f"{phase:7} best of {metrics[phase]['n_trials']} trials: {spread(metrics[phase]['best'], None)}"
+        for phase in ("coarse", "fine")
+        if phase in metrics
+    ]
     return [
-        f"coarse  best of {metrics['coarse']['n_trials']} trials: {metrics['coarse']['best']:.4f}",
-        f"fine    best of {metrics['fine']['n_trials']} trials: {metrics['fine']['best']:.4f}",
+        *lines,
         f"seeds   winner: {spread(seeds['mean'], seeds['std'])} over {seeds['n']} seeds",
-        f"test    winner: {spread(test['mean'], test['std'])}, ensemble: {test['ensemble']:.4f}, "
+        f"test    winner: {spread(test['mean'], test['std'])}, ensemble: {spread(test['ensemble'], None)}, "
         f"default: {spread(test['baseline_mean'], test['baseline_std'])}",
         f"cost    {cost['epochs']:,} epochs ({cost['epochs_unpruned']:,} without pruning), {cost['seconds']:,.0f} s",
     ]
 
 
-def main() -> None:
-    metrics = json.loads((ROOT / "reports/metrics.json").read_text())
+def columns(metrics: dict) -> dict:
+    """What tells runs apart at a glance: the winner over its seeds on validation and test data, the default's test figure, the cost."""
+    seeds, test, cost = metrics["seeds"], metrics["test"], metrics["cost"]
+    return {
+        "val": seeds["mean"],
+        "test": test["mean"],
+        "test_std": test["std"],
+        "ensemble": test["ensemble"],
+        "default": test["baseline_mean"],
+        "trained_epochs": cost["epochs"],
+        "seconds": cost["seconds"],
+    }
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> None:
+    folder = root / "reports"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    if "--write" in arguments:
+        draft = folder / "headline.json.tmp"
+        draft.write_text(json.dumps(columns(metrics), indent=2) + "\n")
+        os.replace(draft, folder / "headline.json")
+        return
     print("\n".join(headline(metrics)))
-    print(f"report  {ROOT / 'reports/summary.md'}, {ROOT / 'reports/report.html'}")
+    print(f"report  {folder / 'summary.md'}, {folder / 'report.html'}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

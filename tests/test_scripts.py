@@ -1,6 +1,7 @@
 """The scripts behind the Makefile: what they read from pip's settings, what the lock keeps, and their one-line errors."""
 
 import importlib.util
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -94,18 +95,44 @@ def test_the_lock_in_use_names_no_source():
     assert not any(line.startswith(("nvidia-", "triton", "--")) for line in text.splitlines())
 
 
-def test_headline(script):
-    metrics = {
+@pytest.fixture
+def metrics():
+    return {
         "coarse": {"best": 0.95, "n_trials": 100, "epochs": 1200},
         "fine": {"best": 0.96, "n_trials": 50, "epochs": 800},
         "seeds": {"mean": 0.955, "std": 0.002, "n": 3},
         "test": {"mean": 0.95, "std": None, "ensemble": 0.96, "baseline_mean": 0.94, "baseline_std": 0.01},
         "cost": {"epochs": 2540, "epochs_unpruned": 5040, "seconds": 301.4},
     }
+
+
+def test_headline(script, metrics):
     lines = script("headline").headline(metrics)
     assert lines[2] == "seeds   winner: 0.9550 ± 0.0020 over 3 seeds"
     assert lines[3] == "test    winner: 0.9500, ensemble: 0.9600, default: 0.9400 ± 0.0100"
     assert lines[4] == "cost    2,540 epochs (5,040 without pruning), 301 s"
+
+
+def test_headline_of_what_is_not_known(script, metrics):
+    metrics["test"] = dict.fromkeys(metrics["test"])
+    del metrics["fine"]
+    lines = script("headline").headline(metrics)
+    assert lines[2] == "test    winner: unknown, ensemble: unknown, default: unknown"
+
+
+def test_experiments_are_told_apart_by_few_columns(script, metrics, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/metrics.json").write_text(json.dumps(metrics))
+    script("headline").main(["--write"], tmp_path)
+    assert json.loads((tmp_path / "reports/headline.json").read_text()) == {
+        "val": 0.955,
+        "test": 0.95,
+        "test_std": None,
+        "ensemble": 0.96,
+        "default": 0.94,
+        "trained_epochs": 2540,
+        "seconds": 301.4,
+    }
 
 
 @pytest.mark.parametrize(
