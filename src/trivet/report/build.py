@@ -10,8 +10,8 @@ from pathlib import Path
 from trivet.report import figures, html, markdown
 from trivet.report.context import Context
 from trivet.report.metrics import metrics, plots
-from trivet.report.model import Report
-from trivet.report.sections import headline, phases, provenance, went
+from trivet.report.model import Report, Section
+from trivet.report.sections import advice, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
 from trivet.report.tables import read_results, read_sweep
 from trivet.report.words import count
 
@@ -48,8 +48,12 @@ def build_sweep(folder: Path, out: Path | None = None) -> Path:
     return out / "report.html"
 
 
-def sections(context: Context) -> list:
-    return [headline.build(context), *phases.build(context), went.build(context), provenance.build(context)]
+def sections(context: Context) -> list[Section]:
+    """All sections in the order in which they are read."""
+    parts = [headline.build(context)]
+    parts += [] if context.single else [learning_rate.build(context)]
+    parts += [*phases.build(context), mattered.build(context), went.build(context), flags.build(context), advice.build(context)]
+    return [*parts, checklist.build(context), provenance.build(context)]
 
 
 def _subtitle(context: Context) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
+from trivet.diagnosis.flag import Flag
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Sweep
 from trivet.report.model import Axis
@@ -30,7 +33,6 @@ class Context:
 
     searches: list[Sweep]
     results: Results | None = None
-    notes: list[str] = field(default_factory=list)
 
     @property
     def last(self) -> Sweep:
@@ -48,6 +50,12 @@ class Context:
     @cached_property
     def seeds(self) -> Seeds | None:
         return seeds_of.read(self.results.seeds, self.results.finalists) if self.results else None
+
+    @cached_property
+    def flags(self) -> list[Flag]:
+        test = self.results.test if self.results else None
+        values = {side: seed_values((test or {}).get(side)) for side in ("winner", "default")}
+        return diagnose(self.searches, self.seeds, {**values, "n_test": test.get("n_test")} if test else None)
 
     @property
     def maximize(self) -> bool:
@@ -94,6 +102,13 @@ class Context:
         best = sweep.study.get("best") or {}
         known = best.get("overrides") if best.get("number") == int(row["number"]) else None
         return command(sweep, [str(word) for word in known] if known else override_list(self.winner_settings))
+
+
+def seed_values(part: object) -> dict[int, float]:
+    """The seeds of one side of test.yaml: {seed: value}, finite values only."""
+    seeds = (part or {}).get("seeds") if isinstance(part, dict) else None
+    pairs = {int(seed): float(value) for seed, value in (seeds or {}).items() if isinstance(value, (int, float))}
+    return {seed: value for seed, value in pairs.items() if math.isfinite(value)}
 
 
 def words_of(sweep: Sweep) -> list[str]:

@@ -9,8 +9,7 @@ import pandas as pd
 
 from trivet import finalists
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context
-from trivet.report.sections.headline import seed_values
+from trivet.report.context import Context, seed_values
 from trivet.report.sections.phases import wall
 from trivet.report.sections.went import best_so_far, value_column
 

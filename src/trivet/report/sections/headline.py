@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from trivet import finalists
-from trivet.report.context import Context
+from trivet.report.context import Context, seed_values
 from trivet.report.model import Axis, Chart, Code, Command, Layer, Panel, Section, Strong
 from trivet.report.words import Scale, configuration, count, listing, number
 
@@ -24,13 +22,6 @@ def build(context: Context) -> Section:
     if context.best is not None:
         _configuration(section, context)
     return section
-
-
-def seed_values(part: object) -> dict[int, float]:
-    """The seeds of one side of test.yaml: {seed: value}, finite values only."""
-    seeds = (part or {}).get("seeds") if isinstance(part, dict) else None
-    pairs = {int(seed): float(value) for seed, value in (seeds or {}).items() if isinstance(value, (int, float))}
-    return {seed: value for seed, value in pairs.items() if math.isfinite(value)}
 
 
 def _tested(section: Section, context: Context, test: dict) -> None:

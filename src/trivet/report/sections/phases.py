@@ -9,7 +9,7 @@ from trivet.diagnosis.sweep import Sweep
 from trivet.report.context import PHASES, Context
 from trivet.report.model import Cell, Section, Table
 from trivet.report.sections import seeds
-from trivet.report.words import NOTHING, cell, code_cell, count, duration, empty, listing, settings, share, value_text
+from trivet.report.words import NOTHING, cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
 
 STOPPED = {
     "n_trials": "all planned trials were run",
@@ -130,7 +130,7 @@ def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
     for _, row in rows.iterrows():
         values = settings(row, keys)
         extra = [cell(row[name.text]) for name in others]
-        cells = [cell(int(row["number"])), context.scale.cell(sweep.value(sweep.score[row.name])), *extra, cell(row["best_step"])]
+        cells = [cell(int(row["number"])), scale_cell(context.scale, sweep.value(sweep.score[row.name])), *extra, cell(row["best_step"])]
         body.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
     columns = ("Trial", context.scale.metric, *(other.text for other in others), "Best epoch", *keys)
     numeric = ("Trial", context.scale.metric, "Best epoch", *(other.text for other in others))

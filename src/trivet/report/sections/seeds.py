@@ -5,7 +5,7 @@ from __future__ import annotations
 from trivet.report.context import PHASES, Context
 from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.report.sections.headline import strip
-from trivet.report.words import NOTHING, Scale, cell, count, empty
+from trivet.report.words import NOTHING, Scale, cell, count, empty, scale_cell
 
 
 def build(context: Context) -> Section:
@@ -96,8 +96,8 @@ def _table(context: Context) -> Table:
             (
                 Cell(seeds.label[finalist] + (" (winner)" if finalist == seeds.winner else "")),
                 Cell(where),
-                scale.cell(seeds.shown.get(finalist)),
-                scale.cell(summary.mean),
+                scale_cell(scale, seeds.shown.get(finalist)),
+                scale_cell(scale, summary.mean),
                 Cell(scale.delta(summary.std), summary.std) if summary.std is not None else empty(),
                 Cell(scale.interval(summary.low, summary.high), summary.low) if summary.std is not None else empty(),
                 versus,

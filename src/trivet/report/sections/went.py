@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from trivet.diagnosis.importance import gain_from
 from trivet.diagnosis.sweep import Sweep
 from trivet.report.context import Context
 from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.report.palette import SERIES
+from trivet.report.sections import audit
 from trivet.report.sections.phases import jobs, wall
 from trivet.report.words import count, duration, money, number, share
 
@@ -183,6 +185,7 @@ def _pruning(section: Section, context: Context) -> None:
         words = regret(context, sweep)
         if words:
             section.say(words)
+    audit.fill(section, context)
 
 
 def _number(value: float) -> Cell:
@@ -214,16 +217,9 @@ def regret(context: Context, sweep: Sweep) -> str | None:
     A pruned trial is granted, from its last epoch on, the gain that only one in ten of the completed trials had from that epoch to its end.
     """
     pruned = sweep.trials[(sweep.trials["state"] == "PRUNED") & sweep.score.notna()]
-    column = value_column(sweep)
-    if not len(pruned) or len(sweep.complete) < 10 or column is None or sweep.best is None:
+    if not len(pruned) or len(sweep.complete) < 10 or not len(sweep.curves) or sweep.best is None:
         return None
-    sign = 1 if sweep.maximize else -1
-    curves = sweep.curves[sweep.curves["number"].isin(sweep.complete["number"])]
-    table = (sign * curves.set_index(["number", "step"])[column]).groupby(level=[0, 1]).last().unstack("step")
-    final = sweep.score[sweep.complete.index].to_numpy()
-    table = table.reindex(sweep.complete["number"])
-    so_far = table.cummax(axis=1)
-    gains = {step: np.nanquantile(final - so_far[step].to_numpy(), 0.9) for step in so_far.columns if so_far[step].notna().any()}
+    gains = gain_from(sweep, 0.9)
     granted = pruned["step"].map(gains)
     reach = sweep.score[pruned.index] + granted
     best = sweep.score[sweep.best.name]

@@ -1,0 +1,248 @@
+"""Red flags of the search space: its edges, its scales, parameters that do nothing, configurations run twice, too few trials."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from trivet import space
+from trivet.diagnosis.flag import Case, Flag
+from trivet.diagnosis.importance import importance
+from trivet.diagnosis.sweep import Entry, multiplicative
+from trivet.diagnosis.thresholds import limit
+from trivet.diagnosis.wording import count, listing, share, value_text
+
+
+def ordered(spec: object) -> list[float] | None:
+    """The options of a choice among at least three numbers, in order; None for any other spec."""
+    if not isinstance(spec, space.Choice):
+        return None
+    options = spec.options
+    numeric = all(isinstance(option, (int, float)) and not isinstance(option, bool) for option in options)
+    return sorted(float(option) for option in options) if numeric and len(set(options)) >= 3 else None
+
+
+def position(spec: object, value: object) -> float | None:
+    """Where a value stands in its range, 0 at the low end, 1 at the high end, on the range's own scale; None where that means nothing."""
+    try:
+        at = float(value)
+    except (TypeError, ValueError):
+        return None
+    options = ordered(spec)
+    if options is not None:
+        return float(np.argmin(np.abs(np.array(options) - at))) / (len(options) - 1)
+    if not isinstance(spec, (space.Float, space.Int)) or spec.high <= spec.low:
+        return None
+    low, high = float(spec.low), float(spec.high)
+    if spec.log:
+        if at <= 0 or low <= 0:
+            return None
+        low, high, at = np.log(low), np.log(high), np.log(at)
+    return float(np.clip((at - low) / (high - low), 0, 1))
+
+
+def natural_end(entry: Entry, low_end: bool) -> bool:
+    """Ends that cannot be moved: zero at the lower end of a plain range, and the smallest whole number that means anything."""
+    if not low_end:
+        return False
+    lowest = min(ordered(entry.spec) or [getattr(entry.spec, "low", np.nan)])
+    whole = isinstance(entry.spec, space.Int)
+    return bool(lowest == 0 or (whole and lowest == 1))
+
+
+def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
+    """(entry, at the low end?, the best value, how many of the best crowd there, of how many) for each range that it sits at "
+    "the edge of."""
+    sweep = case.sweep
+    if len(sweep.complete) < 5:
+        return []
+    best, found = sweep.ranked.iloc[0], []
+    for key in sweep.params:
+        entry = sweep.entry(key, best)
+        place = position(entry.spec, best[key]) if entry is not None else None
+        near = limit("edge_near")
+        if place is None or near < place < 1 - near:
+            continue
+        low_end = place <= near
+        if natural_end(entry, low_end):
+            continue
+        rows = [row for _, row in sweep.ranked.iterrows() if sweep.entry(key, row) is entry][:5] if len(sweep.active(key)) > 1 else None
+        rows = rows if rows is not None else [row for _, row in sweep.ranked.head(5).iterrows()]
+        places = [place for row in rows if (place := position(entry.spec, row[key])) is not None]
+        crowd = sum(place <= 0.2 if low_end else place >= 0.8 for place in places)
+        if len(places) >= 3 and crowd >= 1 + np.ceil(limit("edge_crowd") * (len(places) - 1)):
+            found.append((entry, low_end, best[key], crowd, len(places)))
+    return found
+
+
+def widened(spec: object, low_end: bool) -> object:
+    """The range with one end moved out: by a factor of ten on a log scale, by half its width else; a choice of numbers gains one option."""
+    options = ordered(spec)
+    if options is not None:
+        step = options[1] / options[0] if low_end and options[0] > 0 else options[-1] / options[-2] if options[-2] > 0 else 2.0
+        new = options[0] / step if low_end else options[-1] * step
+        new = round(new) if all(isinstance(option, int) for option in spec.options) else new
+        return space.Choice((new, *spec.options) if low_end else (*spec.options, new))
+    low, high = spec.low, spec.high
+    if spec.log:
+        low, high = (low / 10, high) if low_end else (low, high * 10)
+    else:
+        half = (high - low) / 2
+        low, high = (low - half if low < 0 else max(low - half, 0), high) if low_end else (low, high + half)
+    if isinstance(spec, space.Int):
+        low, high = max(int(low), 1) if spec.low >= 1 else int(low), int(np.ceil(high))
+    return dataclasses.replace(spec, low=low, high=high)
+
+
+def edge(case: Case) -> Flag | None:
+    found = at_edges(case)
+    if not found:
+        return None
+    words = []
+    for entry, low_end, value, crowd, n in found:
+        end = "lower" if low_end else "upper"
+        when = f" (with {listing([f'{group}={option}' for group, option in entry.when])})" if entry.when else ""
+        words.append(
+            f"the best has {entry.key}={value_text(value)}{when}, at the {end} end of {space.to_text(entry.spec)}, "
+            f"and {crowd} of the best {n} crowd at that end"
+        )
+    keys = listing([entry.key for entry, *_ in found])
+    return Flag(
+        "edge",
+        "warning",
+        case.where,
+        "The best value is at the edge of its range",
+        _sentence("; ".join(words)),
+        "The range ends before the good region does, so a better value may lie outside.",
+        f"Widen the range of {keys} beyond that end and search on.",
+        ("edge_near", "edge_crowd"),
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def alike(case: Case) -> Flag | None:
+    values = case.sweep.score[case.sweep.finite.index].to_numpy()
+    if len(values) < limit("enough") / 2 or len(case.sweep.params) == 0:
+        return None
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    relative = (high - low) <= limit("alike") * abs(middle)
+    within_noise = case.noise is not None and len(case.sweep.complete) >= 10 and float(np.std(values, ddof=1)) < 0.75 * case.noise
+    if not (relative or within_noise):
+        return None
+    evidence = f"Nine tenths of {count(len(values), 'trial')} lie between {_range(case, low, high)}."
+    if within_noise:
+        evidence += f" They differ by less than seeds of one and the same configuration do ({case.scale.delta(case.noise)})."
+    return Flag(
+        "alike",
+        "serious",
+        case.where,
+        "All trials are alike",
+        evidence,
+        "The ranges are so narrow that nothing in them matters, or the searched parameters are not used by the training at all.",
+        "Check that the training reads every searched parameter (print the composed configuration of two trials), then widen the ranges.",
+        ("alike",),
+    )
+
+
+def _range(case: Case, low: float, high: float) -> str:
+    ends = sorted((case.sweep.value(low), case.sweep.value(high)))
+    return f"{case.scale.show(ends[0])} and {case.scale.show(ends[1])}"
+
+
+def linear(case: Case) -> Flag | None:
+    words, keys = [], []
+    for entry in case.sweep.space:
+        spec = entry.spec
+        if not isinstance(spec, space.Float) or spec.log or not multiplicative(entry.key):
+            continue
+        ratio = spec.high / spec.low if spec.low > 0 else np.inf
+        if ratio >= limit("linear_ratio"):
+            span = "from zero" if np.isinf(ratio) else f"over a factor of {ratio:,.0f}"
+            words.append(f"{entry.key} is drawn evenly from {space.to_text(spec)}, {span}")
+            keys.append(entry.key)
+    if not words:
+        return None
+    return Flag(
+        "linear",
+        "warning",
+        case.where,
+        "A multiplicative range is sampled linearly",
+        _sentence("; ".join(words)),
+        "On a linear scale nine in ten values fall into the top decade, so the small values are hardly ever tried.",
+        f"Write the range of {listing(keys)} as tag(log, interval(low, high)) with a low end above zero.",
+        ("linear_ratio",),
+    )
+
+
+def too_few(case: Case) -> Flag | None:
+    sweep = case.sweep
+    n, searched = len(sweep.trials), len(sweep.params)
+    if searched == 0 or n >= limit("per_parameter") * searched:
+        return None
+    need = int(limit("per_parameter") * searched)
+    return Flag(
+        "too_few",
+        "hint",
+        case.where,
+        "Too few trials for so many parameters",
+        f"{count(n, 'trial')} for {count(searched, 'searched parameter')}: {n / searched:.1f} per parameter.",
+        "With so few trials the search cannot tell which parameters matter, and the best is more luck than it need be.",
+        f"Run about {count(need, 'trial')}, or fix the parameters that matter least.",
+        ("per_parameter",),
+    )
+
+
+def repeats(case: Case) -> tuple[int, int]:
+    """(trials that repeat an earlier configuration, how many of those gave the very same value as the first)."""
+    sweep = case.sweep
+    if not sweep.params or len(sweep.trials) < 2:
+        return 0, 0
+    keys = sweep.trials[sweep.params].astype(object).where(sweep.trials[sweep.params].notna(), "")
+    groups = pd.util.hash_pandas_object(keys.astype(str), index=False)
+    again = groups.duplicated()
+    first = sweep.score.groupby(groups.to_numpy()).transform("first")
+    return int(again.sum()), int((again & (sweep.score == first)).sum())
+
+
+def duplicates(case: Case) -> Flag | None:
+    n, equal = repeats(case)
+    if n < 2 or n <= limit("duplicates") * len(case.sweep.trials):
+        return None
+    gave = f", and {equal:,} of those gave the very same value" if equal else ""
+    return Flag(
+        "duplicates",
+        "hint",
+        case.where,
+        "Configurations were run more than once",
+        f"{count(n, 'trial')} of {len(case.sweep.trials):,} ({share(n, len(case.sweep.trials))}) repeat a configuration that "
+        f"had been run{gave}.",
+        "The space has few distinct configurations, or the sampler has settled on one of them.",
+        "Add options or a continuous parameter, or stop earlier; to measure seed noise use the seeds phase.",
+        ("duplicates",),
+    )
+
+
+def no_effect(case: Case) -> Flag | None:
+    """Parameters that a random forest with some grip on the values does not find more useful than random numbers."""
+    found = importance(case.sweep)
+    if found is None or not found.trusted or len(case.sweep.params) < 2:
+        return None
+    idle = found.idle
+    if not idle:
+        return None
+    return Flag(
+        "no_effect",
+        "hint",
+        case.where,
+        "A parameter changed nothing" if len(idle) == 1 else "Some parameters changed nothing",
+        f"{listing(idle)}: to a random forest that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
+        f"{'it is' if len(idle) == 1 else 'they are'} worth no more than a column of random numbers.",
+        "Within its range it does not matter, it is not used, or other parameters drown it.",
+        f"Fix {listing(idle)} to the default{'' if len(idle) == 1 else 's'} and give the trials to the others.",
+        ("explained",),
+    )

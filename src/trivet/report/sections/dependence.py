@@ -1,0 +1,154 @@
+"""How the value depends on each parameter: every trial as a point, the range's ends drawn, the best of each slice as a line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from trivet import space
+from trivet.diagnosis.importance import Importance
+from trivet.diagnosis.space_flags import ordered
+from trivet.diagnosis.sweep import Entry, Sweep
+from trivet.report.context import Context
+from trivet.report.model import Axis, Chart, Layer, Panel
+from trivet.report.sections.went import keep
+from trivet.report.words import value_text
+
+FIRST = 6  # panels of the first chart, the one that Markdown shows
+MOST = 24
+SLICES = 8
+
+
+def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Chart]:
+    """One chart of the most important parameters and one of the rest (HTML only)."""
+    order = list(found.share) if found is not None else []
+    keys = [*order, *(key for key in sweep.params if key not in order)]
+    panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
+    note = "Blue: trials that ran to the end. Pale: stopped early (last value). Red crosses: failed. The line is the best of each slice; "
+    note += "dashed lines are the ends of the range. Trials far below the rest are drawn at the lower edge."
+    if not context.maximize:
+        note = note.replace("far below", "far above").replace("lower edge", "upper edge")
+    alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
+    first = Chart(f"dependence-{slug(sweep.name)}", "The parameters that matter most", panels[:FIRST], alt, note, height=280)
+    rest = Chart(f"dependence-{slug(sweep.name)}-rest", "The other parameters", panels[FIRST:], alt, brief=False, height=280)
+    return [chart for chart in (first, rest) if chart.panels]
+
+
+def slug(name: str) -> str:
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "-" for char in name) or "sweep"
+
+
+def panels_of(context: Context, sweep: Sweep, key: str) -> list[Panel]:
+    """One panel of a parameter, or one per option where its ranges differ from option to option."""
+    if sweep.trials[key].notna().sum() == 0:
+        return []
+    entries = sweep.active(key)
+    if len({entry.spec for entry in entries}) <= 1:
+        return [_panel(context, sweep, key, sweep.trials[key].notna().to_numpy(), entries[:1], key)]
+    panels = []
+    for entry in entries:
+        mask = sweep.trials[key].notna().to_numpy()
+        for group, option in entry.when:
+            mask = mask & (sweep.trials[group].astype(str) == option).to_numpy() if group in sweep.trials else mask
+        title = f"{key} ({', '.join(f'{group}={option}' for group, option in entry.when)})"
+        if mask.any():
+            panels.append(_panel(context, sweep, key, mask, [entry], title))
+    return panels
+
+
+def _panel(context: Context, sweep: Sweep, key: str, mask: np.ndarray, entries: list[Entry], title: str) -> Panel:
+    rows = sweep.trials[mask]
+    spec = entries[0].spec if entries else None
+    x, axis, ends = abscissa(rows[key], spec, rows["number"].to_numpy())
+    values = context.scale.axis(sweep.trials[sweep.objectives[0]])
+    y_axis, low, high = limits(context, sweep, values)
+    raw = values[mask]
+    worst = low if context.maximize else high
+    state = rows["state"].to_numpy()
+    y = np.clip(np.where(np.isfinite(raw), raw, worst), low, high)
+    important = np.flatnonzero(np.isin(rows["number"], sweep.ranked["number"].head(100)))
+    at = keep(len(rows), important)
+    hover = [
+        f"trial {number}, {key}={value_text(value)}: {text}"
+        for number, value, text in zip(rows["number"].iloc[at], rows[key].iloc[at], shown(context, state[at], raw[at]), strict=True)
+    ]
+    layers = [Layer("vline", x=ends, color="muted", dash="dash", width=1)] if len(ends) else []
+    looks = (("PRUNED", "pale", "circle", 5, 0.7), ("FAIL", "red", "x", 6, 0.9), ("COMPLETE", "blue", "circle", 6, 0.75))
+    for name, color, symbol, size, opacity in looks:
+        part = np.flatnonzero(state[at] == name)
+        if len(part):
+            texts = [hover[i] for i in part]
+            layers.append(Layer("points", x[at][part], y[at][part], "", color, size, opacity, symbol=symbol, hover=texts))
+    envelope = slices(x, y, (state == "COMPLETE") & np.isfinite(raw), axis, context.maximize)
+    layers += [Layer("line", *envelope, color="orange", width=2)] if envelope else []
+    return Panel(axis, y_axis, layers, title)
+
+
+def shown(context: Context, state: np.ndarray, values: np.ndarray) -> list[str]:
+    words = {"PRUNED": " (stopped early)", "COMPLETE": ""}
+    scale = context.scale
+    return [
+        "failed" if name == "FAIL" or not np.isfinite(value) else scale.show(value / scale.factor) + words.get(name, "")
+        for name, value in zip(state, values, strict=True)
+    ]
+
+
+def limits(context: Context, sweep: Sweep, values: np.ndarray) -> tuple[Axis, float, float]:
+    """(axis, low, high): the better part of the values fills the panel; the rest is drawn at the edge."""
+    known = values[np.isfinite(values) & (sweep.trials["state"] != "FAIL").to_numpy()]
+    if not len(known):
+        return Axis(context.scale.label, range=(0.0, 1.0)), 0.0, 1.0
+    axis = context.objective_axis(known)
+    complete = values[np.isfinite(values) & (sweep.trials["state"] == "COMPLETE").to_numpy()]
+    complete = complete if len(complete) else known
+    best, middle = (complete.max(), np.quantile(complete, 0.1)) if context.maximize else (complete.min(), np.quantile(complete, 0.9))
+    span = abs(best - middle) or abs(best) * 0.05 or 1.0
+    if axis.log:
+        return Axis(axis.label, True, range=(known.min() * 0.9, known.max() * 1.1)), float(known.min()), float(known.max())
+    if context.maximize:
+        low, high = max(known.min(), best - 2 * span), best
+    else:
+        low, high = best, min(known.max(), best + 2 * span)
+    pad = 0.06 * (high - low) or 0.05 * abs(best) or 0.5
+    return Axis(axis.label, range=(low - pad, high + pad)), float(low), float(high)
+
+
+def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.ndarray, Axis, list[float]]:
+    """(places, axis, ends of the range) for the values of one parameter; categories side by side, each spread a little by trial number."""
+    spread = ((numbers * 0.6180339887) % 1 - 0.5) * 0.5
+    numeric = pd.api.types.is_numeric_dtype(column)
+    options = ordered(spec)
+    if options is not None and numeric:
+        places = np.searchsorted(options, column.to_numpy(dtype=float)).clip(0, len(options) - 1) + spread
+        ticks = tuple((float(place), value_text(option)) for place, option in enumerate(options))
+        return places, Axis("", ticks=ticks, range=(-0.6, len(options) - 0.4)), []
+    if numeric and not isinstance(spec, space.Choice):
+        values = column.to_numpy(dtype=float)
+        log = bool(getattr(spec, "log", False)) and values.min() > 0
+        low, high = float(getattr(spec, "low", values.min())), float(getattr(spec, "high", values.max()))
+        low, high = min(low, values.min()), max(high, values.max())
+        if low == high:
+            return values, Axis("", log), []
+        pad = 0.04 * (np.log(high / low) if log else high - low)
+        limits = (low * np.exp(-pad), high * np.exp(pad)) if log else (low - pad, high + pad)
+        ends = [float(spec.low), float(spec.high)] if hasattr(spec, "low") else []
+        return values, Axis("", log, range=(float(limits[0]), float(limits[1]))), ends
+    text = column.map(value_text)
+    known = [value_text(option) for option in spec.options] if isinstance(spec, space.Choice) else []
+    names = [*dict.fromkeys(known), *sorted(set(text) - set(known))]
+    index = {name: place for place, name in enumerate(names)}
+    ticks = tuple((float(place), name) for name, place in index.items())
+    return text.map(index).to_numpy(dtype=float) + spread, Axis("", ticks=ticks, range=(-0.6, len(names) - 0.4)), []
+
+
+def slices(x: np.ndarray, y: np.ndarray, usable: np.ndarray, axis: Axis, maximize: bool) -> tuple[list[float], list[float]] | None:
+    """The best value in each slice of a numeric range (the tuning playbook's isolation plot); None for categories and few trials."""
+    if axis.ticks or usable.sum() < 2 * SLICES:
+        return None
+    places = np.log(x[usable]) if axis.log else x[usable]
+    if np.ptp(places) == 0:
+        return None
+    bins = np.minimum(((places - places.min()) / np.ptp(places) * SLICES).astype(int), SLICES - 1)
+    picks = [np.flatnonzero(bins == slot) for slot in range(SLICES) if (bins == slot).any()]
+    best = [part[np.argmax(y[usable][part] if maximize else -y[usable][part])] for part in picks]
+    return [float(x[usable][at]) for at in best], [float(y[usable][at]) for at in best]

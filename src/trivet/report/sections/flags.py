@@ -1,0 +1,51 @@
+"""Red flags, worst first, each with its evidence, likely cause, mend and threshold; or a clean bill."""
+
+from __future__ import annotations
+
+from trivet.diagnosis import EVERY, LAST
+from trivet.diagnosis.flag import Flag
+from trivet.report.context import Context
+from trivet.report.model import Bullets, Heading, Section, Strong
+from trivet.report.words import count, listing, number
+
+LEVELS = {"serious": "Serious", "warning": "Warning", "hint": "Worth knowing"}
+SEED_CHECKS = 4  # default beats tuned, other winner, seed noise, validation against test
+
+
+def build(context: Context) -> Section:
+    section = Section("flags", "Red flags")
+    flags = context.flags
+    checks = len(EVERY) + len(LAST) + (SEED_CHECKS if context.seeds is not None else 0)
+    if not flags:
+        section.say(Strong("A clean bill:"), " ", f"none of {count(checks, 'check')} found anything wrong.")
+        return section
+    counts = [f"{sum(flag.level == level for flag in flags)} {name.lower()}" for level, name in LEVELS.items()]
+    section.say(
+        f"{count(checks, 'kind')} of trouble were looked for and {count(len(flags), 'red flag')} raised: {listing(counts)}. The "
+        "worst come first."
+    )
+    for flag in flags:
+        section.add(Heading(f"{LEVELS[flag.level]}: {flag.title}{_where(context, flag)}"), _body(flag))
+    return section
+
+
+def _where(context: Context, flag: Flag) -> str:
+    return "" if context.single else f" ({flag.where})"
+
+
+def _body(flag: Flag) -> Bullets:
+    items = [
+        (Strong("Evidence:"), " ", flag.evidence),
+        (Strong("Likely cause:"), " ", flag.cause),
+        (Strong("Mend:"), " ", flag.mend),
+    ]
+    if flag.limits:
+        words = [f"{_amount(row.value, row.unit)}: {row.meaning} (source: {row.source})" for row in flag.limits]
+        items.append((Strong("Threshold:"), " ", "; ".join(words) + "."))
+    return Bullets(tuple(items))
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit.startswith("of ") and value <= 1:
+        return f"{100 * value:g} % {unit}"
+    return f"{number(value)} {unit}"

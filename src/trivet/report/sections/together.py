@@ -1,0 +1,224 @@
+"""Parameters that act together: batch size with learning rate, the two that matter most, and all of them as parallel lines."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from trivet.diagnosis.importance import Importance
+from trivet.diagnosis.space_flags import position
+from trivet.diagnosis.sweep import Sweep, find, is_batch_size, is_lr
+from trivet.report.context import Context
+from trivet.report.model import Axis, Chart, Layer, Panel, Section
+from trivet.report.sections.dependence import abscissa, slug
+from trivet.report.sections.went import keep
+from trivet.report.words import Code, number, value_text
+
+GRID = 12
+BACKGROUND = 120
+LINES = 250
+
+
+def fill(section: Section, context: Context, known: dict[str, Importance | None]) -> None:
+    shown = False
+    for sweep in context.searches:
+        found = known[sweep.name]
+        pair = batch_and_lr(sweep)
+        if pair is not None:
+            section.say(*batch_words(context, sweep, *pair))
+            section.add(scatter(context, sweep, *pair, f"batch-lr-{slug(sweep.name)}"))
+            shown = True
+        if found is not None and found.trusted:
+            section.say(*strongest(context, sweep, found))
+            shown = True
+        section.add(contour(context, sweep, found), parallel(context, sweep))
+    if not any(batch_and_lr(sweep) for sweep in context.searches):
+        section.say("Batch size and learning rate were not searched together, so how they act together is not known.")
+    elif not shown:
+        section.say("There are too few trials to see parameters acting together.")
+
+
+def numeric(sweep: Sweep, key: str) -> bool:
+    return pd.api.types.is_numeric_dtype(sweep.trials[key]) and sweep.trials[key].notna().any()
+
+
+def batch_and_lr(sweep: Sweep) -> tuple[str, str] | None:
+    keys = [key for key in sweep.params if numeric(sweep, key) and sweep.trials[key].nunique() > 1]
+    batch, lr = find(keys, is_batch_size), find(keys, is_lr)
+    return (batch, lr) if batch and lr and len(sweep.complete) >= 3 else None
+
+
+def batch_words(context: Context, sweep: Sweep, batch: str, lr: str) -> list:
+    """Whether the good trials take higher learning rates with larger batches (rank correlation among the best)."""
+    best = sweep.ranked.dropna(subset=[batch, lr]).head(max(10, len(sweep.ranked) // 4))
+    words = ["Batch size (", Code(batch), ") and learning rate (", Code(lr), f") in the {context.name(sweep)}: "]
+    if len(best) < 10 or best[batch].nunique() < 2 or best[lr].nunique() < 2:
+        return [*words, "too few good trials to see whether they go together."]
+    rho = float(best[batch].rank().corr(best[lr].rank()))
+    if abs(rho) < 0.5:
+        return [*words, f"among the best {len(best)} trials the one does not follow the other (rank correlation {rho:.2f})."]
+    way = "larger batches go with higher learning rates, as expected" if rho > 0 else "larger batches go with lower learning rates"
+    return [*words, f"among the best {len(best)} trials {way} (rank correlation {rho:.2f})."]
+
+
+def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> Chart:
+    rows = sweep.complete.dropna(subset=[batch, lr])
+    rows = rows.loc[sweep.score[rows.index].sort_values(kind="stable").index]  # the best are drawn last, on top
+    rows = rows.iloc[keep(len(rows), np.arange(len(rows) - 200, len(rows)).clip(0))]
+    entries = [sweep.active(key) for key in (batch, lr)]
+    x, x_axis, _ = abscissa(rows[batch], entries[0][0].spec if entries[0] else None, rows["number"].to_numpy())
+    y, y_axis, _ = abscissa(rows[lr], entries[1][0].spec if len({e.spec for e in entries[1]}) == 1 else None, rows["number"].to_numpy())
+    log = bool(entries[1]) and all(getattr(entry.spec, "log", False) for entry in entries[1])
+    y_axis = Axis(lr, log, y_axis.ticks, None if log and not y_axis.log else y_axis.range)
+    values = colored(context, sweep, rows)
+    hover = [
+        f"trial {n}: {batch}={value_text(a)}, {lr}={value_text(b)}: {context.scale.show(v / context.scale.factor)}"
+        for n, a, b, v in zip(rows["number"], rows[batch], rows[lr], context.scale.axis(rows[sweep.objectives[0]]), strict=True)
+    ]
+    layer = Layer("points", x, y, size=9, opacity=0.9, hover=hover, values=values, values_label=context.scale.label)
+    panel = Panel(Axis(batch, x_axis.log, x_axis.ticks, x_axis.range), y_axis, [layer])
+    title = f"Batch size with learning rate, {context.name(sweep)}"
+    return Chart(name, title, [panel], f"Each completed trial by {batch} and {lr}, coloured by {context.scale.label}.")
+
+
+def colored(context: Context, sweep: Sweep, rows: pd.DataFrame) -> np.ndarray:
+    """Values for a colour scale, the worse tenth drawn in so that the better part can be told apart."""
+    values = context.scale.axis(rows[sweep.objectives[0]])
+    if len(values) < 10:
+        return values
+    edge = np.quantile(values, 0.1 if context.maximize else 0.9)
+    return np.maximum(values, edge) if context.maximize else np.minimum(values, edge)
+
+
+def grid_of(found: Importance, key: str, n: int = GRID) -> tuple[np.ndarray, list[int]]:
+    """Values of a parameter's feature columns to ask the forest about: (one row per value, column numbers)."""
+    columns = found.owner[key]
+    block = found.features.iloc[:, columns].to_numpy(dtype=float)
+    if len(columns) > 1:
+        return np.unique(block, axis=0), columns
+    known = np.unique(block)
+    return (known if len(known) <= n else np.quantile(block, np.linspace(0.02, 0.98, n)))[:, None], columns
+
+
+def surface(found: Importance, a: str, b: str, grids: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The forest's mean prediction over a grid of two parameters, all others as in a sample of the trials (partial dependence)."""
+    rng = np.random.default_rng(0)
+    n = len(found.features)
+    rows = found.features.to_numpy(dtype=np.float32)[rng.permutation(n)[:BACKGROUND]]
+    extra = rng.normal(size=(len(rows), found.forest.n_features_in_ - rows.shape[1])).astype(np.float32)
+    rows = np.column_stack([rows, extra])
+    points = list(itertools.product(grids[0], grids[1]))
+    block = np.repeat(rows[None], len(points), axis=0)
+    for place, (first, second) in enumerate(points):
+        block[place][:, found.owner[a]] = first
+        block[place][:, found.owner[b]] = second
+    flat = found.forest.predict(block.reshape(-1, rows.shape[1]))
+    return flat.reshape(len(grids[0]), len(grids[1]), len(rows)).mean(axis=2)
+
+
+def interaction(found: Importance, a: str, b: str) -> float:
+    """The part of two parameters' joint effect that is not the sum of their single effects, 0..1 (functional ANOVA on the forest)."""
+    table = surface(found, a, b, (grid_of(found, a, 8)[0], grid_of(found, b, 8)[0]))
+    table = table - table.mean()
+    additive = table.mean(axis=1, keepdims=True) + table.mean(axis=0, keepdims=True)
+    total = float((table**2).sum())
+    return float(((table - additive) ** 2).sum() / total) if total > 0 else 0.0
+
+
+def strongest(context: Context, sweep: Sweep, found: Importance) -> list:
+    keys = [key for key, value in found.share.items() if value > found.noise][:4]
+    pairs = [(interaction(found, a, b), a, b) for a, b in itertools.combinations(keys, 2)]
+    if not pairs:
+        return [f"In the {context.name(sweep)} one parameter alone stands out, so there is no interaction to speak of."]
+    part, a, b = max(pairs)
+    if part < 0.1:
+        return [f"In the {context.name(sweep)} the parameters that matter act nearly independently of each other."]
+    words = f" act together most strongly: {100 * part:.0f} % of their joint effect is not the sum of their single effects."
+    return [f"In the {context.name(sweep)} ", Code(a), " and ", Code(b), words]
+
+
+def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart | None:
+    """The forest's surface over the two most important numeric parameters that are always active, with the trials on it."""
+    if found is None:
+        return None
+    keys = [key for key in found.share if numeric(sweep, key) and sweep.trials[key].nunique() > 2 and len(found.owner[key]) == 1]
+    keys = [key for key in keys if sweep.finite[key].notna().mean() > 0.95][:2]
+    if len(keys) < 2:
+        return None
+    a, b = keys
+    logs = [any(getattr(entry.spec, "log", False) for entry in sweep.active(key)) for key in keys]
+    grids = [_line(found, key) for key in keys]
+    table = surface(found, a, b, (grids[0][:, None], grids[1][:, None]))
+    x, y = (np.exp(grid) if log else grid for grid, log in zip(grids, logs, strict=True))
+    sign = 1 if sweep.maximize else -1
+    heat = Layer("heat", x, y, z=context.scale.axis(sign * table.T), values_label=f"{context.scale.label}, expected")
+    rows = sweep.complete.iloc[keep(len(sweep.complete), np.array([], dtype=int), 400)]
+    hover = [
+        f"trial {n}: {a}={value_text(p)}, {b}={value_text(q)}, {context.scale.show(v)}"
+        for n, p, q, v in zip(rows["number"], rows[a], rows[b], rows[sweep.objectives[0]], strict=True)
+    ]
+    points = Layer("points", rows[a], rows[b], color="red", size=5, opacity=0.9, hover=hover)
+    ends = [(float(grid.min()), float(grid.max())) for grid in (x, y)]
+    panel = Panel(Axis(a, logs[0], range=ends[0]), Axis(b, logs[1], range=ends[1]), [heat, points])
+    title = f"The two numeric parameters that matter most, {context.name(sweep)}"
+    note = "Colour: what a random forest expects, averaged over all other parameters. Dots: trials that ran to the end."
+    alt = f"Expected {context.scale.label} over {a} and {b}."
+    return Chart(f"contour-{slug(sweep.name)}", title, [panel], alt, note, brief=found.trusted, height=380)
+
+
+def _line(found: Importance, key: str) -> np.ndarray:
+    values = found.features.iloc[:, found.owner[key][0]].to_numpy(dtype=float)
+    return np.linspace(values.min(), values.max(), 20)
+
+
+def parallel(context: Context, sweep: Sweep) -> Chart | None:
+    """Each completed trial as a line over all parameters; the best tenth stands out."""
+    keys = [key for key in sweep.params if sweep.complete[key].notna().any()]
+    if len(keys) < 2 or len(sweep.complete) < 5:
+        return None
+    keys = keys[:14]
+    ranked = sweep.complete.loc[sweep.ranked.index]
+    n_best = min(max(3, len(ranked) // 10), 25)
+    rest = ranked.iloc[n_best:]
+    rest = rest.iloc[keep(len(rest), np.array([], dtype=int), LINES)]
+    axes = [_places(sweep, ranked, key) for key in keys]
+    layers = []
+    for rows, color, opacity, width, name in (
+        (rest, "pale", 0.35, 1, "other completed trials"),
+        (ranked.iloc[:n_best], "blue", 0.9, 2, f"the best {n_best}"),
+    ):
+        xs, ys = [], []
+        for index in rows.index:
+            xs += [*range(len(keys)), np.nan]
+            ys += [*(axis[index] for axis in axes), np.nan]
+        if xs:
+            layers.append(Layer("line", xs, ys, name=name, color=color, opacity=opacity, width=width))
+    x = Axis("", ticks=tuple((float(place), key) for place, key in enumerate(keys)), range=(-0.2, len(keys) - 0.8))
+    y = Axis("", ticks=((-0.12, "not active"), (0.0, "low end"), (0.5, "middle"), (1.0, "high end")), range=(-0.18, 1.06))
+    layers.insert(0, Layer("vline", x=list(range(len(keys))), color="muted", width=1, opacity=0.6))
+    title = f"All parameters at once, {context.name(sweep)}"
+    note = "Each line is a trial; it crosses each axis at its value, from the low to the high end of the range, on the range's own scale. "
+    note += "Choices stand in their order in the space."
+    alt = f"Parallel coordinates of the completed trials in the {context.name(sweep)}; the best {number(n_best)} stand out."
+    return Chart(f"parallel-{slug(sweep.name)}", title, [Panel(x, y, layers)], alt, note, brief=False, height=380)
+
+
+def _places(sweep: Sweep, rows: pd.DataFrame, key: str) -> dict[object, float]:
+    """index -> place on the parameter's axis, 0..1; -0.12 where it was not active."""
+    column = rows[key]
+    if not pd.api.types.is_numeric_dtype(column):
+        options = [value_text(option) for entry in sweep.active(key) for option in getattr(entry.spec, "options", ())]
+        names = list(dict.fromkeys([*options, *sorted(set(column.dropna().map(value_text)))]))
+        top = max(len(names) - 1, 1)
+        return {index: names.index(value_text(value)) / top if not pd.isna(value) else -0.12 for index, value in column.items()}
+    low, high = column.min(), column.max()
+    entries = sweep.active(key)
+    out = {}
+    for index, value in column.items():
+        entry = (entries[0] if len(entries) == 1 else sweep.entry(key, rows.loc[index])) if entries else None
+        place = position(entry.spec, value) if entry is not None and not pd.isna(value) else None
+        plain = 0.5 if high == low else (value - low) / (high - low)
+        out[index] = -0.12 if pd.isna(value) else plain if place is None else place
+    return out
