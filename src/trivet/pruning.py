@@ -38,6 +38,15 @@ def _need(holds: bool, pruner: object, key: str, allowed: str) -> None:
         raise UserError(f"pruner.{key}={getattr(pruner, key)!r}: must be {allowed} (pruner {name})")
 
 
+def _need_whole(pruner: object, key: str, low: int) -> None:
+    value = getattr(pruner, key)
+    _need(isinstance(value, int) and not isinstance(value, bool) and value >= low, pruner, key, f"a whole number >= {low}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Percentile:
     """Keep a trial whose best value so far is among the best `percentile` per cent of the earlier trials at the same step.
@@ -52,10 +61,10 @@ class Percentile:
     interval_steps: int = 1
 
     def __post_init__(self) -> None:
-        _need(0 < self.percentile < 100, self, "percentile", "above 0 and below 100")
-        _need(self.n_startup_trials >= 1, self, "n_startup_trials", ">= 1")
-        _need(self.n_warmup_steps >= 0, self, "n_warmup_steps", ">= 0")
-        _need(self.interval_steps >= 1, self, "interval_steps", ">= 1")
+        _need(_is_number(self.percentile) and 0 < self.percentile < 100, self, "percentile", "a number above 0 and below 100")
+        _need_whole(self, "n_startup_trials", 1)
+        _need_whole(self, "n_warmup_steps", 0)
+        _need_whole(self, "interval_steps", 1)
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
@@ -91,9 +100,9 @@ class SuccessiveHalving:
     min_early_stopping_rate: int = 0
 
     def __post_init__(self) -> None:
-        _need(self.min_resource >= 1, self, "min_resource", ">= 1")
-        _need(self.reduction_factor >= 2, self, "reduction_factor", ">= 2")
-        _need(self.min_early_stopping_rate >= 0, self, "min_early_stopping_rate", ">= 0")
+        _need_whole(self, "min_resource", 1)
+        _need_whole(self, "reduction_factor", 2)
+        _need_whole(self, "min_early_stopping_rate", 0)
 
     def is_rung(self, step: int) -> bool:
         """Whether `step` is a rung."""
@@ -127,9 +136,10 @@ class Hyperband:
     reduction_factor: int = 3
 
     def __post_init__(self) -> None:
-        _need(self.min_resource >= 1, self, "min_resource", ">= 1")
+        _need_whole(self, "min_resource", 1)
+        _need_whole(self, "max_resource", 1)
         _need(self.max_resource >= self.min_resource, self, "max_resource", f">= min_resource={self.min_resource}")
-        _need(self.reduction_factor >= 2, self, "reduction_factor", ">= 2")
+        _need_whole(self, "reduction_factor", 2)
 
     @property
     def n_brackets(self) -> int:
@@ -177,8 +187,11 @@ class Threshold:
     def __post_init__(self) -> None:
         _need(isinstance(self.gaps, Mapping) and len(self.gaps) > 0, self, "gaps", "a table of step: gap, such as {3: 0.2, 10: 0.05}")
         for step, gap in self.gaps.items():
-            if int(step) < 1 or not float(gap) >= 0:
-                raise UserError(f"pruner.gaps={{{step!r}: {gap!r}}}: steps must be >= 1 and gaps >= 0")
+            whole = str(step).isdecimal() and int(step) >= 1  # YAML through Hydra may give the step as text
+            if not whole or not _is_number(gap) or not gap >= 0:
+                raise UserError(
+                    f"pruner.gaps={{{step!r}: {gap!r}}}: steps must be whole numbers >= 1 and gaps numbers >= 0 (pruner threshold)"
+                )
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
@@ -204,8 +217,8 @@ class Patient:
     pruner: Pruner | None = None
 
     def __post_init__(self) -> None:
-        _need(self.patience >= 1, self, "patience", ">= 1")
-        _need(self.min_delta >= 0, self, "min_delta", ">= 0")
+        _need_whole(self, "patience", 1)
+        _need(_is_number(self.min_delta) and self.min_delta >= 0, self, "min_delta", "a number >= 0")
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
@@ -236,20 +249,19 @@ def build(config: Mapping[str, Any] | str | None) -> Pruner | None:
         return None
     if isinstance(config, str):
         config = {"name": config}
+    if not isinstance(config, Mapping):
+        raise UserError(f"pruner={config!r}: must be a name or a mapping with `name`, one of none, {', '.join(PRUNERS)}")
     arguments = dict(config)
     name = arguments.pop("name", None)
     if name in (None, "none") and not arguments:
         return None
-    if name not in PRUNERS:
+    if not isinstance(name, str) or name not in PRUNERS:
         raise UserError(f"pruner.name={name!r}: must be one of none, {', '.join(PRUNERS)}")
     rule = PRUNERS[name]
     allowed = [f.name for f in fields(rule)]
     for key in arguments:
         if key not in allowed:
             raise UserError(f"pruner.{key}: {name} has no such argument; it takes {', '.join(allowed)}")
-    if isinstance(arguments.get("pruner"), (Mapping, str)):
+    if "pruner" in arguments:
         arguments["pruner"] = build(arguments["pruner"])
-    try:
-        return rule(**arguments)
-    except TypeError as error:
-        raise UserError(f"pruner {name}: {arguments}: {error}") from None
+    return rule(**arguments)
