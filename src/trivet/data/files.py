@@ -102,7 +102,7 @@ def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path, device: str, stamps: tuple[tuple[int, int], ...]) -> Data:
+def _load(folder: Path, device: str, stamps: tuple[tuple[int, int, int], ...]) -> Data:
     meta, arrays = _read_meta(folder), _read_npz(folder / SEARCH)
     if content_hash(arrays) != meta.get("sha256"):
         raise UserError(f"data.path={folder}: {SEARCH} is not the file that {META} describes: run `python pipelines/prepare.py` again")
@@ -110,12 +110,13 @@ def _load(folder: Path, device: str, stamps: tuple[tuple[int, int], ...]) -> Dat
     return Data(train, _split(arrays["x_val"], arrays["y_val"], meta, device), meta)
 
 
-def _stamp(folder: Path, name: str) -> tuple[int, int]:
+def _stamp(folder: Path, name: str) -> tuple[int, int, int]:
+    """Changes whenever the file is replaced, twice within one tick of the clock included."""
     try:
         status = (folder / name).stat()
     except OSError as error:
         raise UserError(f"data.path={folder}: holds no prepared data ({name} is missing): run `python pipelines/prepare.py`") from error
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:

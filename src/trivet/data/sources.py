@@ -70,8 +70,8 @@ FIELDS: dict[str, dict[str, Any]] = {
         "test_file": Maybe(Text()),
         "target": Maybe(Text()),
         "task": TASK,
-        "categorical": ListOf(Text(), low=0, default=()),
-        "drop": ListOf(Text(), low=0, default=()),
+        "categorical": ListOf(Text(), low=0, default=[]),
+        "drop": ListOf(Text(), low=0, default=[]),
         "impute": OneOf((None, "mean", "median"), default=None),
     },
 }
@@ -121,13 +121,9 @@ def arrays(values: dict[str, Any]) -> Raw:
     """x (N, F), (N, C, L) or (N, C, H, W) of numbers; y (N,) classes, or (N,) or (N, T) targets; x_test and y_test both or neither."""
     path = existing(values["file"], "data.file", "the .npz file with arrays x and y")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise UserError(f"data.file={path}: is a single array: save x and y together with numpy.savez")
-            found = dict(file)
+        loaded = np.load(path, allow_pickle=False)
+        found = {"x": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)  # an .npy holds one array
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"data.file={path}: is not an .npz of plain arrays ({error})") from error
     missing = [key for key in ("x", "y") if key not in found]
     if ("x_test" in found) != ("y_test" in found):

@@ -1,0 +1,119 @@
+"""Tables: columns, categories, imputed values, and every kind of bad table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from data_checks import SPLIT, prepared, refused
+
+
+def table_config(tmp_path, frame, name="mine.csv", **changes):
+    path = tmp_path / name
+    frame.to_parquet(path) if name.endswith("parquet") else frame.to_csv(path, index=False)
+    return {"name": "table", "file": str(path), "target": "y", "task": "classification", **SPLIT, **changes}
+
+
+def frame(n=40):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "size": rng.normal(10, 2, n),
+            "rooms": rng.integers(1, 5, n),
+            "colour": np.array(["red", "green", "blue", "red"])[np.arange(n) % 4],
+            "y": np.array(["no", "yes"])[np.arange(n) % 2],
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.parquet"])
+def test_table(tmp_path, name):
+    meta, search, test = prepared(table_config(tmp_path, frame(), name), tmp_path)
+    assert meta["columns"] == ["size", "rooms", "colour=blue", "colour=green", "colour=red"]
+    assert meta["input_shape"] == [5]
+    assert meta["classes"] == ["no", "yes"]
+    assert meta["mean"][2:] == [0.0] * 3
+    assert meta["std"][2:] == [1.0] * 3
+    for part in (search.train, search.val, test):
+        assert (part.x[:, 2:].sum(1) == 1).all()  # one-hot, not scaled
+    assert torch.allclose(search.train.x[:, :2].mean(0), torch.zeros(2), atol=1e-5)
+
+
+def test_table_regression_with_a_test_file(tmp_path):
+    rows = frame().assign(y=np.arange(40.0))
+    rows.assign(colour="violet", y=5).to_csv(tmp_path / "test.csv", index=False)
+    config = table_config(tmp_path, rows, task="regression", test_file=str(tmp_path / "test.csv"), drop=["size"], categorical=["rooms"])
+    meta, search, test = prepared(config, tmp_path)
+    assert meta["columns"] == [f"rooms={n}" for n in (1, 2, 3, 4)] + ["colour=blue", "colour=green", "colour=red"]
+    assert (meta["n_train"], meta["n_val"], meta["n_test"]) == (30, 10, 40)
+    assert search.train.y.shape == (30, 1)
+    assert (test.x[:, 4:] == 0).all()  # a category that training never saw
+    assert (test.y == 5).all()
+
+
+@pytest.mark.parametrize("kind", ["mean", "median"])
+def test_imputed_values_come_from_the_training_rows(tmp_path, kind):
+    rows = frame()
+    rows.loc[::3, "size"] = np.nan
+    rows.loc[::5, "colour"] = None
+    meta, search, _ = prepared(table_config(tmp_path, rows, impute=kind), tmp_path)
+    assert "colour=(missing)" in meta["columns"]
+    size = np.load(tmp_path / "prepared" / "search.npz")["x_train"][:, 0].astype(np.float64)
+    values, counts = np.unique(size, return_counts=True)
+    filled = values[counts.argmax()]
+    assert counts.max() > 1
+    assert filled == pytest.approx(getattr(np, kind)(size[size != filled]), rel=1e-6)
+    assert torch.isfinite(search.val.x).all()
+
+
+BAD_TABLES = [
+    (frame(), {"target": None}, "data.target=null: name the column to predict, one of size, rooms, colour, y"),
+    (frame(), {"target": "Y"}, "data.target=Y: there is no such column; there are size, rooms, colour, y"),
+    (frame(), {"drop": ["colr"]}, "data.drop=colr: there is no such column; there are size, rooms, colour, y; did you mean colour?"),
+    (frame(), {"drop": ["size", "rooms", "colour"]}, "has no column left to predict y from"),
+    (frame(), {"task": "regression"}, "data.target=y: holds no numbers"),
+    (frame(), {"impute": "zero"}, "data.impute=zero: must be one of null, mean, median"),
+    (frame().assign(size=[np.nan, *range(39)]), {}, "column size has 1 missing values: set data.impute=median"),
+    (frame().assign(colour=[None] + ["red"] * 39), {}, "column colour has 1 missing values"),
+    (frame().assign(size=[np.inf, *range(39)]), {}, "column size has infinite or too large values"),
+    (frame().assign(size=[np.nan] * 40), {"impute": "mean"}, "column size has no value in the training part to impute from"),
+    (frame().assign(y=[None] + ["a", "b", "c"] * 13), {}, "data.target=y: 1 rows have no value"),
+    (frame().assign(y=["a"] * 39 + ["b"]), {}, "class b has 1 sample left"),
+    (frame(700).assign(colour=[f"name {i}" for i in range(700)]), {}, "column colour has 420 categories, more than 256"),
+    (frame().iloc[:0], {}, "has no rows"),
+]
+
+
+@pytest.mark.parametrize(("rows", "changes", "message"), BAD_TABLES, ids=[message[:40] for *_, message in BAD_TABLES])
+def test_bad_tables(tmp_path, rows, changes, message):
+    refused(table_config(tmp_path, rows, **changes), tmp_path, message)
+
+
+def test_dates_are_refused(tmp_path):
+    rows = frame().assign(size=pd.date_range("2020-01-01", periods=40))
+    refused(table_config(tmp_path, rows, "mine.parquet"), tmp_path, "column size holds dates or times")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", '"1,2\n3', "cannot be read"),
+        ("a.parquet", "PAR1", "cannot be read"),
+        ("a.xls", "1", "must end in"),
+    ],
+)
+def test_bad_table_files(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    refused({"name": "table", "file": str(tmp_path / name), "target": "y", "task": "classification", **SPLIT}, tmp_path, message)
+
+
+@pytest.mark.parametrize(
+    ("test_rows", "message"),
+    [
+        (frame().drop(columns="rooms"), "has no column rooms"),
+        (frame().assign(size="big"), "column size holds text where data.file holds numbers"),
+    ],
+)
+def test_bad_test_files(tmp_path, test_rows, message):
+    test_rows.to_csv(tmp_path / "test.csv", index=False)
+    refused(table_config(tmp_path, frame(), test_file=str(tmp_path / "test.csv")), tmp_path, message)
