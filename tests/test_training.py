@@ -1,8 +1,13 @@
 """Training on problems with a known answer: what it reaches, when it stops, and that stopping and going on changes no number."""
 
 import copy
+import json
 import math
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,8 @@ from trivet.data import Data, Split
 from trivet.training import checkpoint, console, prepared, settings
 from trivet.training.run import Run, n_steps
 
+ROOT = Path(__file__).resolve().parent.parent
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OMP_NUM_THREADS": "1"}
 VARYING = ("seconds", "peak_gpu_mb")
 ORDER = ["train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "grad_norm", "weight_norm", "seconds"]
 
@@ -526,3 +533,27 @@ def test_bad_data_settings_prepare_nothing(tmp_path):
     with pytest.raises(UserError, match=r"data\.val_fraction=2"):
         prepared.folder_for(DIGITS | {"val_fraction": 2}, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+# The start of a process
+
+TRAIN_ONE = """
+import json, sys
+{first}
+from tests.test_training import blobs, config, numbers
+from trivet import training
+curves = [training.train(config(optimizer={{"name": name, "lr": 0.01}}), blobs()).curves for name in ("adamw", "sgd", "rmsprop")]
+print(json.dumps([[numbers(c) for c in curves], "torch._dynamo" in sys.modules]))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_does_without_torchs_compiler_and_gives_the_same_numbers():
+    def ran(first):
+        code = TRAIN_ONE.format(first=first)
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ENV, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    (without, absent), (with_it, present) = ran(""), ran("import torch._dynamo")
+    assert (absent, present) == (False, True)
+    assert without == with_it

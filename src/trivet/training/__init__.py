@@ -11,5 +11,8 @@ settings.py checks the config and fixes the process's state; run.py trains; chec
 from trivet.training.predictor import Predictor, evaluate, load_model, save_model
 from trivet.training.run import Result, Run, check_config, train
 from trivet.training.settings import pick_device, reproducible
+from trivet.training.startup import keep_compiler_out
+
+keep_compiler_out()
 
 __all__ = ["Predictor", "Result", "Run", "check_config", "evaluate", "load_model", "pick_device", "reproducible", "save_model", "train"]

@@ -110,14 +110,14 @@ def reproducible(config: Mapping[str, Any], device: torch.device) -> Iterator[No
     deterministic form raises UserError.
     """
     cudnn, utils = torch.backends.cudnn, torch.utils.deterministic
-    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark, utils.fill_uninitialized_memory
     states = random.getstate(), np.random.get_state()
     deterministic = config.get("deterministic", True)
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.set_num_threads(config.get("threads", 1))
-            torch.use_deterministic_algorithms(deterministic)
+            torch.set_deterministic_debug_mode("error" if deterministic else "default")  # use_deterministic_algorithms imports the compiler
             cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
             utils.fill_uninitialized_memory = False  # costs time, and helps only code that reads what it never wrote
             yield
@@ -129,6 +129,6 @@ def reproducible(config: Mapping[str, Any], device: torch.device) -> Iterator[No
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-        torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
+        torch.set_deterministic_debug_mode(mode)
         cudnn.deterministic, cudnn.benchmark, utils.fill_uninitialized_memory = before[1:]
         torch.set_num_threads(before[0])
