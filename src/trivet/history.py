@@ -8,7 +8,7 @@ of the curves alone: the same with one worker or eight, in one go or interrupted
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -133,12 +133,13 @@ class History:
 
 
 def _at(curve: Curve, step: int) -> tuple[float, float]:
-    """Value at a step and best value up to it: -inf where the trial was cut before, its last where it had completed."""
-    i = bisect_left(curve.steps, step)
-    if i < len(curve.steps) and curve.steps[i] == step:
-        return (
-            (curve.values[i], max(curve.values[: i + 1])) if curve.pruned_at is None or curve.pruned_at >= step else (-math.inf, -math.inf)
-        )
-    if i == 0 or curve.failed or (curve.pruned_at is not None and curve.pruned_at < step):
+    """Value at a step (the one before, where it reported none there) and best value up to it.
+
+    -inf before its first report, and past the end of a trial that was pruned or failed; a completed one keeps its last.
+    """
+    n = bisect_right(curve.steps, step)
+    cut = curve.pruned_at is not None and curve.pruned_at < step
+    failed_before = curve.failed and n == len(curve.steps) and n > 0 and curve.steps[-1] < step
+    if n == 0 or cut or failed_before:
         return -math.inf, -math.inf
-    return curve.values[i - 1], max(curve.values[:i])
+    return curve.values[n - 1], max(curve.values[:n])
