@@ -31,7 +31,8 @@ def data_config(overrides: list[str]) -> dict[str, Any]:
             node = compose("config", overrides=overrides).data
         return OmegaConf.to_container(node, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).split())) from error
+        text = str(error).partition("Config search path")[0]  # which lists Hydra's own folders too
+        raise UserError(" ".join(text.split())) from error
 
 
 def main(overrides: list[str]) -> int:
