@@ -7,12 +7,16 @@ copied for each trial; what is written and which callbacks run is the same as `h
 from __future__ import annotations
 
 import copy
+import functools
+import json
 import logging
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
@@ -37,7 +41,8 @@ class Composer:
         self.fixed = list(fixed)
         self._folder = os.fspath(folder)
         self._parser = OverridesParser.create()
-        self._cache: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+        self._parsed: dict[tuple[tuple[str, Any], ...], list[Override]] = {}
+        self._cache: dict[tuple[str, ...], tuple[DictConfig, bytes, bytes]] = {}
 
     def base(self, groups: Mapping[str, Any] | None = None) -> DictConfig:
         """The composed config (with `hydra`) under these group choices. Do not change it.
@@ -50,7 +55,8 @@ class Composer:
         """The options of a config group; an empty list where there is no such group."""
         return self._loader.get_group_options(group)
 
-    def _composed(self, groups: tuple[str, ...]) -> tuple[DictConfig, DictConfig]:
+    def _composed(self, groups: tuple[str, ...]) -> tuple[DictConfig, bytes, bytes]:
+        """The composed config, and it and its app's part pickled: loading a pickle copies a config six times faster than deepcopy."""
         if groups not in self._cache:
             overrides = [*OmegaConf.to_container(self._master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
             try:
@@ -63,23 +69,30 @@ class Composer:
             task = copy.deepcopy(full)
             with open_dict(task):
                 del task["hydra"]
-            self._cache[groups] = (full, task)
+            self._cache[groups] = (full, cloudpickle.dumps(full), cloudpickle.dumps(task))  # pickle itself balks at classes of `__main__`
         return self._cache[groups]
 
     def job(self, number: int, groups: Mapping[str, Any], values: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The config of trial `number`, with and without `hydra`. `values` are overrides of single keys."""
-        full, task = self._composed(tuple(f"{group}={value_text(option)}" for group, option in groups.items()))
-        full, task = copy.deepcopy(full), copy.deepcopy(task)
+        _, *pickled = self._composed(tuple(f"{group}={value_text(option)}" for group, option in groups.items()))
+        full, task = (pickle.loads(p) for p in pickled)
         parsed = self._parser.parse_overrides(list(values))
         self._apply(parsed, full)
         self._apply(parsed, task)
         job = full.hydra
         with open_dict(job):
             job.overrides.task.extend(values)
-            job.job.override_dirname = _dirname(job, self._parser.parse_overrides(list(job.overrides.task)))
+            job.job.override_dirname = _dirname(job, [*self._before(groups), *parsed])
             job.job.id = str(number)
             job.job.num = number
         return full, task
+
+    def _before(self, groups: Mapping[str, Any]) -> list[Override]:
+        """The parsed overrides that come before a trial's values."""
+        key = tuple(groups.items())
+        if key not in self._parsed:
+            self._parsed[key] = self._parser.parse_overrides([*self.fixed, *(f"{g}={value_text(o)}" for g, o in key)])
+        return self._parsed[key]
 
     def _apply(self, parsed: list[Override], config: DictConfig) -> None:
         try:
@@ -150,12 +163,24 @@ def run_job(context: HydraContext, task_function: TaskFunction, full: DictConfig
 
 
 def _save(full: DictConfig, task: DictConfig, folder: Path) -> None:
+    """Write what Hydra writes: config.yaml, hydra.yaml and overrides.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {"config": task, "hydra": OmegaConf.masked_copy(full, []), "overrides": full.hydra.overrides.task}
-    for name, part in parts.items():
-        content = (
-            {"hydra": OmegaConf.to_container(full.hydra, enum_to_str=True)}
-            if name == "hydra"
-            else OmegaConf.to_container(part, enum_to_str=True)
-        )
-        (folder / f"{name}.yaml").write_text(yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    hydra = OmegaConf.to_container(full.hydra, enum_to_str=True)
+    assert isinstance(hydra, dict)
+    texts = {
+        "config": _yaml(OmegaConf.to_container(task, enum_to_str=True)),
+        "hydra": "hydra:\n" + "".join(_hydra_part(key, json.dumps(value)) for key, value in hydra.items()),
+        "overrides": _yaml(list(full.hydra.overrides.task)),
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def _yaml(content: Any) -> str:
+    return yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+
+
+@functools.lru_cache(maxsize=256)
+def _hydra_part(key: str, content: str) -> str:
+    """One key of hydra.yaml; most are the same for every trial of a sweep."""
+    return "".join(f"  {line}\n" for line in _yaml({key: json.loads(content)}).splitlines())

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 import trivet
 from trivet.errors import UserError
 from trivet.study import Outcome, Study
-from trivet.worker import WorkerPlan
+from trivet.worker import EXIT_FAULT, EXIT_TOLD, WorkerPlan
 
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 5.0
@@ -121,8 +121,10 @@ class Pool:
         if code == 0:
             return
         tail = self._tail(process.name)
-        if code == 2:
+        if code == EXIT_TOLD:
             raise UserError(f"{process.name}: {tail.removeprefix('error: ')}")
+        if code == EXIT_FAULT:
+            raise UserError(f"{process.name} broke down: {tail}; see {self._folder / (process.name + '.log')}")
         study.sync()
         claims = [t.user_attrs.get("trivet:claim", {}) for t in study.trials if not t.state.is_finished()]
         claimed = any(c.get("worker") == process.name and c.get("session") == self.plan.spec.session for c in claims)

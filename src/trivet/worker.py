@@ -35,6 +35,9 @@ log = logging.getLogger("trivet")
 VARYING_METRICS = ("seconds", "peak_gpu_mb")
 """Metrics that differ from run to run; they stand last in curves.csv."""
 
+EXIT_TOLD, EXIT_FAULT = 2, 70
+"""Exit codes of a worker process: an error told in one line, and an exception outside any trial."""
+
 
 @dataclass(frozen=True)
 class WorkerPlan:
@@ -307,7 +310,10 @@ def main(argv: Sequence[str]) -> int:
         Worker(plan, context, config, task_function, name).run()
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return EXIT_TOLD
+    except Exception:  # a fault of ours, not of a trial: the parent must not take it for a trial that kills its worker
+        traceback.print_exc()
+        return EXIT_FAULT
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 
 @dataclass
@@ -19,7 +19,7 @@ class TrivetSweeperConf:
     _target_: str = "hydra_plugins.trivet_sweeper.TrivetSweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "default"}])
 
-    sampler: Any = None  # tpe random qmc gp cmaes nsgaii grid list, or {name: ..., <arguments>}
+    sampler: Any = MISSING  # tpe random qmc gp cmaes nsgaii grid list, or {name: ..., <arguments>}
     direction: Any = "minimize"  # or maximize, or a list of them
     storage: Any = None  # null: a journal in the sweep's folder; or a database URL
     study_name: Any = None  # null: the job's name
