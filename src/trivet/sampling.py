@@ -114,22 +114,34 @@ def _name_of_target(target: Any) -> str | None:
 
 
 def distribution(spec: space.Spec) -> BaseDistribution:
-    """The Optuna distribution of a range. Options that Optuna cannot hold (lists, mappings) go by their text."""
+    """The Optuna distribution of a range. Options go by their labels, see `internal`."""
     if isinstance(spec, space.Float):
         return FloatDistribution(spec.low, spec.high, log=spec.log, step=spec.step)
     if isinstance(spec, space.Int):
         return IntDistribution(spec.low, spec.high, log=spec.log, step=spec.step)
-    return CategoricalDistribution([_plain(option) for option in spec.options])
+    return CategoricalDistribution(_labels(spec))
 
 
-def _plain(option: Any) -> Any:
-    return option if option is None or isinstance(option, (bool, int, float, str)) else repr(option)
+def _labels(choice: space.Choice) -> list[Any]:
+    """What Optuna knows options by: themselves, or their text where it cannot hold them (lists) or tell them apart (1 and true)."""
+    plain = [option if option is None or isinstance(option, (bool, int, float, str)) else repr(option) for option in choice.options]
+    clash = any(a == b for i, a in enumerate(plain) for b in plain[:i])
+    return [repr(option) for option in choice.options] if clash else plain
+
+
+def internal(spec: space.Spec, value: Any) -> Any:
+    """What Optuna calls a value that lies in the range."""
+    if isinstance(spec, space.Choice):
+        options = zip(_labels(spec), spec.options, strict=True)
+        return next(label for label, option in options if space.contains(space.Fixed(option), value))
+    return value
 
 
 def external(spec: space.Spec, value: Any) -> Any:
     """The value that a range means by what Optuna suggested."""
     if isinstance(spec, space.Choice):
-        return next(option for option in spec.options if _plain(option) == value and type(_plain(option)) is type(value))
+        options = zip(_labels(spec), spec.options, strict=True)
+        return next(option for label, option in options if label == value or (label != label and value != value))
     return value
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.study import StudyDirection
@@ -25,7 +26,7 @@ from trivet import pruning, space
 from trivet.errors import UserError
 from trivet.history import History
 from trivet.journal import FileLocks, Journal, PostgresLocks
-from trivet.sampling import INDEPENDENT, Sampler, SamplerSpec, distribution, external
+from trivet.sampling import INDEPENDENT, Sampler, SamplerSpec, distribution, external, internal
 
 JOURNAL = "journal.log"
 MIN_TRIALS_FOR_FAILURE_RATE = 10
@@ -185,6 +186,7 @@ class Study:
         self._n_seen = 0
         self._fed: dict[int, int] = {}  # number -> reported values handed to the history
         self._official: list[Official] = []  # the settled prefix
+        self._last_step: dict[int, int] = {}  # of the trials that this worker runs
         self._warm = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]
         self._sync_due = 0.0
 
@@ -252,8 +254,8 @@ class Study:
         else:
             outcome = Outcome(**trial.user_attrs["trivet:end"])
         if outcome.state == "PRUNED":
-            last = rows[-1][1] if rows else math.nan
-            outcome = Outcome("PRUNED", () if math.isnan(last) else (last,), outcome.reason)
+            known_last = rows and len(self.spec.directions) == 1 and not math.isnan(rows[-1][1])
+            outcome = Outcome("PRUNED", (rows[-1][1],) if known_last else (), outcome.reason)
         values = list(outcome.values) if outcome.state != "FAIL" else []
         known = FrozenTrial(
             number=number,
@@ -321,7 +323,7 @@ class Study:
             values=list(row["values"]) or None,
             datetime_start=datetime.min,
             datetime_complete=datetime.min,
-            params=dict(row["params"]),
+            params={name: internal(self._specs[name], value) for name, value in row["params"].items()},
             distributions=distributions,
             user_attrs={},
             system_attrs={},
@@ -367,6 +369,8 @@ class Study:
         if self.spec.deadline is not None and time.time() >= self.spec.deadline:
             return "seconds"
         known = self._official[: max(0, number - self.spec.lag)]
+        if len(known) < number - self.spec.lag:
+            return None  # the rules speak of the whole fixed history or not at all
         if self.failure_rate_exceeded(known):
             return "failure_rate"
         return stop.reason(known, self.spec.maximize) if self._has_rules() else None
@@ -436,7 +440,8 @@ class Study:
         explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
         if explicit is not None:
             sampled = None
-            wanted = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._specs[n], v)}
+            given = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._specs[n], v)}
+            wanted = {n: internal(self._specs[n], v) for n, v in given.items()}
             distributions = {n: distribution(self._specs[n]) for n in wanted}
         else:
             assert self.sampler is not None
@@ -445,17 +450,34 @@ class Study:
                 known = [*self._warm, *(o.trial for o in self._official[: max(0, number - self.spec.lag)])]
             sampled = self.sampler.ask(number, known, self._extend)
             wanted, distributions = sampled.params, sampled.distributions
-        if not trial.params and "trivet:params" not in trial.user_attrs:
-            with self._batch():
-                if explicit is not None and len(wanted) < len(explicit["params"]):  # some lie outside the ranges: Optuna cannot hold them
-                    self.storage.set_trial_user_attr(trial._trial_id, "trivet:params", dict(explicit["params"]))
-                for name, value in wanted.items():
-                    dist = distributions[name]
-                    self.storage.set_trial_param(trial._trial_id, name, dist.to_internal_repr(value), dist)
-                for key, value in (sampled.system_attrs if sampled else {}).items():
-                    self.storage.set_trial_system_attr(trial._trial_id, key, value)
-            self.sync()
+        self._write_params(trial, wanted, distributions, sampled.system_attrs if sampled else {}, explicit)
+        self._last_step[number] = max(trial.intermediate_values, default=0)
         return Claim(number, resumed)
+
+    def _write_params(
+        self,
+        trial: FrozenTrial,
+        wanted: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        attrs: Mapping[str, Any],
+        explicit: Mapping[str, Any] | None,
+    ) -> None:
+        """Write what the storage lacks: a worker that was killed while it wrote may have left a part."""
+        params = {n: v for n, v in wanted.items() if n not in trial.params}
+        attrs = {k: v for k, v in attrs.items() if k not in trial.system_attrs}
+        # Values outside the ranges: Optuna cannot hold them.
+        outside = explicit is not None and len(wanted) < len(explicit["params"]) and "trivet:params" not in trial.user_attrs
+        if not params and not attrs and not outside:
+            return
+        with self._batch():
+            if explicit is not None and outside:
+                self.storage.set_trial_user_attr(trial._trial_id, "trivet:params", dict(explicit["params"]))
+            for name, value in params.items():
+                dist = distributions[name]
+                self.storage.set_trial_param(trial._trial_id, name, dist.to_internal_repr(value), dist)
+            for key, value in attrs.items():
+                self.storage.set_trial_system_attr(trial._trial_id, key, value)
+        self.sync()
 
     _looks_only = False
     _extend: Any = None  # custom_search_space, set by the worker
@@ -472,9 +494,13 @@ class Study:
     # Running -------------------------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Record a value of this worker's trial; True when the trial is to stop."""
+        """Record a value of this worker's trial; True when the trial is to stop.
+
+        A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
+        """
         trial = self._trials[number]
-        if step not in trial.intermediate_values and not trial.state.is_finished():
+        if step > self._last_step.get(number, 0) and not trial.state.is_finished():
+            self._last_step[number] = step
             with contextlib.suppress(UpdateFinishedTrialError):
                 self.storage.set_trial_intermediate_value(trial._trial_id, step, value)
         if time.monotonic() >= self._sync_due:
