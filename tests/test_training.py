@@ -153,7 +153,7 @@ def test_a_last_batch_below_half_waits(n, batch_size, expected):
 )
 def test_batches(n_train, batch_size, sizes):
     run = Run(config(batch_size=batch_size), blobs(n_train))
-    first, second = list(run._batches(1)), list(run._batches(2))
+    first, second = list(run.batches(1)), list(run.batches(2))
     assert [len(y) for _, y in first] == sizes
     rows = torch.cat([x for x, _ in first])
     assert len(torch.unique(rows, dim=0)) == sum(sizes)  # each sample at most once

@@ -176,8 +176,8 @@ class Run:
         self.model.train()
         every = -(-self.n_steps // N_NORMS)
         all_losses, all_outputs, all_targets, norms, sizes = [], [], [], [], []
-        for step, (x, y) in enumerate(self._batches(number), start=1):
-            loss, out, norm = self._step(x, y, want_norm=step % every == 0 or step == self.n_steps)
+        for step, (x, y) in enumerate(self.batches(number), start=1):
+            loss, out, norm = self.step(x, y, want_norm=step % every == 0 or step == self.n_steps)
             self.lr = self.optimizer.param_groups[0]["lr"]
             self.schedule.step_batch()
             all_losses.append(loss)
@@ -190,7 +190,7 @@ class Run:
         metric = score(torch.cat(all_outputs), torch.cat(all_targets), self.meta["task"])
         return (torch.stack(all_losses).float() * weights).sum(), metric, torch.stack(norms).mean()
 
-    def _batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch in an order that is the same on every device."""
         size, total = self.config["batch_size"], len(self.x)
         generator = torch.Generator().manual_seed(derive(self.config["seed"], number, 1))
@@ -198,7 +198,7 @@ class Run:
         for part in order.split(size * SHUFFLE_BATCHES):
             yield from zip(self.x[part].split(size), self.y[part].split(size), strict=True)
 
-    def _step(self, x: Tensor, y: Tensor, want_norm: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    def step(self, x: Tensor, y: Tensor, want_norm: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """One optimizer step: the batch's loss, outputs and, if wanted, gradient norm; all detached, on the device."""
         clip, norm = self.config.get("clip_norm"), None
         with autocast(self.device, self.precision):
