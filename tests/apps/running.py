@@ -1,0 +1,164 @@
+"""Start the apps of this folder as real processes, watch them, and read what they leave."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SRC = HERE.parents[1] / "src"
+DEADLINE = 120.0  # seconds after which a test gives up on a process
+
+
+@dataclass
+class Ended:
+    """A process that has ended: exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self):
+        return self.out + self.err
+
+
+class Running:
+    """A started app: leader of a session of its own, so that nothing of it can hide or outlive a test."""
+
+    def __init__(self, app, *arguments, cwd, python=sys.executable, env=None):
+        self.cwd = Path(cwd)
+        self._out, self._err = (self.cwd / f".{stream}-{time.monotonic_ns()}" for stream in ("out", "err"))
+        environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0", **(env or {})}
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.popen = subprocess.Popen(
+                [python, str(HERE / app), *arguments],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.pid = self.popen.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.members():
+            send(pid, signal.SIGKILL)
+        self.popen.wait()
+
+    @property
+    def over(self):
+        return self.popen.poll() is not None
+
+    def members(self):
+        """Living processes of this app: the session's, zombies left out."""
+        return [pid for pid, stat in processes() if int(stat[3]) == self.pid and stat[0] != "Z"]
+
+    def workers(self):
+        """Living local workers of this app."""
+        return [pid for pid in self.members() if b"trivet.worker" in command_of(pid)]
+
+    def wait(self, seconds=DEADLINE):
+        """Wait for the app's own process to end."""
+        code = self.popen.wait(timeout=seconds)
+        return Ended(code, self._out.read_text(errors="replace"), self._err.read_text(errors="replace"))
+
+
+def processes():
+    """(pid, the fields of /proc/<pid>/stat from the state on) of every process."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                yield int(entry), Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+
+
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def send(pid, number):
+    """A signal to a process that may be gone by now."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def run(app, *arguments, cwd, **more):
+    """Run an app to its end."""
+    with Running(app, *arguments, cwd=cwd, **more) as running:
+        return running.wait()
+
+
+def run_all(app, commands, cwd, env=None):
+    """Run an app once for each command line, one after another, each in a fork of a process that has imported everything: cheap.
+
+    `commands` are (folder, arguments). Returns an `Ended` each.
+    """
+    jobs = []
+    for i, (folder, arguments) in enumerate(commands):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        jobs.append(
+            {"folder": str(folder), "arguments": list(arguments), "out": str(Path(cwd) / f".out-{i}"), "err": str(Path(cwd) / f".err-{i}")}
+        )
+    (Path(cwd) / ".jobs.json").write_text(json.dumps({"app": str(HERE / app), "jobs": jobs}))
+    ended = run("forking.py", str(Path(cwd) / ".jobs.json"), cwd=cwd, env=env)
+    assert ended.code == 0, ended.text
+    read = [(Path(job["out"]).read_text(errors="replace"), Path(job["err"]).read_text(errors="replace")) for job in jobs]
+    return [Ended(code, *texts) for code, texts in zip(json.loads(ended.out), read, strict=True)]
+
+
+def until(condition, what, seconds=DEADLINE):
+    """Poll until `condition()` is true and return it."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
+        time.sleep(0.01)
+    return found
+
+
+def rows(folder):
+    """trials.csv as a list of dicts."""
+    with (Path(folder) / "trials.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(folder):
+    """The part of trials.csv that is the same for every run, as text."""
+    lines = list(csv.reader(io.StringIO((Path(folder) / "trials.csv").read_text())))
+    cut = lines[0].index("seconds")
+    return "\n".join(",".join(line[:cut]) for line in lines)
+
+
+def curves(folder):
+    """The part of curves.csv that is the same for every run, as text."""
+    lines = list(csv.reader(io.StringIO((Path(folder) / "curves.csv").read_text())))
+    cut = lines[0].index("seconds") if "seconds" in lines[0] else len(lines[0])
+    return "\n".join(",".join(line[:cut]) for line in lines)
+
+
+def notes(folder):
+    """What each trial wrote of its runs: number -> lines of runs.log, process ids left out."""
+    logs = Path(folder).glob("[0-9]*/runs.log")
+    return {int(log.parent.name): [line.rpartition(" ")[0] for line in log.read_text().splitlines()] for log in logs}
+
+
+def n_records(folder):
+    """Lines in the sweep's journal; 0 before there is one."""
+    journal = Path(folder) / "journal.log"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0

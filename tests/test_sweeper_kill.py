@@ -1,0 +1,132 @@
+"""Sweeps that are killed at many moments, interrupted, or started twice: the table is the one of a sweep that ran in peace.
+
+    pytest tests/test_sweeper_kill.py
+"""
+
+import os
+import random
+import signal
+
+import pytest
+from apps.running import Running, curves, n_records, notes, rows, run, run_all, send, table, until
+
+ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=16", "steps=8"]
+TWO = [*ARGUMENTS, "hydra.sweeper.n_jobs=2", "pace=0.02"]
+
+
+@pytest.fixture(scope="module")
+def in_peace(tmp_path_factory):
+    """The folder of the sweep that nobody disturbed."""
+    base = tmp_path_factory.mktemp("peace")
+    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
+    assert ended.code == 0, ended.text
+    return base / "sweep"
+
+
+def same(folder, in_peace):
+    assert table(folder) == table(in_peace)
+    assert curves(folder) == curves(in_peace)
+
+
+def victims(running, rng):
+    """Processes to kill: the parent, a worker, both, or all at once."""
+    workers = running.workers()
+    worker = [rng.choice(workers)] if workers else []
+    return rng.choice([[running.pid], worker, [running.pid, *worker], running.members()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
+    rng = random.Random(seed)
+    moments = sorted(rng.sample(range(2, n_records(in_peace) - 20), 7))
+    n_starts = 0
+    while True:
+        n_starts += 1
+        assert n_starts < 20
+        with Running("checkpointing.py", *TWO, cwd=tmp_path) as running:
+            while moments and not running.over:
+                until(lambda: running.over or n_records(tmp_path / "sweep") >= moments[0], "the next moment to kill", 60)  # noqa: B023
+                for pid in victims(running, rng):
+                    send(pid, signal.SIGKILL)
+                moments.pop(0)
+            ended = running.wait()
+        if ended.code == 0:
+            break
+        assert ended.code == -signal.SIGKILL, ended.text
+    same(tmp_path / "sweep", in_peace)
+    ran = notes(tmp_path / "sweep")
+    assert sorted(ran) == list(range(16)), "job numbers go on, and n_trials is the total"
+    begun = [line for lines in ran.values() for line in lines if line.startswith("begin")]
+    assert any(line != "begin 0" for line in begun), "a killed trial goes on where its checkpoint stands"
+    assert len(begun) <= 16 + 2 * 7
+
+
+@pytest.mark.slow
+def test_killed_with_one_worker_in_the_calling_process(in_peace, tmp_path):
+    with Running("checkpointing.py", *ARGUMENTS, "pace=0.02", cwd=tmp_path) as running:
+        until(lambda: n_records(tmp_path / "sweep") > 60, "some records")
+        send(running.pid, signal.SIGKILL)
+        assert running.wait().code == -signal.SIGKILL
+    with (tmp_path / "sweep" / "journal.log").open("ab") as journal:
+        journal.write(b'{"op_code": 5, "torn')  # a record that its writer could not finish
+    unfinished = max(notes(tmp_path / "sweep"))
+    with (tmp_path / "sweep" / str(unfinished) / "metrics.jsonl").open("a") as metrics:
+        metrics.write('{"step": 8, "tr')
+    ended = run("checkpointing.py", *ARGUMENTS, cwd=tmp_path)
+    assert ended.code == 0, ended.text
+    assert "continuing" in ended.text
+    same(tmp_path / "sweep", in_peace)
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    with Running("checkpointing.py", *TWO, "steps=1000", cwd=tmp_path) as running:
+        until(lambda: len(notes(tmp_path / "sweep")) >= 2, "two running trials")
+        assert len(running.workers()) == 2
+        send(running.pid, signal.SIGKILL)
+        until(lambda: not running.members(), "the workers to end", 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, in_peace, tmp_path):
+    arguments = [*ARGUMENTS, f"hydra.sweeper.n_jobs={n_jobs}"]
+    with Running("checkpointing.py", *arguments, "pace=0.02", cwd=tmp_path) as running:
+        until(lambda: len(notes(tmp_path / "sweep")) >= 6, "six trials")
+        os.killpg(running.pid, signal.SIGINT)
+        ended = running.wait(10)
+        assert ended.code == 130, ended.text
+        assert not running.members(), "no process stays behind"
+    assert "Traceback" not in ended.text
+    assert ended.text.strip().splitlines()[-1] == "interrupted: the same command continues this sweep"
+    assert 0 < len(rows(tmp_path / "sweep")) < 16
+    assert table(in_peace).startswith(table(tmp_path / "sweep").rsplit("\n", 1)[0]), "what is there is the beginning of the whole"
+    assert "stopped_by: interrupted" in (tmp_path / "sweep" / "study.yaml").read_text()
+    [again] = run_all("checkpointing.py", [(tmp_path, ARGUMENTS)], cwd=tmp_path)
+    assert again.code == 0, again.text
+    same(tmp_path / "sweep", in_peace)
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_the_first_trial(tmp_path):
+    with Running("checkpointing.py", *TWO, cwd=tmp_path) as running:
+        until(lambda: (tmp_path / "sweep" / "workers").exists(), "the first worker")
+        os.killpg(running.pid, signal.SIGINT)
+        ended = running.wait(10)
+        assert ended.code == 130, ended.text
+        assert not running.members()
+    assert "Traceback" not in ended.text
+
+
+@pytest.mark.slow
+def test_two_sweeps_on_one_study_work_together(in_peace, tmp_path):
+    with Running("checkpointing.py", *TWO, cwd=tmp_path) as one, Running("checkpointing.py", *TWO, cwd=tmp_path) as other:
+        ended = [one.wait(), other.wait()]
+    assert [end.code for end in ended] == [0, 0], "\n".join(end.text for end in ended)
+    same(tmp_path / "sweep", in_peace)
+    ran = notes(tmp_path / "sweep")
+    assert sorted(ran) == list(range(16))
+    assert all(sum(line.startswith("begin") for line in lines) == 1 for lines in ran.values()), "each trial is run once"
+    for end in ended:
+        assert "16 of 16 trials" in end.out, "both end with the whole sweep"
