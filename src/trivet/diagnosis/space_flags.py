@@ -68,9 +68,9 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
         low_end = place <= near
         if natural_end(entry, low_end):
             continue
-        rows = [row for _, row in sweep.ranked.iterrows() if sweep.entry(key, row) is entry][:5] if len(sweep.active(key)) > 1 else None
-        rows = rows if rows is not None else [row for _, row in sweep.ranked.head(5).iterrows()]
-        places = [place for row in rows if (place := position(entry.spec, row[key])) is not None]
+        drawn = sweep.drawn(entry)
+        values = sweep.ranked.loc[drawn[sweep.ranked.index], key].head(5)
+        places = [place for value in values if (place := position(entry.spec, value)) is not None]
         crowd = sum(place <= 0.2 if low_end else place >= 0.8 for place in places)
         if len(places) >= 3 and crowd >= 1 + np.ceil(limit("edge_crowd") * (len(places) - 1)):
             found.append((entry, low_end, best[key], crowd, len(places)))

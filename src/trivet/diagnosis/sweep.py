@@ -130,6 +130,14 @@ class Sweep:
                 return entry
         return None
 
+    def drawn(self, entry: Entry) -> pd.Series:
+        """Which trials drew their value from this line of the space."""
+        mask = self.trials[entry.key].notna()
+        for group, option in entry.when:
+            if group in self.trials:
+                mask = mask & self.trials[group].map(lambda cell, option=option: same(cell, option))
+        return mask
+
     def curve(self, number: int) -> pd.DataFrame:
         """The steps of one trial, in order; empty where it reported none."""
         at = self._curve_index.get(int(number))

@@ -183,7 +183,7 @@ def best_last(case: Case) -> Flag | None:
         f"{number(rows['step'].median())} epochs, and that "
         f"quarter still brought {100 * np.median(gains):.0f} % of all that training gained.",
         "The trainings are cut off while they still improve.",
-        "Train longer (a greater `epochs`), and tune the schedule anew for that length.",
+        "Train longer (more epochs), and tune the schedule anew for that length.",
         ("best_late", "late_gain"),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from trivet.report.model import Axis, Chart, Layer, Panel
 from trivet.report.palette import ROLES, SEQUENTIAL
+from trivet.report.words import log_ticks, number
 
 STYLE = {
     "svg.hashsalt": "trivet",
@@ -31,7 +33,7 @@ STYLE = {
 }
 MARKERS = {"circle": "o", "x": "x", "diamond": "D", "square": "s", "star": "*"}
 DASHES = {"solid": "-", "dash": "--", "dot": ":"}
-RASTER = 1500  # more points than this are drawn as pixels: an SVG of each would weigh megabytes
+RASTER = 400  # more points than this are drawn as pixels: an SVG of each would weigh megabytes
 
 
 def color(role: str) -> str:
@@ -57,27 +59,46 @@ def _figure(chart: Chart) -> Figure:
     for place, panel in enumerate(chart.panels):
         axes = figure.add_subplot(rows, columns, place + 1)
         _panel(figure, axes, panel)
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """One legend below all panels, each name once."""
+    named = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if named:
+        figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(len(named), 4))
 
 
 def _panel(figure: Figure, axes, panel: Panel) -> None:
     axes.grid(True, color=color("grid"), linewidth=0.7)
     if panel.title:
-        axes.set_title(_clean(panel.title), loc="left")
+        axes.set_title(_wrapped(_clean(panel.title)), loc="left")
     _scale(axes, panel.x, "x")
     _scale(axes, panel.y, "y")
     for order, layer in enumerate(panel.layers):
         _layer(figure, axes, layer, order)
     _finish(axes, panel.x, "x")
     _finish(axes, panel.y, "y")
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.2 if panel.x.label else -0.1), ncols=min(len(labels), 3))
+
+
+def _wrapped(title: str, limit: int = 28) -> str:
+    """A long title in two lines, broken before its bracket, and cut where that is not enough."""
+    if len(title) <= limit:
+        return title
+    first, bracket, rest = title.partition(" (")
+    lines = [first, bracket.strip() + rest] if bracket else [title]
+    return "\n".join(_short(line, limit + 6) for line in lines)
 
 
 def _scale(axes, axis: Axis, which: str) -> None:
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
+    if axis.range:
+        getattr(axes, f"set_{which}lim")(*axis.range)
 
 
 def _finish(axes, axis: Axis, which: str) -> None:
@@ -85,14 +106,21 @@ def _finish(axes, axis: Axis, which: str) -> None:
         getattr(axes, f"set_{which}label")(_clean(axis.label))
     if axis.ticks:
         places, labels = zip(*axis.ticks, strict=True)
-        getattr(axes, f"set_{which}ticks")(places, [_clean(_short(label)) for label in labels])
+        wrap = which == "x" and len(labels) < 7
+        texts = ["\n".join(textwrap.wrap(label, 20, max_lines=2, placeholder="…")) if wrap else _short(label) for label in labels]
+        getattr(axes, f"set_{which}ticks")(places, [_clean(text) for text in texts])
         axes.minorticks_off()
-        if which == "x" and sum(len(_short(label)) for label in labels) > 40:
+        if which == "x" and not wrap and sum(map(len, texts)) > 40:
             axes.tick_params(axis="x", labelrotation=30)
             for tick in axes.get_xticklabels():
                 tick.set_ha("right")
     if axis.range:
         getattr(axes, f"set_{which}lim")(*axis.range)
+    if axis.log and not axis.ticks:
+        low, high = getattr(axes, f"get_{which}lim")()
+        places = log_ticks(low, high)
+        getattr(axes, f"set_{which}ticks")(places, [number(place) for place in places])  # plain: power labels are slow to set
+        axes.minorticks_off()
 
 
 def _layer(figure: Figure, axes, layer: Layer, order: int) -> None:
@@ -130,7 +158,7 @@ def _layer(figure: Figure, axes, layer: Layer, order: int) -> None:
 def _points(figure: Figure, axes, layer: Layer, label: str | None, common: dict) -> None:
     x, y = np.asarray(layer.x, dtype=float), np.asarray(layer.y, dtype=float)
     hollow = MARKERS[layer.symbol] == "x"
-    edge = {} if hollow else {"linewidths": 0}
+    edge = {} if hollow else {"linewidths": 0.8, "edgecolors": color("black")} if layer.edge else {"linewidths": 0}
     paint = {"c": np.asarray(layer.values, dtype=float), "cmap": SEQUENTIAL.lower()} if len(layer.values) else {"color": color(layer.color)}
     drawn = axes.scatter(
         x, y, s=layer.size**2 * 0.6, marker=MARKERS[layer.symbol], label=label, rasterized=len(x) > RASTER, **paint, **edge, **common
@@ -141,7 +169,7 @@ def _points(figure: Figure, axes, layer: Layer, label: str | None, common: dict)
 
 def _clean(text: str) -> str:
     """Text that matplotlib takes as it stands: no mathtext, no control characters, only glyphs that the font has."""
-    known = "".join(char if char.isprintable() and ord(char) < 0x2500 else "?" for char in text)
+    known = "".join(char if (char.isprintable() and ord(char) < 0x2500) or char == "\n" else "?" for char in text)
     return known.replace("\\", "\\\\").replace("$", r"\$") if "$" in known else known
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from trivet.report.model import Axis, Chart, Layer, Panel
 from trivet.report.palette import SEQUENTIAL
+from trivet.report.words import log_ticks, number
 
 SYMBOLS = {"circle": "circle", "x": "x-thin", "diamond": "diamond", "square": "square", "star": "star"}
 SHAPES = ("vline", "hline")
@@ -45,21 +47,29 @@ def _figure(chart: Chart, panel: Panel) -> dict:
             shapes += _shapes(layer)
             if layer.name:
                 marks.append(_legend_line(layer))
-    layout = {"xaxis": _axis(panel.x), "yaxis": _axis(panel.y), "height": chart.height, "shapes": shapes}
+    layout = {"xaxis": _axis(panel.x, "x"), "yaxis": _axis(panel.y, "y"), "height": chart.height, "shapes": shapes}
     layout["showlegend"] = any(trace.get("showlegend") for trace in [*traces, *marks])
     if any(layer.kind == "bars" for layer in panel.layers):
         layout["yaxis"]["autorange"] = "reversed"
     return {"data": [*traces, *marks], "layout": layout, "title": panel.title}
 
 
-def _axis(axis: Axis) -> dict:
+def lines(label: str, limit: int = 18) -> list[str]:
+    """A label in lines of at most about `limit` characters, broken at spaces; at most three lines."""
+    return textwrap.wrap(label, limit, break_long_words=False, max_lines=3, placeholder="…") or [""]
+
+
+def _axis(axis: Axis, which: str) -> dict:
     out: dict = {"title": {"text": clean(axis.label)}, "type": "log" if axis.log else "linear", "automargin": True}
     if axis.log:
-        out |= {"dtick": 1} if axis.range is None or axis.range[1] / axis.range[0] > 30 else {}
-        out["exponentformat"] = "power"
+        few = log_ticks(*axis.range) if axis.range else []
+        out |= {"tickvals": numbers(few), "ticktext": [number(place) for place in few]} if few else {"dtick": 1, "exponentformat": "power"}
     if axis.ticks:
         out |= {"tickmode": "array", "tickvals": numbers(place for place, _ in axis.ticks)}
         out["ticktext"] = [clean(_short(label)) for _, label in axis.ticks]
+        if which == "x":
+            texts = ["<br>".join(clean(line) for line in lines(label)) for _, label in axis.ticks]
+            out |= {"ticktext": texts, "tickangle": -35 if sum(len(label) for _, label in axis.ticks) > 70 else 0}
         out.pop("dtick", None)
     if axis.range:
         out["range"] = [math.log10(part) if axis.log else float(part) for part in axis.range]
@@ -101,6 +111,8 @@ def _fit(texts: Sequence[str], n: int) -> list[str]:
 
 def _marker(layer: Layer) -> dict:
     marker: dict = {"size": layer.size, "symbol": SYMBOLS[layer.symbol], "color": f"@{layer.color}"}
+    if layer.edge:
+        marker["line"] = {"width": 1, "color": "@black"}
     if layer.symbol == "x":
         marker["line"] = {"width": 1.5, "color": f"@{layer.color}"}
     if len(layer.values):

@@ -64,6 +64,7 @@ class Table:
     caption: str = ""
     numeric: tuple[str, ...] = ()
     limit: int = 12
+    sortable: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Layer:
     y2: Sequence = ()
     z: Sequence = ()
     width: float = 2
+    edge: bool = False  # points get an outline, to be seen on any ground
 
 
 @dataclass
@@ -110,7 +112,10 @@ class Panel:
 
 @dataclass
 class Chart:
-    """id: file name and anchor. alt: the chart in one sentence for those who cannot see it. brief: False leaves it out of Markdown."""
+    """id: file name and anchor. alt: the chart in one sentence for those who cannot see it. brief: False leaves it out of Markdown.
+
+    many: small panels of equal size, however few there are; else a single panel takes the whole width.
+    """
 
     id: str
     title: str
@@ -119,7 +124,7 @@ class Chart:
     note: str = ""
     brief: bool = True
     height: int = 320
-    wide: bool = False
+    many: bool = False
 
 
 Block = Paragraph | Bullets | Heading | Command | Table | Chart

@@ -12,6 +12,8 @@ ROLES = {  # role: (on white, on dark)
     "muted": ("#59636E", "#9BA4AF"),
     "grid": ("#E3E6EA", "#333A43"),
     "paper": ("#FFFFFF", "#15181C"),
+    "white": ("#FFFFFF", "#FFFFFF"),  # marks on a coloured ground, the same on both
+    "black": ("#1F2328", "#1F2328"),
 }
 SERIES = ("blue", "orange", "green", "purple", "red", "sky")
 SEQUENTIAL = "Cividis"  # one hue order for every eye; plotly's and matplotlib's name differ only in case

@@ -115,6 +115,26 @@ def read_trials(path: Path) -> tuple[pd.DataFrame, list[str]]:
     return frame.sort_values("number", kind="stable").reset_index(drop=True), params
 
 
+def read_curves(path: Path) -> pd.DataFrame:
+    """Numbers by trial and step, in that order; what is no number becomes NaN. Empty where there is no table."""
+    nothing = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
+    if not path.is_file():
+        return nothing
+    try:
+        curves = pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        return nothing
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as CSV ({str(error).splitlines()[0]}); publish the sweep again") from None
+    if not {"number", "step"} <= set(curves.columns):
+        return nothing
+    for column in curves.columns:
+        if not pd.api.types.is_numeric_dtype(curves[column]):
+            curves[column] = pd.to_numeric(curves[column], errors="coerce")
+    curves = curves.dropna(subset=["number", "step"]).astype({"number": int})
+    return curves.sort_values(["number", "step"], kind="stable", ignore_index=True)
+
+
 def read_space(study: dict) -> list[Entry]:
     """The space that a study names; a line that cannot be read is left out (the report then says less of that parameter)."""
     entries = []
@@ -144,14 +164,7 @@ def read_sweep(folder: Path, name: str | None = None) -> Sweep:
         raise UserError(f"{folder / 'trials.csv'}: has no column value (or value_0, value_1 ...); give a sweep's folder")
     directions = [str(direction).lower() for direction in (study.get("directions") or [])]
     directions = (directions + ["maximize"] * len(objectives))[: len(objectives)]
-    curves = read_frame(folder / "curves.csv")
-    if curves is None or not {"number", "step"} <= set(curves.columns):
-        curves = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
-    curves = curves.sort_values(["number", "step"], kind="stable").reset_index(drop=True)
-    curves["number"] = curves["number"].astype(int)
-    for column in curves.columns:
-        if curves[column].dtype == object:
-            curves[column] = pd.to_numeric(curves[column], errors="coerce")
+    curves = read_curves(folder / "curves.csv")
     return Sweep(name or folder.resolve().name, trials, curves, params, objectives, directions, read_space(study), study)
 
 

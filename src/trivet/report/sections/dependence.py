@@ -29,8 +29,8 @@ def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Cha
     if not context.maximize:
         note = note.replace("far below", "far above").replace("lower edge", "upper edge")
     alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
-    first = Chart(f"dependence-{slug(sweep.name)}", "The parameters that matter most", panels[:FIRST], alt, note, height=280)
-    rest = Chart(f"dependence-{slug(sweep.name)}-rest", "The other parameters", panels[FIRST:], alt, brief=False, height=280)
+    first = Chart(f"dependence-{slug(sweep.name)}", "The parameters that matter most", panels[:FIRST], alt, note, height=270, many=True)
+    rest = Chart(f"dependence-{slug(sweep.name)}-rest", "The other parameters", panels[FIRST:], alt, brief=False, height=270, many=True)
     return [chart for chart in (first, rest) if chart.panels]
 
 
@@ -47,9 +47,7 @@ def panels_of(context: Context, sweep: Sweep, key: str) -> list[Panel]:
         return [_panel(context, sweep, key, sweep.trials[key].notna().to_numpy(), entries[:1], key)]
     panels = []
     for entry in entries:
-        mask = sweep.trials[key].notna().to_numpy()
-        for group, option in entry.when:
-            mask = mask & (sweep.trials[group].astype(str) == option).to_numpy() if group in sweep.trials else mask
+        mask = sweep.drawn(entry).to_numpy()
         title = f"{key} ({', '.join(f'{group}={option}' for group, option in entry.when)})"
         if mask.any():
             panels.append(_panel(context, sweep, key, mask, [entry], title))
@@ -128,7 +126,8 @@ def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.n
         low, high = float(getattr(spec, "low", values.min())), float(getattr(spec, "high", values.max()))
         low, high = min(low, values.min()), max(high, values.max())
         if low == high:
-            return values, Axis("", log), []
+            pad = 0.1 * abs(low) or 1.0
+            return values, Axis("", range=(low - pad, high + pad)), []
         pad = 0.04 * (np.log(high / low) if log else high - low)
         limits = (low * np.exp(-pad), high * np.exp(pad)) if log else (low - pad, high + pad)
         ends = [float(spec.low), float(spec.high)] if hasattr(spec, "low") else []
@@ -143,12 +142,13 @@ def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.n
 
 def slices(x: np.ndarray, y: np.ndarray, usable: np.ndarray, axis: Axis, maximize: bool) -> tuple[list[float], list[float]] | None:
     """The best value in each slice of a numeric range (the tuning playbook's isolation plot); None for categories and few trials."""
-    if axis.ticks or usable.sum() < 2 * SLICES:
+    if axis.ticks or usable.sum() < 15:
         return None
     places = np.log(x[usable]) if axis.log else x[usable]
     if np.ptp(places) == 0:
         return None
-    bins = np.minimum(((places - places.min()) / np.ptp(places) * SLICES).astype(int), SLICES - 1)
-    picks = [np.flatnonzero(bins == slot) for slot in range(SLICES) if (bins == slot).any()]
+    n = min(SLICES, int(usable.sum()) // 5)
+    bins = np.minimum(((places - places.min()) / np.ptp(places) * n).astype(int), n - 1)
+    picks = [part for slot in range(n) if len(part := np.flatnonzero(bins == slot)) >= 3]
     best = [part[np.argmax(y[usable][part] if maximize else -y[usable][part])] for part in picks]
     return [float(x[usable][at]) for at in best], [float(y[usable][at]) for at in best]

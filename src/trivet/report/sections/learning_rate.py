@@ -69,5 +69,9 @@ def _chart(table, low: float | None, high: float | None) -> Chart:
     if smooth:
         layers.append(Layer("points", rows["lr"], rows["loss"], name="each batch", color="pale", size=4, opacity=0.7))
     layers.append(Layer("line", rows["lr"], line, name="smoothed loss" if smooth else "training loss", color="blue", width=2.5))
-    panel = Panel(Axis("learning rate", log=True), Axis("training loss", range=(bottom - pad, top)), layers)
+    panel = Panel(
+        Axis("learning rate", log=True, range=(float(rows["lr"].min()), float(rows["lr"].max()))),
+        Axis("training loss", range=(bottom - pad, top)),
+        layers,
+    )
     return Chart("lr-range", "Learning-rate range test", [panel], "Training loss against a learning rate that rises from batch to batch.")

@@ -99,7 +99,7 @@ def _facts(context: Context, sweep: Sweep) -> Table:
         ("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}"),
         ("Time", f"{duration(wall(sweep))} with {count(jobs(sweep), 'worker')}"),
     ]
-    return Table(("What", "Value"), tuple((Cell(key), Cell(value)) for key, value in rows))
+    return Table(("What", "Value"), tuple((Cell(key), Cell(value)) for key, value in rows), sortable=False)
 
 
 def jobs(sweep: Sweep) -> int:

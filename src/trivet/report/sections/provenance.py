@@ -18,7 +18,7 @@ def build(context: Context) -> Section:
         return section
     section.say(*_commit(sweeps))
     rows = [row for sweep in sweeps for row in _study(sweep)]
-    section.add(Table(("Study", "What", "Value"), tuple(rows), limit=60))
+    section.add(Table(("Study", "What", "Value"), tuple(rows), limit=60, sortable=False))
     return section
 
 

@@ -78,6 +78,8 @@ def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> C
         for n, a, b, v in zip(rows["number"], rows[batch], rows[lr], context.scale.axis(rows[sweep.objectives[0]]), strict=True)
     ]
     layer = Layer("points", x, y, size=9, opacity=0.9, hover=hover, values=values, values_label=context.scale.label)
+    if y_axis.log and y_axis.range is None:
+        y_axis = Axis(lr, True, range=(float(rows[lr].min()) / 1.3, float(rows[lr].max()) * 1.3))
     panel = Panel(Axis(batch, x_axis.log, x_axis.ticks, x_axis.range), y_axis, [layer])
     title = f"Batch size with learning rate, {context.name(sweep)}"
     return Chart(name, title, [panel], f"Each completed trial by {batch} and {lr}, coloured by {context.scale.label}.")
@@ -149,6 +151,7 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
         return None
     a, b = keys
     logs = [any(getattr(entry.spec, "log", False) for entry in sweep.active(key)) for key in keys]
+    spans = [_spans(sweep.trials[key]) for key in keys]
     grids = [_line(found, key) for key in keys]
     table = surface(found, a, b, (grids[0][:, None], grids[1][:, None]))
     x, y = (np.exp(grid) if log else grid for grid, log in zip(grids, logs, strict=True))
@@ -159,13 +162,27 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
         f"trial {n}: {a}={value_text(p)}, {b}={value_text(q)}, {context.scale.show(v)}"
         for n, p, q, v in zip(rows["number"], rows[a], rows[b], rows[sweep.objectives[0]], strict=True)
     ]
-    points = Layer("points", rows[a], rows[b], color="red", size=5, opacity=0.9, hover=hover)
-    ends = [(float(grid.min()), float(grid.max())) for grid in (x, y)]
-    panel = Panel(Axis(a, logs[0], range=ends[0]), Axis(b, logs[1], range=ends[1]), [heat, points])
+    points = Layer("points", rows[a], rows[b], color="white", size=6, hover=hover, edge=True)
+    axes = [_padded(key, grid, log or span) for key, grid, log, span in zip(keys, (x, y), logs, spans, strict=True)]
+    panel = Panel(*axes, [heat, points])
     title = f"The two numeric parameters that matter most, {context.name(sweep)}"
     note = "Colour: what a random forest expects, averaged over all other parameters. Dots: trials that ran to the end."
     alt = f"Expected {context.scale.label} over {a} and {b}."
     return Chart(f"contour-{slug(sweep.name)}", title, [panel], alt, note, brief=found.trusted, height=380)
+
+
+def _spans(column: pd.Series) -> bool:
+    """Whether a column of positive numbers spans so much that it reads better on a logarithmic axis."""
+    return bool(column.min() > 0 and column.max() / column.min() >= 8)
+
+
+def _padded(name: str, grid: np.ndarray, log: bool) -> Axis:
+    """An axis a little longer than the grid, so that points at its ends are seen whole."""
+    low, high = float(grid.min()), float(grid.max())
+    if log:
+        pad = (high / low) ** 0.03
+        return Axis(name, True, range=(low / pad, high * pad))
+    return Axis(name, range=(low - 0.03 * (high - low), high + 0.03 * (high - low)))
 
 
 def _line(found: Importance, key: str) -> np.ndarray:
@@ -183,7 +200,8 @@ def parallel(context: Context, sweep: Sweep) -> Chart | None:
     n_best = min(max(3, len(ranked) // 10), 25)
     rest = ranked.iloc[n_best:]
     rest = rest.iloc[keep(len(rest), np.array([], dtype=int), LINES)]
-    axes = [_places(sweep, ranked, key) for key in keys]
+    drawn = pd.concat([ranked.iloc[:n_best], rest])
+    axes = [_places(sweep, drawn, key) for key in keys]
     layers = []
     for rows, color, opacity, width, name in (
         (rest, "pale", 0.35, 1, "other completed trials"),
@@ -213,12 +231,10 @@ def _places(sweep: Sweep, rows: pd.DataFrame, key: str) -> dict[object, float]:
         names = list(dict.fromkeys([*options, *sorted(set(column.dropna().map(value_text)))]))
         top = max(len(names) - 1, 1)
         return {index: names.index(value_text(value)) / top if not pd.isna(value) else -0.12 for index, value in column.items()}
-    low, high = column.min(), column.max()
-    entries = sweep.active(key)
-    out = {}
-    for index, value in column.items():
-        entry = (entries[0] if len(entries) == 1 else sweep.entry(key, rows.loc[index])) if entries else None
-        place = position(entry.spec, value) if entry is not None and not pd.isna(value) else None
-        plain = 0.5 if high == low else (value - low) / (high - low)
-        out[index] = -0.12 if pd.isna(value) else plain if place is None else place
+    low, high = sweep.complete[key].min(), sweep.complete[key].max()
+    out = {index: -0.12 if pd.isna(value) else 0.5 if high == low else (value - low) / (high - low) for index, value in column.items()}
+    for entry in sweep.active(key):
+        for index in column.index[sweep.drawn(entry)[column.index]]:
+            place = position(entry.spec, column[index])
+            out[index] = out[index] if place is None else place
     return out

@@ -141,11 +141,20 @@ def curves_chart(context: Context) -> Chart | None:
             layers.append(Layer("line" if len(part) > 1 else "points", part["step"], y, name=name, color=color, dash=dash))
     if not layers:
         return None
-    values = np.concatenate([np.asarray(layer.y, dtype=float) for layer in layers])
-    axis = context.objective_axis(values)
+    values = np.concatenate([np.asarray(layer.y, dtype=float)[len(layer.y) // 3 :] for layer in layers])
+    axis = _zoomed(context.objective_axis(values), values)
     panel = Panel(Axis("epoch"), axis, layers)
     title = f"Learning curves of the best trials ({context.name(sweep)})"
     return Chart("curves", title, [panel], f"{scale.label} against epochs for the best trials and the median trial.")
+
+
+def _zoomed(axis: Axis, values: np.ndarray) -> Axis:
+    """Limits around the values from a third of the training on: the steep start would press the rest together."""
+    known = values[np.isfinite(values)]
+    if axis.log or len(known) < 2 or np.ptp(known) == 0:
+        return axis
+    pad = 0.06 * np.ptp(known)
+    return Axis(axis.label, range=(float(known.min() - pad), float(known.max() + pad)))
 
 
 def _pruning(section: Section, context: Context) -> None:

@@ -36,7 +36,7 @@
       },
     };
   };
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
   const draw = async () => {
     for (const box of document.querySelectorAll("[data-chart]")) {
