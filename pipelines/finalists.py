@@ -15,13 +15,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-import yaml
-
-from trivet import finalists, space
-from trivet.errors import UserError
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
+
+import pandas as pd  # noqa: E402  (the path above comes first)
+import yaml  # noqa: E402
+
+from trivet import finalists, space  # noqa: E402
+from trivet.errors import UserError  # noqa: E402
+
 PHASES = ("coarse", "fine")
 
 

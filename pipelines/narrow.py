@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
-import yaml
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
 
-from trivet import space, tables
-from trivet.errors import UserError
+import yaml  # noqa: E402  (the path above comes first)
+
+from trivet import space, tables  # noqa: E402
+from trivet.errors import UserError  # noqa: E402
 
 HEADER = """\
 # The fine search space: {n_complete} complete trials of {n_trials} in {source} narrowed it. Each comment says what changed, and why.

@@ -6,10 +6,11 @@ python pipelines/report.py
 import sys
 from pathlib import Path
 
-from trivet.errors import UserError
-from trivet.report import build_pipeline
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
+
+from trivet.errors import UserError  # noqa: E402  (the path above comes first)
+from trivet.report import build_pipeline  # noqa: E402
 
 
 def main() -> int:

@@ -14,16 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-import yaml
-
-from trivet import data, finalists, losses
-from trivet.errors import UserError
-from trivet.training import Predictor, evaluate, load_model, pick_device
-from trivet.training.predictor import score
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
+
+import numpy as np  # noqa: E402  (the path above comes first)
+import torch  # noqa: E402
+import yaml  # noqa: E402
+
+from trivet import data, finalists, losses  # noqa: E402
+from trivet.errors import UserError  # noqa: E402
+from trivet.training import Predictor, evaluate, load_model, pick_device  # noqa: E402
+from trivet.training.predictor import score  # noqa: E402
 
 
 @dataclass(frozen=True)
