@@ -20,6 +20,7 @@ TINY = {
     "model": "mlp",
     "epochs": 3,
     "coarse": {"n_trials": 14},
+    "narrow": {"top": 0.2},
     "fine": {"n_trials": 4},
     "seeds": {"finalists": 2, "n": 2},
     "report": {"price_per_hour": 0},
