@@ -42,10 +42,13 @@ class Journal(BaseJournalBackend):
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the records from number `log_number_from` on; a last line without a newline is not a record yet."""
         number, offset = self._next if log_number_from >= self._next[0] else (0, 0)
-        size = os.fstat(self._fd).st_size
-        if size <= offset:
+        if os.fstat(self._fd).st_size <= offset:
             return
-        data = os.pread(self._fd, size - offset, offset)
+        fcntl.flock(self._fd, fcntl.LOCK_SH)  # not in the middle of an append, which a full disk may take back
+        try:
+            data = os.pread(self._fd, os.fstat(self._fd).st_size - offset, offset)
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
         for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
             number, offset = number + 1, offset + len(line)
             self._next = (number, offset)
@@ -121,14 +124,17 @@ class FileLocks:
         """Take the lock of trial `number` for this process; False where a living process holds it. Call it under `mutex`."""
         if number in self._held:
             return False
-        fd = os.open(self.folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        self._held[number] = fd
-        return True
+        while True:
+            fd = os.open(self.folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                return False
+            if os.fstat(fd).st_nlink:
+                self._held[number] = fd
+                return True
+            os.close(fd)  # its owner gave it back and removed the file after we had opened it: others would not find this lock
 
     def release(self, number: int) -> None:
         """Give the lock of trial `number` back and remove its file."""
