@@ -335,7 +335,8 @@ class Study:
     def claim(self, worker: str) -> Claim | Literal["wait"] | str:
         """Take the next trial: one whose worker is gone, or a new one.
 
-        Returns "wait" while the fixed history of the next trial is not complete, or `stop: <reason>` when none is left to begin.
+        Returns "wait" while the fixed history of the next trial is not complete or the last trials still run elsewhere, or
+        `stop: <reason>` when none is left to begin or to finish.
         """
         with self.locks.mutex():
             self.sync()
@@ -344,8 +345,8 @@ class Study:
                 return taken
             number = len(self._trials)
             reason = self._stop_reason(number)
-            if reason is not None:
-                return f"stop: {reason}"
+            if reason is not None:  # trials that still run elsewhere may yet need a worker, and the table needs their rows
+                return "wait" if self._unfinished else f"stop: {reason}"
             if not self._may_begin(number):
                 return "wait"
             self._create(number, worker)

@@ -105,7 +105,8 @@ class Sweep:
                 f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)})"
             )
         if self.settings.publish is not None:
-            tables.publish(folder, self.root / self.settings.publish, self.settings.publish_files)
+            with study.locks.mutex():  # another sweep on this study may publish at the same moment
+                tables.publish(folder, self.root / self.settings.publish, self.settings.publish_files)
         best = tables.best_of(finished, plan.spec.maximize)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
 

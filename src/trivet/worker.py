@@ -149,8 +149,12 @@ class _Reporter:
         self._study, self._number = study, number
         self._path = folder / "metrics.jsonl"
         self.rows: dict[int, dict[str, float]] = {}
-        with contextlib.suppress(OSError):
-            for line in self._path.read_text(encoding="utf-8").split("\n")[:-1]:  # what follows the last newline is torn
+        with contextlib.suppress(FileNotFoundError):
+            text = self._path.read_text(encoding="utf-8")
+            whole, newline, torn = text.rpartition("\n")  # what follows the last newline was cut short by a kill
+            if torn:
+                os.truncate(self._path, len((whole + newline).encode()))
+            for line in whole.splitlines():
                 row = json.loads(line)
                 self.rows[int(row.pop("step"))] = row
 
