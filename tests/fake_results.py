@@ -72,6 +72,25 @@ MOVES = [
 ]
 
 
+CHECK = {
+    "findings": [{"key": "model.width", "message": "the range is narrow", "mend": "widen it"}],
+    "extremes": [{"key": "batch_size", "value": 16, "when": {}, "result": "ok", "message": "", "milliseconds_per_epoch": 50.0}],
+    "lr_range": {
+        "optimizer": "adam",
+        "default": 0.001,
+        "found": True,
+        "low": 0.0008,
+        "steepest": 0.002,
+        "high": 0.1,
+        "suggested": 0.03,
+        "blew_up": 0.6,
+        "searched": "tag(log, interval(1e-05, 0.1))",
+        "covered": True,
+    },
+    "estimate": {"n_trials": 100, "seconds": 60.0},
+}
+
+
 def draw(entry: dict, rng: np.random.Generator) -> object:
     """One value of an entry of a space, as the sampler writes it."""
     spec = space.parse(entry["spec"], entry["key"])
@@ -295,7 +314,7 @@ def _check(folder: Path) -> None:
     loss = 2.3 - 1.3 / (1 + np.exp(-3 * (x + 2.8))) + np.where(x > -0.9, 4 * (x + 0.9) ** 2, 0)
     noise = np.random.default_rng(3).normal(0, 0.06, len(x))
     pd.DataFrame({"lr": lr, "loss": loss + noise, "smoothed": loss}).to_csv(folder / "lr_range.csv", index=False)
-    (folder / "check.yaml").write_text(yaml.safe_dump({"lr_range": {"low": 0.0008, "high": 0.03, "covered": True}}))
+    (folder / "check.yaml").write_text(yaml.safe_dump(CHECK))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _axis(axis: Axis, which: str) -> dict:
         out |= {"tickmode": "array", "tickvals": numbers(place for place, _ in axis.ticks)}
         out["ticktext"] = [clean(_short(label)) for _, label in axis.ticks]
         if which == "x":
-            texts = ["<br>".join(clean(line) for line in lines(label)) for _, label in axis.ticks]
+            texts = ["<br>".join(clean(line) for line in lines(label, max(9, 44 // len(axis.ticks)))) for _, label in axis.ticks]
             out |= {"ticktext": texts, "tickangle": -35 if sum(len(label) for _, label in axis.ticks) > 70 else 0}
         out.pop("dtick", None)
     if axis.range:

@@ -85,8 +85,8 @@ def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Ticks of a logarithmic axis: powers of ten, at most `most` of them; also 2 and 5 times those where the axis is short."""
     if not 0 < low < high:
         return []
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
     factors = (1, 2, 5) if high / low <= 100 else (1,)
     step = max(1, -(-(last - first + 1) // most)) if len(factors) == 1 else 1
-    powers = range(first - first % step, last + 1, step)
+    powers = range(first - 1, last + 2) if len(factors) > 1 else range(first, last + 1, step)
     return [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]

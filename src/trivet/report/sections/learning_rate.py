@@ -1,77 +1,97 @@
-"""Learning rate first: the range test of the check stage, and whether the first search covers the region that it suggests."""
+"""Learning rate first: what the check stage found before the search, above all the learning-rate range test."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from trivet.diagnosis.sweep import is_lr
 from trivet.report.context import Context
-from trivet.report.model import Axis, Chart, Code, Layer, Panel, Section
+from trivet.report.model import Axis, Bullets, Chart, Code, Layer, Panel, Section
 from trivet.report.sections.went import keep
-from trivet.report.words import listing, number
+from trivet.report.words import count, duration, number, value_text
 
 
 def build(context: Context) -> Section:
     section = Section("learning-rate", "Learning rate first")
-    table = context.results.lr_range if context.results else None
+    check = context.results.check or {}
+    table = context.results.lr_range
     if table is None or not len(table) or not {"lr", "loss"} <= set(table.columns):
         section.say("The check stage has published no learning-rate range test.")
-        return section
-    low, high = region(context)
-    section.say(
-        "Before the search the default configuration was trained for one short run while its learning rate rose from batch to "
-        "batch. Where the "
-        "loss falls steadily the rate is usable; where it turns up training breaks down."
-    )
-    if low is not None:
-        section.say("The suggested region is ", Code(number(low, 2)), " to ", Code(number(high, 2)), ". ", *_covered(context, low, high))
-    section.add(_chart(table, low, high))
+    else:
+        found = check.get("lr_range") or {}
+        section.say(*_words(found))
+        section.add(_chart(table, found))
+    _space(section, check)
     return section
 
 
-def region(context: Context) -> tuple[float | None, float | None]:
-    """The suggested region of check.yaml: lr_range: {low, high}."""
-    found = (context.results.check or {}).get("lr_range") or {}
-    pair = found.get("low"), found.get("high")
-    return pair if all(isinstance(part, (int, float)) and part > 0 for part in pair) else (None, None)
-
-
-def _covered(context: Context, low: float, high: float) -> list:
-    first = context.searches[0]
-    ranges = [entry for entry in first.space if is_lr(entry.key) and hasattr(entry.spec, "low")]
-    if not ranges:
-        return ["The search had no range of a learning rate to compare it with."]
-    default = (first.study.get("config") or {}).get("optimizer")
-    name = default.get("name") if isinstance(default, dict) else default if isinstance(default, str) else None
-    chosen = [entry for entry in ranges if not entry.when or (name is not None and ("optimizer", str(name)) in entry.when)] or ranges
-    short = [entry for entry in chosen if entry.spec.low > low or entry.spec.high < high]
-    text = listing([f"{entry.key} {number(entry.spec.low)} to {number(entry.spec.high)}" + _when(entry) for entry in (short or chosen)])
-    if not short:
-        return [f"The {context.name(first)} covers it ({text})."]
-    return [f"The {context.name(first)} does not cover all of it ({text})."]
-
-
-def _when(entry) -> str:
-    return f" with {listing([f'{group}={option}' for group, option in entry.when])}" if entry.when else ""
-
-
-def _chart(table, low: float | None, high: float | None) -> Chart:
-    table = table[(table["lr"] > 0) & np.isfinite(table["loss"])]
-    rows = table.iloc[keep(len(table), np.array([0]), 400)]
-    smooth = next((name for name in ("smoothed", "smooth", "loss_smoothed") if name in rows), None)
-    line = rows[smooth] if smooth else rows["loss"]
-    top = float(np.nanmin(line)) + 1.6 * float(line.iloc[0] - np.nanmin(line)) if len(line) else 1.0
-    bottom = float(np.nanmin(rows["loss"]))
-    pad = 0.06 * (top - bottom) or 0.1
-    layers = []
-    if low is not None:
-        layers.append(Layer("band", [low, high], [bottom - pad] * 2, name="suggested region", color="green", opacity=0.18, y2=[top] * 2))
-    if smooth:
-        layers.append(Layer("points", rows["lr"], rows["loss"], name="each batch", color="pale", size=4, opacity=0.7))
-    layers.append(Layer("line", rows["lr"], line, name="smoothed loss" if smooth else "training loss", color="blue", width=2.5))
-    panel = Panel(
-        Axis("learning rate", log=True, range=(float(rows["lr"].min()), float(rows["lr"].max()))),
-        Axis("training loss", range=(bottom - pad, top)),
-        layers,
+def _words(found: dict) -> list:
+    first = (
+        "Before the search the default configuration was trained for a few batches while its learning rate rose from batch to "
+        "batch: where the "
+        "loss falls the rate is usable, where it turns up training breaks down. "
     )
-    return Chart("lr-range", "Learning-rate range test", [panel], "Training loss against a learning rate that rises from batch to batch.")
+    if not _region(found):
+        return [first, "The loss fell at no learning rate, so look at the data and the model before anything else."]
+    name = f" (with {found['optimizer']})" if found.get("optimizer") else ""
+    words = [first, f"Rates from {number(found['low'], 2)} to {number(found['high'], 2)} train{name}"]
+    if found.get("suggested"):
+        words += ["; the test suggests ", Code(number(found["suggested"], 2))]
+    if found.get("default"):
+        words += [", the default is ", Code(number(found["default"], 2))]
+    if found.get("searched") is None:
+        return [*words, ". The learning rate was not searched."]
+    verdict = {True: " covers this region.", False: " does not cover all of this region: widen it."}.get(found.get("covered"), " was searched.")
+    return [*words, ". The range ", Code(str(found["searched"])), verdict]
+
+
+def _region(found: dict) -> bool:
+    return bool(found.get("found", True)) and all(isinstance(found.get(end), (int, float)) and found[end] > 0 for end in ("low", "high"))
+
+
+def _space(section: Section, check: dict) -> None:
+    """Warnings on the space, values that could not be trained, and what the search was expected to take."""
+    items = [(f"{finding.get('message', '')}. {finding.get('mend', '')}.".replace("..", "."),) for finding in check.get("findings") or []]
+    tried = check.get("extremes") or []
+    bad = [row for row in tried if row.get("result") not in (None, "ok")]
+    items += [
+        (Code(f"{row.get('key')}={value_text(row.get('value'))}"), f" at the end of its range: {row.get('message') or row['result']}.")
+        for row in bad
+    ]
+    if items:
+        section.say("The check of the space before the search had these remarks:")
+        section.add(Bullets(tuple(items)))
+    elif tried:
+        section.say(
+            f"The check of the space had no remarks: {count(len(tried), 'end')} of ranges and options were tried for a batch, "
+            "and all of them train."
+        )
+    expected = (check.get("estimate") or {}).get("seconds")
+    if isinstance(expected, (int, float)):
+        section.say(f"The first search was expected to take {duration(expected)} with pruning.", kind="note")
+
+
+def _chart(table: pd.DataFrame, found: dict) -> Chart | None:
+    table = table[(table["lr"] > 0) & np.isfinite(table["loss"])]
+    if len(table) < 2:
+        return None
+    rows = table.iloc[keep(len(table), np.array([0]), 400)]
+    line = rows["smoothed"] if "smoothed" in rows else rows["loss"]
+    first, least = float(line.iloc[0]), float(np.nanmin(line))
+    top = max(first, least) + 0.6 * max(first - least, 0.1 * abs(first))
+    bottom = min(float(rows["loss"].min()), least)
+    bottom -= 0.06 * (top - bottom)
+    layers = []
+    if _region(found):
+        ends = [found["low"], found["high"]]
+        layers.append(Layer("band", ends, [bottom] * 2, name="rates that train", color="green", opacity=0.18, y2=[top] * 2))
+        if found.get("suggested"):
+            layers.append(Layer("vline", x=[found["suggested"]], name="suggested", color="green", dash="dash"))
+    if found.get("default"):
+        layers.append(Layer("vline", x=[found["default"]], name="default", color="orange", dash="dot"))
+    if "smoothed" in rows:
+        layers.append(Layer("points", rows["lr"], rows["loss"], name="each batch", color="pale", size=4, opacity=0.7))
+    layers.append(Layer("line", rows["lr"], line, name="smoothed loss" if "smoothed" in rows else "training loss", color="blue", width=2.5))
+    x = Axis("learning rate", log=True, range=(float(rows["lr"].min()), float(rows["lr"].max())))
+    alt = "Training loss against a learning rate that rises from batch to batch."
+    return Chart("lr-range", "Learning-rate range test", [Panel(x, Axis("training loss", range=(bottom, top)), layers)], alt)
