@@ -1,6 +1,6 @@
 """Sweeps that are killed at many moments, interrupted, or started twice: the table is the one of a sweep that ran in peace.
 
-    pytest tests/test_sweeper_kill.py
+pytest tests/test_sweeper_kill.py
 """
 
 import os
@@ -46,7 +46,7 @@ def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
         assert n_starts < 20
         with Running("checkpointing.py", *TWO, cwd=tmp_path) as running:
             while moments and not running.over:
-                until(lambda: running.over or n_records(tmp_path / "sweep") >= moments[0], "the next moment to kill", 60)  # noqa: B023
+                until(lambda: running.over or n_records(tmp_path / "sweep") >= moments[0], "the next moment to kill", 60)
                 for pid in victims(running, rng):
                     send(pid, signal.SIGKILL)
                 moments.pop(0)
@@ -63,20 +63,23 @@ def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_with_one_worker_in_the_calling_process(in_peace, tmp_path):
-    with Running("checkpointing.py", *ARGUMENTS, "pace=0.02", cwd=tmp_path) as running:
-        until(lambda: n_records(tmp_path / "sweep") > 60, "some records")
-        send(running.pid, signal.SIGKILL)
-        assert running.wait().code == -signal.SIGKILL
-    with (tmp_path / "sweep" / "journal.log").open("ab") as journal:
-        journal.write(b'{"op_code": 5, "torn')  # a record that its writer could not finish
-    unfinished = max(notes(tmp_path / "sweep"))
-    with (tmp_path / "sweep" / str(unfinished) / "metrics.jsonl").open("a") as metrics:
-        metrics.write('{"step": 8, "tr')
+def test_files_that_a_kill_left_torn_are_mended(in_peace, tmp_path):
+    sweep = tmp_path / "sweep"
+    for n in (60, 80):
+        with Running("checkpointing.py", *ARGUMENTS, "pace=0.02", cwd=tmp_path) as running:
+            until(lambda: n_records(sweep) > n, "some records")  # noqa: B023
+            send(running.pid, signal.SIGKILL)
+            assert running.wait().code == -signal.SIGKILL
+        with (sweep / "journal.log").open("ab") as journal:
+            journal.write(b'{"op_code": 5, "torn')  # a record that its writer could not finish
+        for trial in sweep.glob("[0-9]*"):
+            if "end" not in notes(sweep)[int(trial.name)]:
+                with (trial / "metrics.jsonl").open("a") as metrics:
+                    metrics.write('{"step": 8, "tr')
     ended = run("checkpointing.py", *ARGUMENTS, cwd=tmp_path)
     assert ended.code == 0, ended.text
     assert "continuing" in ended.text
-    same(tmp_path / "sweep", in_peace)
+    same(sweep, in_peace)
 
 
 @pytest.mark.slow
@@ -121,12 +124,14 @@ def test_ctrl_c_before_the_first_trial(tmp_path):
 
 @pytest.mark.slow
 def test_two_sweeps_on_one_study_work_together(in_peace, tmp_path):
-    with Running("checkpointing.py", *TWO, cwd=tmp_path) as one, Running("checkpointing.py", *TWO, cwd=tmp_path) as other:
+    arguments = [*ARGUMENTS, "pace=0.05", "hydra.sweeper.publish=published", "hydra.sweeper.n_jobs=1"]
+    with Running("checkpointing.py", *arguments, cwd=tmp_path) as one, Running("checkpointing.py", *arguments, cwd=tmp_path) as other:
         ended = [one.wait(), other.wait()]
     assert [end.code for end in ended] == [0, 0], "\n".join(end.text for end in ended)
     same(tmp_path / "sweep", in_peace)
+    same(tmp_path / "published", in_peace)
     ran = notes(tmp_path / "sweep")
     assert sorted(ran) == list(range(16))
     assert all(sum(line.startswith("begin") for line in lines) == 1 for lines in ran.values()), "each trial is run once"
     for end in ended:
-        assert "16 of 16 trials" in end.out, "both end with the whole sweep"
+        assert "16 of 16 trials" in end.out, "neither ends before the whole sweep has"
