@@ -72,7 +72,8 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
         values = sweep.ranked.loc[drawn[sweep.ranked.index], key].head(5)
         places = [place for value in values if (place := position(entry.spec, value)) is not None]
         crowd = sum(place <= 0.2 if low_end else place >= 0.8 for place in places)
-        if len(places) >= 3 and crowd >= 1 + np.ceil(limit("edge_crowd") * (len(places) - 1)):
+        needed = limit("edge_crowd_choice" if isinstance(entry.spec, space.Choice) else "edge_crowd") * (len(places) - 1)
+        if len(places) >= 3 and crowd >= 1 + np.ceil(needed):
             found.append((entry, low_end, best[key], crowd, len(places)))
     return found
 
@@ -117,7 +118,7 @@ def edge(case: Case) -> Flag | None:
         _sentence("; ".join(words)),
         "The range ends before the good region does, so a better value may lie outside.",
         f"Widen the range of {keys} beyond that end and search on.",
-        ("edge_near", "edge_crowd"),
+        ("edge_near", "edge_crowd", "edge_crowd_choice"),
     )
 
 
