@@ -171,7 +171,7 @@ class Sweep:
             "resumed": resumed,
             "config": _resolved(composer.base()),
         }
-        return plan, {**meta, "script": _script(self.task_function)}
+        return plan, {**meta, "overrides": list(fixed), "script": _script(self.task_function)}
 
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
@@ -251,9 +251,8 @@ class Sweep:
             return folder.resolve(), True
         for other in others[:1]:
             keys = identity.differences(tables.load_study(other.parent).get("identity", {}), parts)
-            log.warning(
-                f"not continuing {other.parent}: it differs in {', '.join(keys[:6])}{' ...' if len(keys) > 6 else ''}; a new study begins in {folder}"
-            )
+            what = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
+            log.warning(f"not continuing {other.parent}: it differs in {what}; a new study begins in {folder}")
         return folder.resolve(), False
 
     def _workers(self, stop: StopRules, sampler: SamplerSpec) -> tuple[int, list[str]]:
@@ -318,6 +317,7 @@ class Sweep:
             "name": spec.name,
             "fingerprint": meta["fingerprint"],
             "command": identity.command(),
+            "overrides": meta["overrides"],
             "directions": list(spec.directions),
             "metric": self.settings.metric,
             "seed": spec.seed,

@@ -9,7 +9,7 @@ from trivet.report.context import Context
 from trivet.report.model import Axis, Chart, Command, Heading, Layer, Panel, Section
 from trivet.report.words import count
 
-COMMAND: str | None = None  # the command that completes a sample of pruned trials; None: there is none, so none is named
+COMMAND: str | None = "python pipelines/audit.py results/coarse --n 8"
 
 
 def fill(section: Section, context: Context) -> None:
