@@ -276,6 +276,7 @@ def test_a_healthy_search_gets_a_clean_bill():
     assert [flag.key for flag in diagnose([sweep]) if flag.key not in ("improving", "flat")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "draw", "most"),
     [
@@ -286,7 +287,7 @@ def test_a_healthy_search_gets_a_clean_bill():
 def test_false_alarms_of_the_edge_rule_are_rare(entry, draw, most):
     """On values that have nothing to do with the parameter: what the table of thresholds quotes, with room for chance."""
     rng = RNG(11)
-    tables = [table(50, values=rng.normal(size=50), params={entry[0]: draw(rng)}) for _ in range(150)]
+    tables = [table(50, values=rng.normal(size=50), params={entry[0]: draw(rng)}) for _ in range(400)]
     assert np.mean([bool(space_flags.at_edges(case(make(frame, entries=[entry])))) for frame in tables]) < most
 
 
