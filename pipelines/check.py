@@ -286,10 +286,11 @@ def describe(search: Search, findings: Sequence[Any], attempts: Sequence[Attempt
 
 def time_line(times: Mapping[str, Any]) -> str:
     """The estimate in words."""
+    pruner, share = times["pruner"] or "null", times["share_trained_assumed"]
     return (
         f"time: {times['n_trials']} trials x up to {times['epochs']} epochs x {times['seconds_per_epoch_mean']:.2g} s (default "
         f"{times['seconds_per_epoch_default']:.2g} s) / {times['workers']} workers = {clock(times['seconds_unpruned'])} without pruning, "
-        f"about {clock(times['seconds'])} with pruner={times['pruner'] or 'null'} (taken to train {times['share_trained_assumed']:.0%} of it)"
+        f"about {clock(times['seconds'])} with pruner={pruner} (taken to train {share:.0%} of the epochs)"
     )
 
 
