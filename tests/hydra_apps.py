@@ -1,0 +1,60 @@
+"""Hydra apps in the test's own process: config folders in `tmp_path`, composed as a multirun would, with everything global put back."""
+
+import contextlib
+import logging
+import os
+import warnings
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import HydraContext, RunMode
+
+PER_APP = (GlobalHydra, HydraConfig, JobRuntime, version.VersionBase)  # the rest of Hydra's singletons are found once per process
+
+
+def write(folder, files):
+    """{relative path: text} as files of a folder; returns the folder."""
+    for name, text in files.items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return Path(folder)
+
+
+@contextlib.contextmanager
+def app(conf, overrides=(), config_name="config", version_base="1.3"):
+    """(context, config) of an app whose `conf` folder this is, as a sweeper gets them; `overrides` are the command line's."""
+    before, cwd = {kind: Singleton._instances.pop(kind, None) for kind in PER_APP}, os.getcwd()
+    root = logging.getLogger()
+    handlers, level, loggers = list(root.handlers), root.level, dict(root.manager.loggerDict)
+    environment = dict(os.environ)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            version.setbase(version_base)
+        hydra = Hydra.create_main_hydra2(task_name="app", config_search_path=create_config_search_path(str(conf)))
+        config = hydra.compose_config(config_name, list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        yield HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config)), config
+    finally:
+        for kind in PER_APP:
+            Singleton._instances.pop(kind, None)
+        Singleton._instances.update({kind: instance for kind, instance in before.items() if instance is not None})
+        setup_globals()  # Hydra's resolvers see the config that was there before
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(environment)
+        for handler in [h for h in root.handlers if h not in handlers]:
+            root.removeHandler(handler)
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, logger in root.manager.loggerDict.items():
+            if isinstance(logger, logging.Logger) and name not in loggers:
+                logger.handlers.clear()
