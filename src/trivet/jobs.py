@@ -118,9 +118,8 @@ def _one_line(error: BaseException) -> str:
     parts = []
     seen: BaseException | None = error
     while seen is not None:
-        text = " ".join(
-            line.strip() for line in str(seen).splitlines() if line.strip() and "full_key" not in line and "object_type" not in line
-        )
+        told = str(seen).partition("Config search path:")[0]  # long, and no help to one line
+        text = " ".join(line.strip() for line in told.splitlines() if line.strip() and "full_key" not in line and "object_type" not in line)
         if text and text not in parts:
             parts.append(text)
         seen = seen.__cause__

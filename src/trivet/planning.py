@@ -32,8 +32,11 @@ class Space:
         self._groups: dict[str, bool] = {}
         taken = {p.key.lstrip("+") for p in explicit} | _keys(composer.fixed)
         params = list(explicit)
+        groups = [p for p in explicit if self.is_group(p.key)]
+        for param in groups:
+            self._check_options(param)
         if from_config:
-            params += self._collect([p for p in explicit if self.is_group(p.key)], taken)
+            params += self._collect(groups, taken)
         self.params = _ordered(space.check_unique(params))
         self.groups = tuple(p.key for p in self.params if self.is_group(p.key))
         self._check()
@@ -77,15 +80,20 @@ class Space:
         for param in self.params:
             chosen = dict(param.when)
             if self.is_group(param.key):
-                options = self.composer.options(param.key.lstrip("+").partition("@")[0])
+                self._check_options(param)
                 for option in space.grid_points(param.spec):
-                    if option is not None and str(option) not in options:
-                        near = difflib.get_close_matches(str(option), options, n=1)
-                        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
-                        raise UserError(f"{param.key}={option}: no such option; {hint}")
                     self.composer.base({**chosen, param.key: option})
             elif not param.key.startswith("+"):
                 check_key(self.composer.base(chosen), param.key)
+
+    def _check_options(self, param: space.Param) -> None:
+        """Every option of a searched group must be there. Raises `UserError` with the nearest one that is."""
+        options = self.composer.options(param.key.lstrip("+").partition("@")[0])
+        for option in space.grid_points(param.spec):
+            if option is not None and str(option) not in options:
+                near = difflib.get_close_matches(str(option), options, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
+                raise UserError(f"{param.key}={option}: no such option; {hint}")
 
     def _defaults(self) -> dict[str, Any] | None:
         """The default configuration's value of every parameter that is active in it, by name; None where one has no value."""

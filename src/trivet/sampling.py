@@ -72,7 +72,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         raise UserError(f"hydra.sweeper.sampler={config!r}: must be a name or a mapping with `name`")
     arguments = {k: v for k, v in config.items() if k not in ("name", "_target_", "_partial_", "_convert_", "_recursive_", "defaults")}
     seed = arguments.pop("seed", None)
-    name = config.get("name") or _name_of_target(config.get("_target_"))
+    name = _name_of_target(config["_target_"]) if config.get("_target_") else config.get("name")
     if name not in (*CLASSES, *ENUMERATING):
         raise UserError(f"hydra.sweeper.sampler={name!r}: must be one of {', '.join([*CLASSES, *ENUMERATING])}")
     for module in NEEDS.get(name, []):
@@ -92,7 +92,9 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         raise UserError(
             f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {', '.join(sorted({*allowed} - {'self'}))}"
         )
-    return SamplerSpec(name, arguments), None if seed is None else int(seed)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise UserError(f"hydra.sweeper.sampler.seed={seed}: must be a whole number >= 0")
+    return SamplerSpec(name, arguments), seed
 
 
 # Arguments that hydra-optuna-sweeper 1.3's schemas pass by default and Optuna 5 has dropped, deprecated or turned off.
@@ -208,7 +210,20 @@ class Sampler:
         try:
             return getattr(optuna.samplers, CLASSES[self.spec.name])(**arguments)
         except (ValueError, TypeError) as error:
-            raise UserError(f"hydra.sweeper.sampler={self.spec.as_dict()}: {error}") from None
+            raise self._wrong(error) from None
+
+    def _wrong(self, error: Exception) -> UserError:
+        return UserError(f"hydra.sweeper.sampler={self.spec.as_dict()}: {error}")
+
+    def try_out(self) -> None:
+        """Sample a trial for nothing. Raises `UserError` where the sampler's arguments are of no use."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self.ask(0, [])
+        except UserError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise self._wrong(error) from None
 
 
 class _Qmc(optuna.samplers.QMCSampler):

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from trivet.errors import UserError
 from trivet.jobs import Composer
 from trivet.pool import Pool
 from trivet.progress import Progress, summarize
-from trivet.sampling import ENUMERATING, INDEPENDENT, SamplerSpec, sampler_spec
+from trivet.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
 from trivet.study import StopRules, Study, StudySpec, open_storage
 from trivet.worker import Worker, WorkerPlan, WorkerTask, locate
 
@@ -115,6 +116,7 @@ class Sweep:
     def plan(self, arguments: Sequence[str]) -> tuple[WorkerPlan, dict[str, Any]]:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
+        _check_plain(s)
         sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = _directions(s.direction)
@@ -126,6 +128,8 @@ class Sweep:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
             )
+        if sampler.name not in ENUMERATING:
+            Sampler(sampler, where.params, directions, seed).try_out()
         if s.custom_search_space is not None:
             locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
         if sampler.name == "nsgaii" and len(directions) < 2:
@@ -159,6 +163,8 @@ class Sweep:
             session=uuid.uuid4().hex[:12],
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
+        if s.publish is not None:
+            _check_publish(self.root / s.publish)
         if s.storage is not None:
             open_storage(s.storage, folder).remove_session()  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
@@ -176,18 +182,22 @@ class Sweep:
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
         s = self.settings
-        swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
+        for warning in heard:
+            log.warning(str(warning.message))
         params: list[space.Param] = []
         if s.params_file is not None:
             params = space.parse_params(_read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
-        given = {k: v for k, v in _plain(s.params or {}).items() if v is not None}  # null: not searched after all
+        given = {k: v for k, v in _mapping(s.params, "params").items() if v is not None}  # null: not searched after all
         if given:
             if s.search_space:
                 log.warning("hydra.sweeper.search_space is not read, as hydra.sweeper.params is given")
             params = _over(space.parse_params(given), params)
         elif s.search_space:
             log.warning("hydra.sweeper.search_space is the old form; write the ranges into hydra.sweeper.params")
-            params = _over(space.parse_search_space(_plain(s.search_space)), params)
+            params = _over(space.parse_search_space(_mapping(s.search_space, "search_space")), params)
         params = _over(swept, params)
         fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
         params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
@@ -208,7 +218,7 @@ class Sweep:
     ) -> dict[str, Any]:
         """Everything that can change a result; budgets and machinery are not in it."""
         s = self.settings
-        given = _plain(s.identity or {})
+        given = _mapping(s.identity, "identity")
         unknown = set(given) - {"files", "ignore"}
         if unknown:
             raise UserError(f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs) and ignore (config keys)")
@@ -371,27 +381,70 @@ def _pruner(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
-    given = _plain(s.stop or {})
+    given = _mapping(s.stop, "stop")
     allowed = ("seconds", "epochs", "plateau", "same_best", "target")
     for key, value in given.items():
         if key not in allowed:
             raise UserError(f"hydra.sweeper.stop.{key}: unknown; it takes {', '.join(allowed)} (n_trials stands by itself)")
-        if key == "plateau" and value is not None and (not isinstance(value, Mapping) or set(value) != {"trials", "delta"}):
-            raise UserError(
-                f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
-            )
-        if key in ("seconds", "epochs", "same_best") and value is not None and not float(value) > 0:
-            raise UserError(f"hydra.sweeper.stop.{key}={value}: must be above 0")
+        if value is None:
+            continue
+        if key in ("epochs", "same_best"):
+            _at_least(value, 1, f"stop.{key}")
+        elif key == "plateau":
+            whole = isinstance(value, Mapping) and set(value) == {"trials", "delta"} and all(map(_is_number, value.values()))
+            if not whole or value["trials"] < 1 or value["trials"] != int(value["trials"]):
+                raise UserError(
+                    f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
+                )
+        elif not _is_number(value) or (key == "seconds" and value <= 0):
+            raise UserError(f"hydra.sweeper.stop.{key}={value}: must be a number{' above 0' if key == 'seconds' else ''}")
     n_trials = s.n_trials
     if sampler.name in ENUMERATING:
         n_trials = n_explicit if n_trials is None else min(_at_least(n_trials, 1, "n_trials"), n_explicit)
     return StopRules(n_trials=_at_least(DEFAULT_N_TRIALS if n_trials is None else n_trials, 1, "n_trials"), **given)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    """A setting that is a mapping, as a plain dict; null is an empty one."""
+    plain = _plain(value if value is not None else {})
+    if not isinstance(plain, Mapping):
+        raise UserError(f"hydra.sweeper.{key}={value}: must be a mapping of key: value")
+    return dict(plain)
+
+
 def _at_least(value: Any, low: int, key: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise UserError(f"hydra.sweeper.{key}={value}: must be a whole number >= {low}")
     return value
+
+
+def _check_plain(s: Settings) -> None:
+    """Check the settings that stand by themselves. Raises `UserError`."""
+    for key, low in (("seed", 0), ("threads", 1)):
+        if getattr(s, key) is not None:
+            _at_least(getattr(s, key), low, key)
+    _at_least(s.trials_per_gpu, 1, "trials_per_gpu")
+    timeout = s.trial_timeout
+    if timeout is not None and not (_is_number(timeout) and timeout > 0):
+        raise UserError(f"hydra.sweeper.trial_timeout={timeout}: must be a number of seconds above 0, or null")
+    if s.baseline is not None and not isinstance(s.baseline, bool):
+        raise UserError(f"hydra.sweeper.baseline={s.baseline}: must be true, false or null")
+    for key in ("enqueue", "warm_start", "publish_files"):
+        if not isinstance(getattr(s, key) or [], (list, tuple)):
+            raise UserError(f"hydra.sweeper.{key}={getattr(s, key)}: must be a list")
+    if s.study_name is not None and (not str(s.study_name) or "/" in str(s.study_name)):
+        raise UserError(f"hydra.sweeper.study_name={s.study_name}: must be a name without '/': it names a folder")
+
+
+def _check_publish(target: Path) -> None:
+    """Raise `UserError` where the tables could not be put in the end."""
+    parent = next(p for p in target.absolute().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK) or (target.exists() and not target.is_dir()):
+        raise UserError(f"hydra.sweeper.publish={target}: cannot be written; name a folder that can")
 
 
 def _rate(value: float) -> float:

@@ -7,6 +7,7 @@ Hydra launcher. Workers need nothing but the study's storage; none of them is sp
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import logging
@@ -111,6 +112,8 @@ class Worker:
             from hydra.core.utils import configure_log
 
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        if _is_disks_fault(result):
+            raise UserError(f"trial {claim.number}: {result._return_value}; mend that, and the same command continues this sweep")
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout)
         attrs: dict[str, Any] = {
             "trivet:run": {
@@ -201,6 +204,12 @@ def _alarm(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _is_disks_fault(result: JobReturn) -> bool:
+    """Whether a job ended for want of space or a writable disk: that is no fact about its parameters, so it makes no row."""
+    error = result._return_value if result.status == JobStatus.FAILED else None
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def outcome_of(result: JobReturn, n_objectives: int, timeout: float | None = None) -> Outcome:

@@ -12,6 +12,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 
+def _open(**content: Any) -> DictConfig:
+    """A mapping that takes any key on the command line; trivet checks them, and says what is allowed."""
+    return OmegaConf.create(content, flags={"struct": False})
+
+
 @dataclass
 class TrivetSweeperConf:
     """Keys of `hydra.sweeper`. The first block is hydra-optuna-sweeper's, with its meaning."""
@@ -38,25 +43,25 @@ class TrivetSweeperConf:
     enqueue: Any = field(default_factory=list)  # configurations to run first
     warm_start: Any = field(default_factory=list)  # folders of earlier sweeps, as knowledge
     warm_start_prunes: bool = False  # whether their curves count for the pruner (same steps mean the same there)
-    stop: Any = field(default_factory=dict)  # seconds, epochs, plateau: {trials, delta}, same_best, target
+    stop: Any = field(default_factory=_open)  # seconds, epochs, plateau: {trials, delta}, same_best, target
     trial_timeout: Any = None  # seconds
     max_restarts: int = 3  # of a trial whose worker dies again and again without a new step
     threads: Any = None  # per worker; null: as the environment has it
     trials_per_gpu: int = 1
     config_space: bool = True  # whether `space:` nodes of the config count
     params_file: Any = None  # a YAML file of params
-    identity: Any = field(default_factory=dict)  # files: [globs of code and data that decide results], ignore: [config keys that do not]
+    identity: Any = field(default_factory=_open)  # files: [globs of code and data that decide results], ignore: [config keys that do not]
     publish: Any = None  # folder for the finished sweep's tables, put there in one rename
     publish_files: Any = field(default_factory=list)  # files of each trial's folder that go along
 
 
 store = ConfigStore.instance()
 store.store(group="hydra/sweeper", name="trivet", node=TrivetSweeperConf, provider="trivet")
-store.store(group="hydra/sweeper/sampler", name="default", node={"name": "tpe"}, provider="trivet")
+store.store(group="hydra/sweeper/sampler", name="default", node=_open(name="tpe"), provider="trivet")
 if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
     # What an app written for the stock plugin overrides (`override hydra/sweeper/sampler: tpe`); with it installed, its own are read.
     for option, name in {"tpe": "tpe", "random": "random", "cmaes": "cmaes", "nsgaii": "nsgaii", "motpe": "tpe", "grid": "grid"}.items():
-        store.store(group="hydra/sweeper/sampler", name=option, node={"name": name, "seed": None}, provider="trivet")
+        store.store(group="hydra/sweeper/sampler", name=option, node=_open(name=name, seed=None), provider="trivet")
 
 
 class TrivetSweeper(Sweeper):
@@ -78,6 +83,10 @@ class TrivetSweeper(Sweeper):
             return Sweep(Settings(**plain), self.hydra_context, self.config, self.task_function).run(list(arguments))
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except OSError as error:  # a full disk, a folder that became unreadable: what was written before is whole
+            place = f"{error.filename}: " if error.filename else ""
+            print(f"error: {place}{error.strerror or error}; mend that, and the same command continues this sweep", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("interrupted: the same command continues this sweep", file=sys.stderr)
