@@ -44,8 +44,9 @@ def set_reporter(reporter: Reporter | None) -> None:
 def report(value: float, step: int, metrics: Mapping[str, float] | None = None) -> None:
     """Tell the study the objective's `value` (a float, NaN allowed) after `step` (an integer >= 1, usually epochs finished).
 
-    `metrics` are further numbers of this step for `curves.csv`. Reporting a step again (a continued trial does) changes nothing.
-    Raises `TrialPruned` when the trial is to stop and `UserError` for a step or value that is not a number.
+    `metrics` are further numbers of this step for `curves.csv`. A step that is not later than the last one (a continued trial
+    reports some again) changes nothing. Raises `TrialPruned` when the trial is to stop and `UserError` for a step, value or
+    metric that is not a number.
     """
     if isinstance(step, bool) or not isinstance(step, numbers.Integral) or step < 1:
         raise UserError(f"trivet.report: step={step!r} must be a whole number >= 1 (epochs finished, say)")
@@ -53,8 +54,12 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
         number = float(value)
     except (TypeError, ValueError):
         raise UserError(f"trivet.report: value={value!r} must be a number; pass a float, such as loss.item()") from None
+    try:
+        numbers_of = {str(k): float(v) for k, v in (metrics or {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(f"trivet.report: metrics={metrics!r} must be a mapping of name: number") from None
     if _reporter is not None:
-        _reporter.report(number, int(step), {k: float(v) for k, v in (metrics or {}).items()})
+        _reporter.report(number, int(step), numbers_of)
 
 
 def is_bad(value: float) -> bool:
