@@ -10,61 +10,38 @@ import time
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from trivet import identity, planning, pruning, space, tables
+from trivet import identity, planning, space, tables
 from trivet.errors import UserError
 from trivet.jobs import Composer
 from trivet.pool import Pool
 from trivet.progress import Progress, summarize
 from trivet.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
+from trivet.settings import (
+    Settings,
+    at_least,
+    check,
+    check_publish,
+    directions_of,
+    mapping,
+    plain,
+    pruner_of,
+    rate,
+    read_mapping,
+    stop_rules,
+)
 from trivet.study import StopRules, Study, StudySpec, open_storage
 from trivet.worker import Worker, WorkerPlan, WorkerTask, locate
 
 log = logging.getLogger("trivet")
-DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
-
-
-@dataclass
-class Settings:
-    """The keys of `hydra.sweeper`; the plugin's config documents each."""
-
-    sampler: Any = None
-    direction: Any = "minimize"
-    storage: str | None = None
-    study_name: str | None = None
-    n_trials: int | None = None
-    n_jobs: int | str = "auto"
-    max_failure_rate: float = 0.5
-    params: Mapping[str, Any] | None = None
-    search_space: Mapping[str, Any] | None = None
-    custom_search_space: str | None = None
-    pruner: Any = None
-    metric: str | None = None
-    seed: int | None = None
-    lag: int = 8
-    baseline: bool | None = None
-    enqueue: Sequence[Any] = ()
-    warm_start: Sequence[str] = ()
-    warm_start_prunes: bool = False
-    stop: Mapping[str, Any] = field(default_factory=dict)
-    trial_timeout: float | None = None
-    max_restarts: int = 3
-    threads: int | None = None
-    trials_per_gpu: int = 1
-    config_space: bool = True
-    params_file: str | None = None
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    publish: str | None = None
-    publish_files: Sequence[str] = ()
 
 
 class Sweep:
@@ -116,11 +93,11 @@ class Sweep:
     def plan(self, arguments: Sequence[str]) -> tuple[WorkerPlan, dict[str, Any]]:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
-        _check_plain(s)
+        check(s)
         sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
-        directions = _directions(s.direction)
-        pruner_config = _pruner(s.pruner, directions)
+        directions = directions_of(s.direction)
+        pruner_config = pruner_of(s.pruner, directions)
         explicit, fixed = self._explicit_params(arguments)
         composer = Composer(self.context, self.config, fixed, ".")
         where = planning.Space(composer, explicit, bool(s.config_space))
@@ -136,7 +113,7 @@ class Sweep:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
         trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
         warm = tables.read_warm(s.warm_start, where.params, self.root)
-        stop = _stop_rules(s, sampler, len(trials))
+        stop = stop_rules(s, sampler, len(trials))
         parts = self._identity(where, composer, sampler, pruner_config, directions, seed, trials, warm)
         mark = identity.fingerprint(parts)
         name = s.study_name or str(self.config.hydra.job.name)
@@ -153,18 +130,18 @@ class Sweep:
             pruner=pruner_config,
             seed=seed,
             stop=stop,
-            lag=_at_least(s.lag, 1, "lag"),
+            lag=at_least(s.lag, 1, "lag"),
             storage=s.storage,
             explicit=tuple(trials),
             warm=tuple(warm),
             warm_prunes=bool(s.warm_start_prunes),
-            max_failure_rate=_rate(s.max_failure_rate),
-            max_restarts=_at_least(s.max_restarts, 0, "max_restarts"),
+            max_failure_rate=rate(s.max_failure_rate),
+            max_restarts=at_least(s.max_restarts, 0, "max_restarts"),
             session=uuid.uuid4().hex[:12],
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
         if s.publish is not None:
-            _check_publish(self.root / s.publish)
+            check_publish(self.root / s.publish)
         if s.storage is not None:
             open_storage(s.storage, folder).remove_session()  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
@@ -189,15 +166,15 @@ class Sweep:
             log.warning(str(warning.message))
         params: list[space.Param] = []
         if s.params_file is not None:
-            params = space.parse_params(_read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
-        given = {k: v for k, v in _mapping(s.params, "params").items() if v is not None}  # null: not searched after all
+            params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
+        given = {k: v for k, v in mapping(s.params, "params").items() if v is not None}  # null: not searched after all
         if given:
             if s.search_space:
                 log.warning("hydra.sweeper.search_space is not read, as hydra.sweeper.params is given")
             params = _over(space.parse_params(given), params)
         elif s.search_space:
             log.warning("hydra.sweeper.search_space is the old form; write the ranges into hydra.sweeper.params")
-            params = _over(space.parse_search_space(_mapping(s.search_space, "search_space")), params)
+            params = _over(space.parse_search_space(mapping(s.search_space, "search_space")), params)
         params = _over(swept, params)
         fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
         params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
@@ -218,7 +195,7 @@ class Sweep:
     ) -> dict[str, Any]:
         """Everything that can change a result; budgets and machinery are not in it."""
         s = self.settings
-        given = _mapping(s.identity, "identity")
+        given = mapping(s.identity, "identity")
         unknown = set(given) - {"files", "ignore"}
         if unknown:
             raise UserError(f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs) and ignore (config keys)")
@@ -270,10 +247,10 @@ class Sweep:
         s = self.settings
         gpus = identity.gpu_ids()
         if s.n_jobs in ("auto", None, -1):
-            n = len(gpus) * _at_least(s.trials_per_gpu, 1, "trials_per_gpu") or max(1, identity.cores() // (s.threads or 1))
+            n = len(gpus) * at_least(s.trials_per_gpu, 1, "trials_per_gpu") or max(1, identity.cores() // (s.threads or 1))
             most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
             return max(1, min(n, most)), gpus
-        n = _at_least(s.n_jobs, 1, "n_jobs")
+        n = at_least(s.n_jobs, 1, "n_jobs")
         if sampler.name not in INDEPENDENT and n > s.lag + 1:
             log.warning(
                 f"hydra.sweeper.n_jobs={n}: hydra.sweeper.lag={s.lag} lets {s.lag + 1} trials run at once; raise lag to use all workers"
@@ -349,18 +326,7 @@ class Sweep:
             "finished": None if stopped_by is None else now,
             "seconds": round(self._seconds_before + seconds, 3),
         }
-        tables.write_yaml(folder / "study.yaml", _plain(content))
-
-
-def _directions(direction: Any) -> tuple[str, ...]:
-    given = direction if isinstance(direction, Sequence) and not isinstance(direction, str) else [direction]
-    names = tuple(str(getattr(d, "name", d)).lower() for d in given)
-    for name in names:
-        if name not in ("minimize", "maximize"):
-            raise UserError(f"hydra.sweeper.direction={name}: must be minimize or maximize (or a list of them, one per objective)")
-    if not names:
-        raise UserError("hydra.sweeper.direction=[]: must name at least one direction")
-    return names
+        tables.write_yaml(folder / "study.yaml", plain(content))
 
 
 def _groups(where: planning.Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -369,124 +335,19 @@ def _groups(where: planning.Space, trials: Sequence[Mapping[str, Any]]) -> tuple
     return tuple(dict.fromkeys([*where.groups, *(key for key in given if where.is_group(key))]))
 
 
-def _pruner(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
-    """The pruner as a plain mapping, checked; None for no pruning."""
-    config = _plain(config) if isinstance(config, Mapping) else config
-    rule = pruning.build(config)
-    if rule is None:
-        return None
-    if len(directions) > 1:
-        raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
-    return {"name": config} if isinstance(config, str) else dict(config)
-
-
-def _stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
-    given = _mapping(s.stop, "stop")
-    allowed = ("seconds", "epochs", "plateau", "same_best", "target")
-    for key, value in given.items():
-        if key not in allowed:
-            raise UserError(f"hydra.sweeper.stop.{key}: unknown; it takes {', '.join(allowed)} (n_trials stands by itself)")
-        if value is None:
-            continue
-        if key in ("epochs", "same_best"):
-            _at_least(value, 1, f"stop.{key}")
-        elif key == "plateau":
-            whole = isinstance(value, Mapping) and set(value) == {"trials", "delta"} and all(map(_is_number, value.values()))
-            if not whole or value["trials"] < 1 or value["trials"] != int(value["trials"]):
-                raise UserError(
-                    f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
-                )
-        elif not _is_number(value) or (key == "seconds" and value <= 0):
-            raise UserError(f"hydra.sweeper.stop.{key}={value}: must be a number{' above 0' if key == 'seconds' else ''}")
-    n_trials = s.n_trials
-    if sampler.name in ENUMERATING:
-        n_trials = n_explicit if n_trials is None else min(_at_least(n_trials, 1, "n_trials"), n_explicit)
-    return StopRules(n_trials=_at_least(DEFAULT_N_TRIALS if n_trials is None else n_trials, 1, "n_trials"), **given)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _mapping(value: Any, key: str) -> dict[str, Any]:
-    """A setting that is a mapping, as a plain dict; null is an empty one."""
-    plain = _plain(value if value is not None else {})
-    if not isinstance(plain, Mapping):
-        raise UserError(f"hydra.sweeper.{key}={value}: must be a mapping of key: value")
-    return dict(plain)
-
-
-def _at_least(value: Any, low: int, key: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise UserError(f"hydra.sweeper.{key}={value}: must be a whole number >= {low}")
-    return value
-
-
-def _check_plain(s: Settings) -> None:
-    """Check the settings that stand by themselves. Raises `UserError`."""
-    for key, low in (("seed", 0), ("threads", 1)):
-        if getattr(s, key) is not None:
-            _at_least(getattr(s, key), low, key)
-    _at_least(s.trials_per_gpu, 1, "trials_per_gpu")
-    timeout = s.trial_timeout
-    if timeout is not None and not (_is_number(timeout) and timeout > 0):
-        raise UserError(f"hydra.sweeper.trial_timeout={timeout}: must be a number of seconds above 0, or null")
-    if s.baseline is not None and not isinstance(s.baseline, bool):
-        raise UserError(f"hydra.sweeper.baseline={s.baseline}: must be true, false or null")
-    for key in ("enqueue", "warm_start", "publish_files"):
-        if not isinstance(getattr(s, key) or [], (list, tuple)):
-            raise UserError(f"hydra.sweeper.{key}={getattr(s, key)}: must be a list")
-    if s.study_name is not None and (not str(s.study_name) or "/" in str(s.study_name)):
-        raise UserError(f"hydra.sweeper.study_name={s.study_name}: must be a name without '/': it names a folder")
-
-
-def _check_publish(target: Path) -> None:
-    """Raise `UserError` where the tables could not be put in the end."""
-    parent = next(p for p in target.absolute().parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK) or (target.exists() and not target.is_dir()):
-        raise UserError(f"hydra.sweeper.publish={target}: cannot be written; name a folder that can")
-
-
-def _rate(value: float) -> float:
-    if not 0 <= float(value) <= 1:
-        raise UserError(f"hydra.sweeper.max_failure_rate={value}: must be between 0 and 1")
-    return float(value)
-
-
 def _over(strong: Sequence[space.Param], weak: Sequence[space.Param]) -> list[space.Param]:
     """Both, without the weak ones whose key the strong ones name."""
     keys = {p.key.lstrip("+") for p in strong}
     return [*(p for p in weak if p.key.lstrip("+") not in keys), *strong]
 
 
-def _plain(value: Any) -> Any:
-    """Config nodes, tuples and numbers of other libraries as what YAML knows."""
-    if OmegaConf.is_config(value):
-        value = OmegaConf.to_container(value, resolve=True)
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
-
-
 def _resolved(config: DictConfig) -> dict[str, Any]:
     """The app's config with interpolations resolved, where they can be outside a job."""
     task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
     try:
-        return _plain(OmegaConf.to_container(task, resolve=True))
+        return plain(OmegaConf.to_container(task, resolve=True))
     except Exception:  # an interpolation that only a job can resolve, of any resolver
         return planning.plain(config)
-
-
-def _read_mapping(path: Path, key: str) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{key}={path}: cannot be read ({type(error).__name__}); name a YAML file of ranges") from None
-    if not isinstance(content, Mapping):
-        raise UserError(f"{key}={path}: must hold a mapping of key: range")
-    return content
 
 
 def _previous_seconds(folder: Path) -> float:
