@@ -25,7 +25,7 @@ repro: setup ## run the pipeline; ends with the path of the report and the headl
 	@python scripts/headline.py
 
 compare: setup ## show this run beside earlier ones and experiments, in few columns
-	@dvc exp show --drop '(conf|data|pipelines|results|scripts|src)/.*' --no-pager
+	@dvc exp show --drop '(conf|data|pipelines|results|scripts|src)/.*'
 
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
 	@pytest $(PYTEST_ARGS)
