@@ -256,6 +256,8 @@ def check(arguments: Sequence[str], root: Path = ROOT) -> tuple[dict[str, Any], 
     default, attempts = try_all(search, loaded)
     if default.fatal:
         raise UserError(f"the default configuration cannot be trained: {default.problem}")
+    if any(a.fatal for a in attempts):
+        return {"extremes": [a.row() for a in attempts]}, [], [], describe(search, findings, attempts, [])
     rng = random.Random(config["seed"])
     drawn = [draw(search, rng) for _ in range(N_POINTS)]
     points = [attempt(search.config(*point), loaded, Attempt("(random point)", {**point[0], **point[1]}, {})) for point in drawn]

@@ -367,6 +367,33 @@ def test_a_failed_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.parametrize("killed_at", ["unlink", "rename"])
+def test_a_kill_while_a_checkpoint_is_replaced_leaves_one(killed_at, tmp_path, monkeypatch):
+    """Killed before the old file goes, and between that and the new one's renaming."""
+    checkpoint.save(tmp_path, "key", {"epoch": 1})
+
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink" if killed_at == "unlink" else "rename", kill)
+        checkpoint.save(tmp_path, "key", {"epoch": 2})
+    assert checkpoint.load(tmp_path, "key", torch.device("cpu"))["epoch"] == (1 if killed_at == "unlink" else 2)
+    checkpoint.save(tmp_path, "key", {"epoch": 3})
+    assert checkpoint.load(tmp_path, "key", torch.device("cpu"))["epoch"] == 3
+    checkpoint.remove(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_file_under_the_temporary_name_is_no_checkpoint(tmp_path, caplog):
+    checkpoint.save(tmp_path, "key", {"a": torch.ones(200)})
+    (tmp_path / checkpoint.NEXT).write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:500])
+    assert checkpoint.load(tmp_path, "key", torch.device("cpu")) is not None
+    (tmp_path / "checkpoint.pt").unlink()
+    assert checkpoint.load(tmp_path, "key", torch.device("cpu")) is None
+    assert "starting over" in caplog.text
+
+
 def test_pack_and_unpack_give_back_what_went_in():
     state = {
         "a": [torch.arange(6).reshape(2, 3), {"b": (torch.tensor(1.5), None, "x")}],

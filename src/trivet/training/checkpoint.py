@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
-NAME = "checkpoint.pt"
+NAME, NEXT = "checkpoint.pt", ".checkpoint.next.pt"
 VERSION = 1
 MARK = "<tensor>"
-NOT_IDENTITY = frozenset({"save_model", "finalist", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
+NOT_IDENTITY = frozenset({"save_model", "finalist", "audited", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
 
 
 def identity(config: Mapping[str, Any], data_sha256: str, device: torch.device) -> str:
@@ -29,12 +29,20 @@ def identity(config: Mapping[str, Any], data_sha256: str, device: torch.device) 
 
 
 def save(folder: Path, key: str, state: Mapping[str, Any]) -> None:
-    """Replace the checkpoint in one step: a process killed at any moment leaves the old one or the new one.
+    """Replace the checkpoint: a process killed at any moment leaves the old one or the new one whole, and `load` finds it.
 
-    No fsync: a power cut may lose the last epochs, and then `load` says so.
+    Renaming onto an existing file makes some file systems (ext4) write it to the disk at once, 1 to 3 ms; so the old one goes first, and
+    between the two calls the new one is found under its temporary name. No fsync: a power cut may lose the last epochs.
     """
     tree, flat = pack(state)
-    write_whole({"identity": key, "tree": tree, "flat": flat}, Path(folder) / NAME)
+    path, new = Path(folder) / NAME, Path(folder) / NEXT
+    try:
+        torch.save({"identity": key, "tree": tree, "flat": flat}, new)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+    new.rename(path)
 
 
 def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
@@ -91,8 +99,8 @@ def write_whole(content: Any, path: Path) -> None:
 
 def load(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     """The state saved under this identity; None, with a warning, for a file that cannot be read or belongs to another run."""
-    path = Path(folder) / NAME
-    if not path.exists():
+    path = next((p for p in (Path(folder) / NAME, Path(folder) / NEXT) if p.exists()), None)
+    if path is None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -108,4 +116,5 @@ def load(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
 
 def remove(folder: Path) -> None:
     """Remove the checkpoint of a run that is over."""
-    (Path(folder) / NAME).unlink(missing_ok=True)
+    for name in (NAME, NEXT):
+        (Path(folder) / name).unlink(missing_ok=True)
