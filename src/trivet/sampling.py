@@ -84,7 +84,9 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
             arguments.pop("search_space", None)
     else:
         allowed = list(inspect.signature(getattr(optuna.samplers, CLASSES[name]).__init__).parameters)
-        if "_target_" in config:  # what the stock plugin's schema brings along
+        if config.get("_target_"):  # what the stock plugin's schema brings along
+            if "n_ehvi_candidates" in arguments:  # the MOTPE sampler's name for it
+                arguments["n_ei_candidates"] = arguments.pop("n_ehvi_candidates")
             arguments = {k: v for k, v in arguments.items() if v is not None and k not in _STOCK_NOISE}
         arguments = {**DEFAULTS.get(name, {}), **arguments}
     unknown = sorted(set(arguments) - set(allowed))
