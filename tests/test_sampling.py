@@ -1,0 +1,446 @@
+"""Samplers as functions of (seed, number, what is known): on functions with known optima, in both directions, in any order."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra_plugins.hydra_optuna_sweeper import config as stock
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+
+from trivet import sampling, space
+from trivet.errors import UserError
+from trivet.sampling import Sampler, SamplerSpec, distribution, external, internal, sampler_spec, trial_seed
+
+NUMBERS = (space.Param("x", space.Float(-5.0, 5.0)), space.Param("y", space.Float(1e-4, 1.0, log=True)), space.Param("n", space.Int(1, 16)))
+MIXED = (
+    space.Param("kind", space.Choice(("a", "b"))),
+    space.Param("x", space.Float(-5.0, 5.0)),
+    space.Param("lr", space.Float(1e-4, 1.0, log=True), (("kind", "a"),)),
+    space.Param("inner", space.Choice((True, False, None)), (("kind", "b"),)),
+    space.Param("depth", space.Int(1, 9, step=2), (("kind", "b"), ("inner", "True"))),
+)
+
+
+def loss(params):
+    """Smallest, 0, at x=1, y=0.01, n=11; or at kind=a, x=1, lr=0.01."""
+    value = (params["x"] - 1) ** 2
+    if "y" in params:
+        value += math.log10(params["y"] / 0.01) ** 2 + ((params["n"] - 11) / 5) ** 2
+    if "kind" in params:
+        value += 3 if params["kind"] == "b" else math.log10(params["lr [kind=a]"] / 0.01) ** 2
+    return value
+
+
+def told(trial, values, state=TrialState.COMPLETE, rows=()):
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number + 1,
+        state=state,
+        value=None,
+        values=values,
+        datetime_start=datetime.min,
+        datetime_complete=datetime.min,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={},
+        system_attrs=trial.system_attrs,
+        intermediate_values=dict(rows),
+    )
+
+
+def search(spec, params, n, sign=1.0, seed=0, outcome=None, lag=0):
+    """Finished trials of a search one after the other; `outcome(trial)` overrides the objective."""
+    sampler = Sampler(spec, params, ["minimize" if sign > 0 else "maximize"], seed)
+    known = []
+    for number in range(n):
+        trial = sampler.ask(number, known[: max(0, number - lag)])
+        known.append(outcome(trial) if outcome is not None else told(trial, [sign * loss(trial.params)]))
+    return known
+
+
+def best(known, sign=1.0):
+    return min(sign * t.values[0] for t in known if t.state == TrialState.COMPLETE)
+
+
+# They find optima ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("name", "arguments", "params", "n", "bound"),
+    [
+        ("tpe", {}, NUMBERS, 60, 0.35),
+        ("tpe", {}, MIXED, 60, 0.1),
+        ("cmaes", {}, NUMBERS, 80, 0.3),
+        ("nsgaii", {"population_size": 10}, NUMBERS, 100, 0.6),
+        ("qmc", {}, NUMBERS, 64, 1.0),
+        ("random", {}, NUMBERS, 64, 1.5),
+    ],
+)
+def test_they_come_near_the_optimum(name, arguments, params, n, bound, sign):
+    spec, _ = sampler_spec({"name": name, **arguments})
+    assert best(search(spec, params, n, sign), sign) < bound
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_gaussian_process_comes_near_the_optimum(sign):
+    spec, _ = sampler_spec({"name": "gp", "n_startup_trials": 6})
+    assert best(search(spec, NUMBERS, 18, sign), sign) < 0.3
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "nsgaii"])
+def test_those_that_learn_beat_those_that_do_not(name):
+    spec, _ = sampler_spec({"name": name, **({"population_size": 10} if name == "nsgaii" else {})})
+
+    def late(spec):
+        return sum(sorted(t.values[0] for t in search(spec, NUMBERS, 90, seed=1)[45:])[15:30]) / 15
+
+    assert late(spec) < 0.6 * late(SamplerSpec("random"))
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("nsgaii", {"population_size": 10}), ("tpe", {})])
+def test_several_objectives_come_near_the_front(name, arguments):
+    """Small loss and large x: the front has y = 0.01, n = 11 and x from 1 to 5. Measured as the area that is dominated."""
+
+    def area(spec):
+        sampler = Sampler(spec, NUMBERS, ["minimize", "maximize"], 0)
+        known = []
+        for number in range(90):
+            trial = sampler.ask(number, known)
+            known.append(told(trial, [loss(trial.params), trial.params["x"]]))
+        points = sorted((t.values for t in known[45:] if t.values[0] < 20 and t.values[1] > 0), key=lambda v: -v[1])
+        total, least = 0.0, 20.0
+        for value, x in points:
+            if value < least:
+                total, least = total + (least - value) * x, value
+        return total / 100
+
+    assert area(sampler_spec({"name": name, **arguments})[0]) > area(SamplerSpec("random")) + 0.03
+
+
+# They are functions --------------------------------------------------------------------------------------------------------------
+
+
+SPECS = [("tpe", {"n_startup_trials": 4}), ("random", {}), ("qmc", {}), ("cmaes", {}), ("nsgaii", {"population_size": 4})]
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def plain(trial):
+    return json.dumps([trial.params, sorted(trial.system_attrs)], default=str)
+
+
+@pytest.mark.parametrize(("name", "arguments"), SPECS)
+@pytest.mark.parametrize("params", [NUMBERS, MIXED], ids=["numbers", "mixed"])
+def test_the_same_trial_in_any_order(name, arguments, params):
+    spec, _ = sampler_spec({"name": name, **arguments})
+    known = search(spec, params, 16, seed=5, lag=2)
+    before = repr(known)
+    order = list(range(16))
+    random.Random(0).shuffle(order)
+    sampler = Sampler(spec, params, ["minimize"], 5)
+    again = {number: sampler.ask(number, known[: max(0, number - 2)]) for number in order}
+    assert [plain(again[i]) for i in range(16)] == [plain(t) for t in known]
+    assert [again[i].number for i in range(16)] == list(range(16))
+    assert repr(known) == before  # what is known is not touched
+    other = search(spec, params, 16, seed=6, lag=2)
+    assert [t.params for t in other] != [t.params for t in known]
+
+
+def test_the_same_trial_in_another_process():
+    """With another hash seed, on which the order of sets depends."""
+    code = """
+import sys; sys.path[:0] = sys.argv[1:3]
+from test_sampling import *
+for name, arguments in SPECS:
+    for params in (NUMBERS, MIXED):
+        spec, _ = sampler_spec({"name": name, **arguments})
+        print("\\n".join(plain(t) for t in search(spec, params, 14, seed=5, lag=2)))
+"""
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    arguments = [sys.executable, "-c", code, str(here), str(here.parent / "src")]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    mine = [
+        plain(t) for name, a in SPECS for p in (NUMBERS, MIXED) for t in search(sampler_spec({"name": name, **a})[0], p, 14, seed=5, lag=2)
+    ]
+    assert done.stdout.splitlines() == mine
+
+
+@pytest.mark.parametrize("name", sampling.INDEPENDENT[:2])
+def test_some_look_at_nothing(name):
+    spec, _ = sampler_spec(name)
+    sampler = Sampler(spec, MIXED, ["minimize"], 0)
+    known = search(spec, MIXED, 12)
+    assert [plain(sampler.ask(i, [])) for i in range(12)] == [plain(t) for t in known]
+
+
+def test_quasi_random_points_fill_the_space_evenly():
+    params = [space.Param("x", space.Float(0.0, 1.0)), space.Param("y", space.Float(0.0, 1.0))]
+    sampler = Sampler(sampler_spec("qmc")[0], params, ["minimize"], 3)
+    points = [sampler.ask(i, []).params for i in range(64)]
+    cells = {(int(p["x"] * 8), int(p["y"] * 8)) for p in points}
+    assert len(cells) == 64  # a scrambled Sobol net: one point in each of 64 cells
+    assert len({(p["x"], p["y"]) for p in points}) == 64
+
+
+def test_seeds_of_trials_differ():
+    seeds = {trial_seed(seed, number) for seed in range(20) for number in range(200)}
+    assert len(seeds) == 4000 and all(0 <= s < 2**31 for s in seeds)
+    assert trial_seed(1, 11) != trial_seed(11, 1)
+
+
+# What they are taught ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("tpe", {}), ("cmaes", {}), ("nsgaii", {"population_size": 8})])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_failed_trials_steer_away(name, arguments, sign):
+    """Half of the space fails; the objective says nothing else."""
+
+    def outcome(trial):
+        if trial.params["x"] > 0:
+            return told(trial, None, TrialState.FAIL)
+        return told(trial, [sign * 0.01 * trial.number])
+
+    spec, _ = sampler_spec({"name": name, **arguments})
+    failed = [t.state == TrialState.FAIL for t in search(spec, NUMBERS[:2], 80, sign, outcome=outcome)]
+    assert sum(failed[40:]) < 13  # of 40, where blind search has 20
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("tpe", {}), ("cmaes", {}), ("nsgaii", {"population_size": 8})])
+def test_pruned_trials_teach_too(name, arguments):
+    """Only the good third completes; the rest is pruned at step 1 with its value."""
+
+    def outcome(trial):
+        value = loss(trial.params)
+        if value > 4:
+            return told(trial, [value], TrialState.PRUNED, [(1, value)])
+        return told(trial, [value], rows=[(1, value), (2, value)])
+
+    spec, _ = sampler_spec({"name": name, **arguments})
+    known = search(spec, NUMBERS, 80, outcome=outcome)
+    pruned = [t.state == TrialState.PRUNED for t in known]
+    assert sum(pruned[40:]) < 0.7 * sum(t.values[0] > 4 for t in search(SamplerSpec("random"), NUMBERS, 40))
+
+
+@pytest.mark.parametrize(("name", "arguments"), [*SPECS, ("gp", {"n_startup_trials": 3})])
+@pytest.mark.parametrize("state", [TrialState.FAIL, TrialState.PRUNED])
+def test_nothing_but_bad_news_is_borne(name, arguments, state):
+    spec, _ = sampler_spec({"name": name, **arguments})
+    known = search(spec, MIXED, 8, outcome=lambda t: told(t, None, state))
+    assert len(known) == 8
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsgaii"])
+def test_bad_news_of_several_objectives_is_borne(name):
+    sampler = Sampler(sampler_spec(name)[0], NUMBERS, ["minimize", "maximize"], 0)
+    known = []
+    for number in range(40):
+        trial = sampler.ask(number, known)
+        state = [TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE, TrialState.COMPLETE][number % 4]
+        known.append(told(trial, [1.0, trial.params["x"]] if state == TrialState.COMPLETE else None, state))
+    assert len(known) == 40
+
+
+def test_a_long_history_is_cut_to_the_best_and_the_latest():
+    trial = Sampler(SamplerSpec("random"), NUMBERS[:1], ["minimize"], 0).ask(0, [])
+    known = [told(trial, [i * 7919 % 701 / 700]) for i in range(700)]
+    for i, t in enumerate(known):
+        t.number = i
+    for sign, directions in ((1, ["minimize"]), (-1, ["maximize"])):
+        seen = sampling._capped(known, directions)
+        assert len(seen) == sampling.HISTORY_CAP and list(seen) == sorted(seen, key=lambda t: t.number)
+        assert seen[-400:] == known[-400:]
+        ranked = sorted(known[:300], key=lambda t: sign * t.values[0])
+        assert {t.number for t in seen[:100]} == {t.number for t in ranked[:100]}
+    assert sampling._capped(known[:500], ["minimize"]) == known[:500]
+
+
+# Conditional spaces ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "arguments"), SPECS)
+def test_parameters_count_only_under_their_conditions(name, arguments):
+    spec, _ = sampler_spec({"name": name, **arguments})
+    known = search(spec, MIXED, 40, outcome=lambda t: told(t, [float(t.number % 7)]))
+    seen = set()
+    for t in known:
+        expected = {"kind", "x"}
+        if t.params["kind"] == "a":
+            expected.add("lr [kind=a]")
+        else:
+            expected.add("inner [kind=b]")
+            if t.params["inner [kind=b]"] is True:
+                expected.add("depth [kind=b,inner=True]")
+        assert set(t.params) == set(t.distributions) == expected
+        seen |= expected
+    assert seen == {p.name for p in MIXED}
+    assert {t.params.get("depth [kind=b,inner=True]") for t in known} <= {None, 1, 3, 5, 7, 9}
+
+
+def test_fixed_parameters_are_not_sampled_but_open_conditions():
+    params = (space.Param("kind", space.Fixed("a")), *MIXED[1:])
+    trial = Sampler(SamplerSpec("random"), params, ["minimize"], 0).ask(0, [])
+    assert set(trial.params) == {"x", "lr [kind=a]"}
+
+
+def test_a_space_may_be_extended_by_optunas_own_calls():
+    def extend(trial):
+        trial.suggest_float("extra", 0, 1)
+        trial.set_user_attr("seen", trial.params["x"])
+
+    trial = Sampler(SamplerSpec("tpe"), NUMBERS, ["minimize"], 0).ask(0, [], extend)
+    assert 0 <= trial.params["extra"] <= 1 and list(trial.params) == ["x", "y", "n", "extra"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "label"),
+    [
+        (space.Choice(("a", None, 3, 0.5)), None, None),
+        (space.Choice(("a", None, 3, 0.5)), 3.0, 3),
+        (space.Choice((1, 2)), 2, 2),
+        (space.Choice((1, True)), True, "True"),
+        (space.Choice((0.0, False)), 0, "0.0"),
+        (space.Choice(("1", 1)), "1", "1"),
+        (space.Choice(([1, 2], {"a": [3]}, "x")), [1, 2], "[1, 2]"),
+        (space.Choice(([1, 2], "[1, 2]")), "[1, 2]", "'[1, 2]'"),
+        (space.Choice((math.nan, 1.0)), math.nan, math.nan),
+        (space.Int(1, 9), 3, 3),
+        (space.Float(0.0, 1.0), 0.25, 0.25),
+    ],
+)
+def test_what_optuna_calls_a_value(spec, value, label):
+    assert repr(internal(spec, value)) == repr(label)
+    back = external(spec, distribution(spec).to_external_repr(distribution(spec).to_internal_repr(label)))
+    assert space.contains(space.Fixed(back), value)
+    if isinstance(spec, space.Choice):
+        labels = distribution(spec).choices
+        assert [repr(external(spec, x)) for x in labels] == [repr(option) for option in spec.options]
+        optuna.distributions.json_to_distribution(optuna.distributions.distribution_to_json(distribution(spec)))
+
+
+# Reading the config ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        (stock.GridSamplerConfig, "grid"),
+        (stock.TPESamplerConfig, "tpe"),
+        (stock.RandomSamplerConfig, "random"),
+        (stock.CmaEsSamplerConfig, "cmaes"),
+        (stock.NSGAIISamplerConfig, "nsgaii"),
+        (stock.MOTPESamplerConfig, "tpe"),
+    ],
+)
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_stock_plugins_schemas_are_taken(node, name, seed):
+    config = OmegaConf.to_container(OmegaConf.structured(node), resolve=True)
+    if seed is not None:
+        if name == "grid":
+            config["search_space"] = {"x": [1, 2]}
+        else:
+            config["seed"] = seed
+    spec, given = sampler_spec(config)
+    assert spec.name == name and given == (None if name == "grid" else seed)
+    json.dumps(spec.as_dict())
+    if name != "grid":
+        directions = ["minimize"] * (2 if name in ("nsgaii",) or "MOTPE" in config["_target_"] else 1)
+        sampler, known = Sampler(spec, NUMBERS, directions, 0), []
+        for number in range(14):
+            trial = sampler.ask(number, known)
+            known.append(told(trial, [loss(trial.params)] * len(directions)))
+
+
+def test_arguments_of_the_stock_schemas_count():
+    config = OmegaConf.to_container(OmegaConf.structured(stock.TPESamplerConfig(n_startup_trials=3, n_ei_candidates=7)))
+    assert sampler_spec(config)[0].arguments == {**sampling.DEFAULTS["tpe"], "n_startup_trials": 3, "n_ei_candidates": 7}
+    config = OmegaConf.to_container(OmegaConf.structured(stock.NSGAIISamplerConfig(population_size=9)))
+    assert sampler_spec(config)[0].arguments["population_size"] == 9
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "arguments", "seed"),
+    [
+        (None, "tpe", sampling.DEFAULTS["tpe"], None),
+        ("random", "random", {}, None),
+        ({"name": "random", "seed": 0}, "random", {}, 0),
+        (
+            {"name": "tpe", "multivariate": False, "group": False},
+            "tpe",
+            {**sampling.DEFAULTS["tpe"], "multivariate": False, "group": False},
+            None,
+        ),
+        ({"name": "grid", "limit": 5}, "grid", {"limit": 5}, None),
+        ({"name": "list", "trials": [{"x": 1}]}, "list", {"trials": [{"x": 1}]}, None),
+        ({"_target_": "optuna.samplers.QMCSampler", "seed": 3}, "qmc", sampling.DEFAULTS["qmc"], 3),
+        ({"name": "random", "seed": None}, "random", {}, None),
+    ],
+)
+def test_names_arguments_and_seeds(config, name, arguments, seed):
+    spec, given = sampler_spec(config)
+    assert (spec.name, dict(spec.arguments), given) == (name, dict(arguments), seed)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("tpee", ["tpee", "tpe"]),
+        ({"name": "bohb"}, ["bohb", "cmaes"]),
+        ({}, ["must be one of"]),
+        ({"_target_": "optuna.samplers.BruteForceSampler"}, ["BruteForceSampler", "must be one of"]),
+        (["tpe"], ["tpe", "name"]),
+        (3, ["3", "name"]),
+        ({"name": ["tpe"]}, ["tpe"]),
+        ({"name": "tpe", "n_startup": 3}, ["n_startup", "n_startup_trials"]),
+        ({"name": "random", "n_startup_trials": 3}, ["n_startup_trials", "random"]),
+        ({"name": "grid", "steps": 3}, ["steps", "limit"]),
+        ({"name": "list", "limit": 3}, ["limit", "trials"]),
+        ({"_target_": "optuna.samplers.TPESampler", "n_startup": 3}, ["n_startup", "n_startup_trials"]),
+        ({"name": "random", "seed": "x"}, ["seed=x"]),
+        ({"name": "random", "seed": -1}, ["seed=-1"]),
+        ({"name": "random", "seed": 1.5}, ["seed", "1.5"]),
+    ],
+)
+def test_bad_configs_are_named_in_one_line(config, said):
+    with pytest.raises(UserError) as error:
+        sampler_spec(config)
+    assert "\n" not in str(error.value)
+    for word in said:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"name": "nsgaii", "population_size": 1}, ["nsgaii", "population_size"]),
+        ({"name": "nsgaii", "mutation_prob": 3}, ["nsgaii", "mutation_prob"]),
+        ({"name": "qmc", "qmc_type": "sobbol"}, ["qmc", "sobbol"]),
+        ({"name": "tpe", "group": True, "multivariate": False}, ["tpe", "group"]),
+    ],
+)
+def test_values_that_a_sampler_refuses_are_found_by_trying(config, said):
+    sampler = Sampler(sampler_spec(config)[0], NUMBERS, ["minimize"], 0)
+    with pytest.raises(UserError) as error:
+        sampler.try_out()
+    assert "\n" not in str(error.value)
+    for word in said:
+        assert word in str(error.value)
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setattr(sampling.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="cmaes: needs the library cmaes; install it with: pip install cmaes"):
+        sampler_spec("cmaes")
+    assert sampler_spec("tpe")[0].name == "tpe"
