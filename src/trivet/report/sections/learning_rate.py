@@ -41,7 +41,9 @@ def _words(found: dict) -> list:
         words += [", the default is ", Code(number(found["default"], 2))]
     if found.get("searched") is None:
         return [*words, ". The learning rate was not searched."]
-    verdict = {True: " covers this region.", False: " does not cover all of this region: widen it."}.get(found.get("covered"), " was searched.")
+    verdict = {True: " covers this region.", False: " does not cover all of this region: widen it."}.get(
+        found.get("covered"), " was searched."
+    )
     return [*words, ". The range ", Code(str(found["searched"])), verdict]
 
 

@@ -1,0 +1,426 @@
+"""The report on whole runs of the pipeline and on odd tables: files, figures, words, and that nothing is lost or let through."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from pathlib import Path
+
+import fake_results
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import trivet
+import trivet.report
+from trivet.errors import UserError
+from trivet.report import build_pipeline, build_sweep, html, interactive, markdown
+from trivet.report.context import Context, command
+from trivet.report.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
+from trivet.report.sections import advice, audit, checklist, headline
+from trivet.report.tables import read_results, read_sweep, read_trials
+from trivet.report.words import Scale, duration, listing, log_ticks, number, override_list, settings
+
+ODD = "x|y`<b>&\"'*_$[1]é漢字🙂\\"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run of the pipeline and its report."""
+    root = fake_results.results(tmp_path_factory.mktemp("run"), n_coarse=60, n_fine=30)
+    build_pipeline(root, root / "reports")
+    return root
+
+
+def published(folder: Path, n: int = 20, curves: bool = True, study: bool = True, trials=None, **more) -> Path:
+    """A small published sweep; trials(frame) may change its table."""
+    frame, table = fake_results.search(n, fake_results.SPACE, seed=4, first=fake_results.DEFAULTS)
+    frame = frame if trials is None else trials(frame)
+    table = table[table["number"].isin(frame["number"])]
+    settings = fake_results.study("odd", fake_results.SPACE, frame) | more
+    return fake_results.publish(folder, frame, table if curves else None, settings if study else None)
+
+
+def test_the_pipeline_gets_all_files(run):
+    names = {str(path.relative_to(run / "reports")) for path in (run / "reports").rglob("*") if path.is_file()}
+    assert {"summary.md", "metrics.json", "report.html", "plots/progress.csv", "plots/curves.csv", "plots/seeds.csv"} <= names
+    text = (run / "reports" / "summary.md").read_text()
+    figures = re.findall(r"!\[.*\]\((figures/[\w-]+\.svg)\)", text)
+    assert len(figures) >= 8 and set(figures) <= names and len(figures) == sum(name.startswith("figures/") for name in names)
+
+
+def test_metrics_are_the_tables_figures(run):
+    got = json.loads((run / "reports" / "metrics.json").read_text())
+    coarse = pd.read_csv(run / "results" / "coarse" / "trials.csv")
+    seeds = pd.read_csv(run / "results" / "seeds" / "trials.csv")
+    test = yaml.safe_load((run / "results" / "test" / "test.yaml").read_text())
+    winner = seeds[seeds["finalist"] == test["winner"]["finalist"]]["value"]
+    complete = coarse[coarse["state"] == "COMPLETE"]
+    assert {key: list(part) for key, part in got.items()} == {
+        "coarse": ["best", "n_trials", "epochs"], "fine": ["best", "n_trials", "epochs"], "seeds": ["mean", "std", "n"],
+        "test": ["mean", "std", "ensemble", "baseline_mean", "baseline_std"], "cost": ["epochs", "epochs_unpruned", "seconds"],
+    }  # fmt: skip
+    assert got["coarse"] == {"best": complete["value"].max(), "n_trials": 60, "epochs": coarse["step"].sum()}
+    assert got["seeds"] == {"mean": pytest.approx(winner.mean()), "std": pytest.approx(winner.std()), "n": 3}
+    assert got["test"]["mean"] == pytest.approx(np.mean(list(test["winner"]["seeds"].values())))
+    assert got["test"]["ensemble"] == test["ensemble_winner"]
+    assert got["cost"]["epochs_unpruned"] > got["cost"]["epochs"]
+
+
+def test_the_same_tables_give_the_same_bytes(run, tmp_path):
+    build_pipeline(run, tmp_path)
+    for path in (run / "reports").rglob("*"):
+        if path.is_file():
+            assert (tmp_path / path.relative_to(run / "reports")).read_bytes() == path.read_bytes(), path.name
+
+
+def test_all_sections_are_there_in_order(run):
+    titles = re.findall(r"^## (.*)$", (run / "reports" / "summary.md").read_text(), re.MULTILINE)
+    assert titles == [
+        "Headline", "Learning rate first", "Phase 1: coarse search", "Phase 2: fine search", "Phase 3: seeds", "What mattered",
+        "How it went", "Red flags", "What next", "Checklist of good practice", "Provenance",
+    ]  # fmt: skip
+
+
+def test_the_first_figure_comes_within_a_screen(run):
+    text = (run / "reports" / "summary.md").read_text()
+    assert len(text[: text.index("![")].split()) < 200
+
+
+def test_the_headline_compares_and_names_the_command(run):
+    text = (run / "reports" / "summary.md").read_text()
+    head = text[: text.index("## Learning")]
+    for words in (
+        "On test data that no search ever saw",
+        "The default configuration reaches",
+        "seed noise",
+        "an ensemble",
+        "a person: 96.00 %",
+    ):
+        assert words in head
+    line = re.search(r"```sh\n(.*)\n```", head).group(1)
+    assert line.startswith("python src/train.py model=cnn optimizer=") and "hparams" not in line and "optimizer.lr=" in line
+
+
+def test_pieces_that_are_missing_are_said_to_be(tmp_path):
+    root = fake_results.results(tmp_path / "run", n_coarse=12, n_fine=8)
+    for name in ("fine", "seeds", "test", "check", "narrow", "finalists"):
+        for path in (root / "results" / name).iterdir():
+            path.unlink()
+        (root / "results" / name).rmdir()
+    (root / "dvc.yaml").unlink()
+    build_pipeline(root, tmp_path / "reports")
+    text = (tmp_path / "reports" / "summary.md").read_text()
+    for words in ("The fine stage has not been run", "The seeds stage has not been run", "has published no learning-rate range test"):
+        assert words in text
+    assert list(json.loads((tmp_path / "reports" / "metrics.json").read_text())) == ["coarse", "cost"]
+
+
+def test_figures_of_an_earlier_report_do_not_stay(run, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "old.svg").write_text("<svg/>")
+    build_pipeline(run, tmp_path)
+    assert not (tmp_path / "figures" / "old.svg").exists()
+
+
+def odd_names(frame: pd.DataFrame) -> pd.DataFrame:
+    renamed = frame.rename(columns={"model.dropout": f"model.{ODD}", "schedule": "step"})
+    return renamed.assign(optimizer=frame["optimizer"].map(lambda name: f"{name} {ODD}"), reason=ODD)
+
+
+def failed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(state="FAIL", value=np.nan, best_step=np.nan, reason="boom <script>alert(1)</script>")
+
+
+def two_objectives(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.rename(columns={"value": "value_0"})
+    frame.insert(frame.columns.get_loc("value_0") + 1, "value_1", np.linspace(1, 9, len(frame)))
+    return frame
+
+
+TABLES = {
+    "one trial": {"n": 1},
+    "two trials": {"n": 2},
+    "all failed": {"trials": failed},
+    "all pruned": {"trials": lambda frame: frame.assign(state="PRUNED")},
+    "no pruning": {"trials": lambda frame: frame[frame["state"] == "COMPLETE"]},
+    "two objectives": {"trials": two_objectives, "directions": ["maximize", "minimize"], "metric": ["val/accuracy", "seconds"]},
+    "one parameter": {"trials": lambda f: f.drop(columns=[c for c in fake_results.DEFAULTS if c not in ("optimizer.lr", "value")])},
+    "no parameter": {"trials": lambda f: f.drop(columns=list(fake_results.DEFAULTS))},
+    "constant values": {"trials": lambda f: f.assign(value=0.5, state="COMPLETE")},
+    "constant parameters": {"trials": lambda f: f.assign(**{"optimizer.lr": 0.1, "batch_size": 32, "model.dropout": 0.0})},
+    "values that are no numbers": {"trials": lambda f: f.assign(value=["nan", "inf", "-inf", "0.5"] * 5, state="COMPLETE")},
+    "odd names": {"trials": odd_names, "metric": f"val/{ODD}", "name": ODD, "command": f"python {ODD}.py -m a={ODD}"},
+    "minimize": {"trials": lambda f: f.assign(value=10 ** (-4 * f["value"])), "directions": ["minimize"], "metric": "val/loss"},
+    "no curves": {"curves": False},
+    "no study": {"study": False},
+    "a bare table": {"study": False, "curves": False},
+    "nulls and booleans": {"trials": lambda f: f.assign(optimizer=["null", "true"] * 10, schedule="null")},
+    "empty": {"trials": lambda f: f.iloc[:0]},
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", TABLES)
+def test_odd_tables_give_a_proper_report(name, tmp_path):
+    folder = published(tmp_path / "sweep", **TABLES[name])
+    page = build_sweep(folder, tmp_path / "out")
+    text, content = (tmp_path / "out" / "report.md").read_text(), page.read_text()
+    for figure in re.findall(r"\]\((figures/[^)]*)\)", text):
+        assert (tmp_path / "out" / figure).read_bytes().startswith(b"<?xml")
+    assert text.count("## ") >= 7 and "nan" not in re.sub(r"`[^`]*`|not a number|nothing", "", text.lower()).split()
+    assert content.count("<script") == content.count("</script>") and "<script>alert" not in content
+    assert "<b>&" not in content.replace("&lt;b&gt;", "")
+
+
+def test_odd_names_stay_whole_in_tables(tmp_path):
+    page = build_sweep(published(tmp_path / "sweep", **TABLES["odd names"]), tmp_path / "out").read_text()
+    assert "x|y`&lt;b&gt;&amp;&#34;&#39;*_$[1]é漢字🙂\\" in page
+    rows = [line for line in (tmp_path / "out" / "report.md").read_text().splitlines() if line.startswith("|")]
+    tables, current = [], []
+    for line in (tmp_path / "out" / "report.md").read_text().splitlines():
+        if line.startswith("|"):
+            current.append(len(re.findall(r"(?<!\\)\|", line)))
+        elif current:
+            tables.append(current)
+            current = []
+    assert rows and all(len(set(table)) == 1 for table in tables)  # as many cells in every row of a table
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such table"),
+        ("", "is no table of trials"),
+        ("a,b\n1,2\n", "is no table of trials"),
+        ("number,state,step\n0,COMPLETE,1\n", "has no column value"),
+    ],
+)
+def test_a_folder_without_a_table_is_one_line(content, words, tmp_path):
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    if content is not None:
+        (folder / "trials.csv").write_text(content)
+    with pytest.raises(UserError, match=words):
+        build_sweep(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_project_without_results_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="dvc repro"):
+        build_pipeline(tmp_path, tmp_path / "reports")
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_broken_yaml_is_one_line(tmp_path):
+    folder = published(tmp_path / "sweep", n=3)
+    (folder / "study.yaml").write_text("a: [")
+    with pytest.raises(UserError, match=r"study\.yaml: not readable"):
+        build_sweep(folder, tmp_path / "out")
+
+
+def test_parameters_are_what_stands_between_best_step_and_the_tail(tmp_path):
+    path = tmp_path / "trials.csv"
+    path.write_text(
+        "number,state,reason,value,step,best_step,seconds,step,lr,seconds,worker,started,overrun\n0,COMPLETE,,0.5,3,2,9,x,0.1,1.5,0,,0\n"
+    )
+    frame, params = read_trials(path)
+    assert params == ["seconds (parameter)", "step (parameter)", "lr"]
+    assert frame.iloc[0][["step", "seconds (parameter)", "lr", "seconds"]].tolist() == [3, 9, 0.1, 1.5]
+
+
+def test_the_function_and_the_package_share_a_name():
+    assert isinstance(trivet.report, types.ModuleType)
+    assert trivet.report(0.5, 1) is None
+    with pytest.raises(UserError):
+        trivet.report(0.5, 0)
+
+
+def test_the_command_trains_one_configuration():
+    def line(words: str, *overrides: str) -> str | None:
+        trials = pd.DataFrame({"number": [0], "state": ["COMPLETE"], "value": [1.0], "step": [1.0], "lr": [0.1]})
+        sweep = read_sweep_from(trials, {"command": words})
+        return command(sweep, list(overrides))
+
+    assert line("python train.py -m hparams=coarse model=cnn", "lr=0.1") == "python train.py model=cnn lr=0.1"
+    assert line("python train.py -m 'lr=tag(log, interval(0.1, 1))' bs=1,2 seed=3", "lr=0.1") == "python train.py seed=3 lr=0.1"
+    assert (
+        line("python app/my.py --multirun hydra/sweeper=trivet hydra.sweeper.n_trials=5 +a=b", "lr=0.1") == "python app/my.py +a=b lr=0.1"
+    )
+    assert line("", "lr=0.1") is None
+
+
+def read_sweep_from(trials: pd.DataFrame, study: dict):
+    from trivet.diagnosis.sweep import Sweep
+
+    return Sweep("x", trials, pd.DataFrame({"number": [], "step": []}), ["lr"], ["value"], ["maximize"], [], study)
+
+
+@pytest.mark.parametrize(
+    ("deps", "expected"),
+    [
+        ({"test": ["data/prepared/test.npz"]}, ["test"]),
+        ({"test": ["data/prepared/test.npz"], "coarse": ["data/prepared/search.npz"]}, ["test"]),
+        ({"test": ["data/prepared/test.npz"], "coarse": ["data/prepared"]}, ["test", "coarse"]),
+        ({"a": [{"data/prepared/test.npz": {"cache": False}}]}, ["a"]),
+        ({"coarse": ["data/prepared/search.npz"]}, []),
+    ],
+)
+def test_stages_that_read_the_test_file(deps, expected):
+    assert checklist.readers({"stages": {name: {"cmd": "x", "deps": part} for name, part in deps.items()}}) == expected
+
+
+def test_the_project_reads_its_test_file_once():
+    pipeline = yaml.safe_load((Path(__file__).parent.parent / "dvc.yaml").read_text())
+    assert checklist.readers(pipeline) == ["test"]
+
+
+def test_what_next_follows_the_flags(tmp_path):
+    def decision(trials, **more) -> tuple[str, str]:
+        context = Context([read_sweep(published(tmp_path / str(len(list(tmp_path.iterdir()))), 40, trials=trials, curves=False, **more))])
+        section = advice.build(context)
+        commands = [block.text for block in section.blocks if isinstance(block, Command)]
+        return advice.decide(context), commands[0] if commands else ""
+
+    one = {"space": [{"key": "batch_size", "spec": "interval(0.0, 1.0)"}]}
+    keys = [key for key in fake_results.DEFAULTS if key != "batch_size"]
+
+    def ramp(values, place=None):
+        return lambda f: f.drop(columns=keys).assign(
+            value=values, state="COMPLETE", best_step=10.0, batch_size=np.linspace(0.01, 0.99, 40) if place is None else place
+        )
+
+    rising, falling = np.linspace(0.5, 0.9, 40), np.append(0.9, np.linspace(0.5, 0.8, 39))
+    middle = np.append(0.5, np.tile(np.linspace(0.01, 0.99, 13), 3))
+    assert decision(ramp(rising), **one) == (
+        "widen", "python src/train.py -m hparams=odd model=cnn 'batch_size=interval(0.0, 1.5)' hydra.sweeper.n_trials=80")  # fmt: skip
+    assert decision(ramp(rising, np.tile(np.linspace(0.3, 0.7, 10), 4)), **one) == (
+        "go_on", "python src/train.py -m hparams=odd model=cnn hydra.sweeper.n_trials=80")  # fmt: skip
+    assert decision(ramp(falling, middle), **one, config={"epochs": 30, "seed": 0}) == (
+        "stop", "python src/train.py -m hparams=odd model=cnn seed=1")  # fmt: skip
+    assert decision(lambda f: failed(f).iloc[:30]) == ("mend", "")
+
+
+def test_luck_and_seed_noise_are_told_apart():
+    from trivet import finalists
+
+    scale = Scale("val/accuracy", [0.5])
+    clear = finalists.paired([0.95, 0.951, 0.952], [0.90, 0.901, 0.903])
+    words = "".join(str(getattr(part, "text", part)) for part in headline.verdict(scale, clear, clear.mean, "better"))
+    assert "more than seed noise" in words and "percentage points better" in words
+    vague = finalists.paired([0.95, 0.90, 0.93], [0.92, 0.94, 0.90])
+    words = "".join(str(getattr(part, "text", part)) for part in headline.verdict(scale, vague, vague.mean, "better"))
+    assert "seed noise alone could explain" in words
+
+
+def test_an_audit_is_reported(run, tmp_path):
+    results = read_results(run)
+    pruned = results.coarse.trials[results.coarse.trials["state"] == "PRUNED"].head(4)
+    table = pd.DataFrame({
+        "number": range(4), "state": "COMPLETE", "reason": "", "value": [0.6, 0.7, 0.999, 0.5], "step": 30, "best_step": 30,
+        "audited": pruned["number"].to_numpy(), "seconds": 1.0, "worker": 0, "started": "", "overrun": 0,
+    })  # fmt: skip
+    fake_results.publish(tmp_path / "audit", table, None, None)
+    results.audit = read_sweep(tmp_path / "audit", "audit")
+    section = Section("went", "How it went")
+    audit.fill(section, Context(results.searches, results))
+    assert "1 of them would have been better than the best" in section.blocks[1].parts[0] and section.charts
+
+
+def test_a_command_for_the_audit_is_named_only_where_there_is_one(run, monkeypatch):
+    context = Context(read_results(run).searches, read_results(run))
+    for line, expected in ((None, []), ("python x.py", ["python x.py"])):
+        monkeypatch.setattr(audit, "COMMAND", line)
+        section = Section("went", "How it went")
+        audit.fill(section, context)
+        assert [block.text for block in section.blocks] == expected
+
+
+def chart(**more) -> Chart:
+    layer = Layer("points", [1, 2, np.nan], [0.1, np.inf, 0.3], name="<b>n</b>", hover=["<a href=x>", "b", "c"])
+    return Chart("c", "t", [Panel(Axis("<i>x</i>", ticks=((1, "</script>"),)), Axis("y"), [layer])], "alt", **more)
+
+
+def test_plotly_figures_hold_no_markup():
+    (figure,) = interactive.figures(chart())
+    text = json.dumps(figure)
+    assert "<b>" not in text and "<a" not in text and "<i>" not in text and "</script>" not in text
+    assert figure["data"][0]["x"] == [1, 2, None] and figure["data"][0]["y"] == [0.1, None, 0.3]
+    assert figure["layout"]["xaxis"]["ticktext"] == ["&lt;/script&gt;"]
+
+
+def test_every_chart_of_a_run_is_valid_plotly(run):
+    import plotly.graph_objects as go
+
+    page = (run / "reports" / "report.html").read_text()
+    charts = json.loads(re.search(r'<script type="application/json" id="charts">(.*?)</script>', page).group(1))
+    assert len(charts) > 20
+    for figure in charts.values():
+        painted = json.loads(re.sub(r'"@\w+"', '"#0072B2"', json.dumps(figure)))
+        assert any(go.Figure(painted).data)
+
+
+def test_the_page_needs_nothing_from_outside(run):
+    page = (run / "reports" / "report.html").read_text()
+    head = page[: page.index('<script type="application/json"')]
+    assert "default-src 'none'" in head and "http://" not in head and "https://" not in head and " src=" not in head
+    assert page.count("plotly.js v") >= 1 and page.count("<h2") == 11
+    assert set(re.findall(r'<a href="#([^"]+)">', head)) <= set(re.findall(r' id="([^"]+)"', head))
+
+
+def test_inline_text_is_escaped_in_both_forms():
+    parts = ("a<b>|*c*", Code("x|`y`"), "&")
+    assert markdown.inline(parts) == "a&lt;b&gt;\\|\\*c\\*`` x|`y` ``&amp;"
+    assert markdown.code("a|b", table=True) == r"`a\|b`"
+    assert markdown.code("`") == "`` ` ``"
+    page = html.render(Report("<t>", "s", [Section("i", "<h>", [Paragraph(parts), Table(("<c>",), ((Cell("<d>", "<k>"),),))])]))
+    body = page[page.index("<body>") : page.index('<script type="application/json"')]
+    for raw in ("<b>", "<h>", "<c>", "<d>", "<k>", "<t>"):
+        assert raw not in body
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1, "1"), (12345, "12,345"), (0.5, "0.5"), (0.123456, "0.1235"), (1e-5, "1e-5"), (1.5e-7, "1.5e-7"), (123456.7, "123,457"),
+     (-0.25, "-0.25"), (1e9, "1e9"), (float("nan"), "not a number"), (float("inf"), "infinite"), (1999.96, "2,000"), (99.996, "100")],
+)  # fmt: skip
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.5, "0.5 s"), (42, "42 s"), (90, "1.5 min"), (5400, "1.5 h"), (200000, "2.3 days"), (None, "not known")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_scales():
+    percent, plain = Scale("val/accuracy", [0.1, 0.9]), Scale("val/rmse", [0.1, 3])
+    assert (percent.show(0.9432), percent.delta(0.01), percent.label) == ("94.32 %", "1.00 percentage points", "val/accuracy (%)")
+    assert (plain.show(0.9432), plain.delta(0.01), plain.label) == ("0.9432", "0.01", "val/rmse")
+    assert not Scale("val/accuracy", [0.1, 94.0]).percent
+    assert listing(["a", "b", "c"]) == "a, b and c"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1e-5, 1e-1, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]),
+        (16, 130, [20, 50, 100]),
+        (1e-12, 1, [1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1]),
+        (0, 1, []),
+        (1, 1, []),
+    ],
+)
+def test_log_ticks(low, high, ticks):
+    assert log_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_settings_become_overrides_that_hydra_reads_back():
+    row = pd.Series({"optimizer.lr": 0.1, "optimizer": "adam", "width": 32.0, "off": np.nan, "act": "null", "odd": "a b"})
+    values = settings(row, list(row.index))
+    assert values == {"optimizer.lr": 0.1, "optimizer": "adam", "width": 32, "act": None, "odd": "a b"}
+    assert override_list(values) == ["optimizer=adam", "width=32", "act=null", "odd='a b'", "optimizer.lr=0.1"]
