@@ -136,7 +136,7 @@ def test_a_model_of_your_own():
         ({**MLP, "activation": "elu"}, SIGNAL, "model.activation=elu: must be one of relu, gelu, silu, tanh, leaky_relu"),
         ({**MLP, "norm": "group"}, SIGNAL, "model.norm=group: must be one of null, batch, layer"),
         ({**MLP, "kernel": 3}, SIGNAL, "model.kernel is not a key of model=mlp: allowed are width, depth, activation, norm, dropout"),
-        ({**CNN, "kernel": 4}, SIGNAL, "model.kernel=4: must be one of 1, 3, 5, 7, 9, 11"),
+        ({**CNN, "kernel": 4}, SIGNAL, "model.kernel=4: must be one of 3, 5, 7, 9, 11"),
         (CNN, FLAT, "model=cnn: takes inputs of shape (C, L) or (C, H, W), and the data has (7,): use model=mlp or model=linear"),
         ({**TRANSFORMER, "heads": 3}, SIGNAL, "model.heads=3: must divide model.width=8"),
         ({**TRANSFORMER, "patch": 3}, IMAGE, "model.patch=3: must divide the sides of the input, 12 x 16"),
