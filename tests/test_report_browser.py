@@ -15,9 +15,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BINARY is None, reason="no chromium or chrome on this machine (apt-get install chromium)"),
 ]
-UNDRAWN = (
-    "[...document.querySelectorAll('[data-chart]')].filter(box => !box.querySelector('.main-svg .plot path, .main-svg .plot rect')).length"
-)
+UNDRAWN = """[...document.querySelectorAll('[data-chart]')].filter(
+  box => !box.querySelector('.trace path, .heatmaplayer image')).map(box => box.dataset.chart)"""
 STICKS_OUT = """[...document.querySelectorAll('body *')].filter(node => {
   const box = node.getBoundingClientRect();
   if (!box.width || box.right <= innerWidth + 1) return false;
