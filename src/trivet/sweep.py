@@ -112,7 +112,7 @@ class Sweep:
         if sampler.name == "nsgaii" and len(directions) < 2:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
         trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
-        warm = tables.read_warm(s.warm_start, where.params, self.root)
+        warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), planning.choices(composer.base()))
         stop = stop_rules(s, sampler, len(trials))
         parts = self._identity(where, composer, sampler, pruner_config, directions, seed, trials, warm)
         mark = identity.fingerprint(parts)

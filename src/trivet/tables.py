@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,17 @@ def publish(source: Path, target: Path, files: Sequence[str]) -> None:
             folder.mkdir(exist_ok=True)
             shutil.copyfile(found, folder / f"{found.parent.name}{Path(name).suffix}")
     old = target.with_name(f".{target.name}.old")
+    if old.exists() and not target.exists():  # an earlier call was killed between the two renames
+        os.replace(old, target)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         os.replace(target, old)
-    os.replace(temporary, target)
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -198,24 +206,47 @@ def from_cell(spec: space.Spec | space.Fixed, text: str) -> Any:
     return int(float(text)) if isinstance(spec, space.Int) and float(text).is_integer() else float(text)
 
 
-def read_warm(folders: Sequence[str], params: Sequence[space.Param], root: Path) -> list[dict[str, Any]]:
+def read_warm(
+    folders: Sequence[str],
+    params: Sequence[space.Param],
+    root: Path,
+    n_objectives: int = 1,
+    chosen: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
     """Earlier sweeps' tables as knowledge for `params`: rows whose every parameter lies in the present ranges, re-declared in them.
 
-    A parameter that a table does not have is left out of its rows. FAIL rows teach nothing about values and are left out.
+    A parameter that a table does not have is left out of its rows. FAIL rows teach nothing about values and are left out, and so are
+    rows that chose another option of a config group than `chosen` (group -> option), where it is not searched now: their other
+    parameters mean something else. Raises `UserError` for what is no table of a sweep, or one of another number of objectives.
     """
+    fixed = {k: v for k, v in (chosen or {}).items() if k not in {p.key.lstrip("+") for p in params}}
     warm = []
     for folder in folders:
         path = root / folder
-        curves: dict[str, list[list[float]]] = {}
-        for row in read_csv(path / "curves.csv"):
-            curves.setdefault(row["number"], []).append([int(row["step"]), float(row["value"] or "nan")])
-        for row in read_csv(path / "trials.csv"):
-            if row["state"] == "FAIL":
-                continue
-            values = _redeclare(row, params)
-            if values is not None:
-                result = [float(row["value"])] if row.get("value") else []
+        try:
+            curves: dict[str, list[list[float]]] = {}
+            for row in read_csv(path / "curves.csv"):
+                curves.setdefault(row["number"], []).append([int(row["step"]), float(row["value"] or "nan")])
+            rows = read_csv(path / "trials.csv")
+            columns = [c for c in (rows[0] if rows else {}) if c == "value" or re.fullmatch(r"value_\d+", c)]
+            if rows and len(columns) != n_objectives:
+                raise UserError(
+                    f"hydra.sweeper.warm_start: {path} has {len(columns)} objectives, this sweep {n_objectives}; name sweeps of as many"
+                )
+            for row in rows:
+                values = _redeclare(row, params)
+                if (
+                    row["state"] == "FAIL"
+                    or values is None
+                    or any(row.get(group, "") not in ("", option) for group, option in fixed.items())
+                ):
+                    continue
+                result = [float(row[c]) for c in columns if row[c]]
                 warm.append({"params": values, "state": row["state"], "values": result, "curve": curves.get(row["number"], [])})
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"hydra.sweeper.warm_start: {path} holds no tables of a sweep ({type(error).__name__}: {error})") from None
     return warm
 
 
@@ -241,8 +272,11 @@ def _redeclare(row: Mapping[str, str], params: Sequence[space.Param]) -> dict[st
 def load_study(folder: Path) -> dict[str, Any]:
     """study.yaml of a sweep folder. Raises `UserError` where there is none."""
     try:
-        return yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+        content = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+        if not isinstance(content, Mapping):
+            raise TypeError
+        return dict(content)
+    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
         raise UserError(
             f"{folder}: is not a sweep's folder (study.yaml: {type(error).__name__}); name the folder that a sweep printed"
         ) from None
