@@ -42,7 +42,7 @@ from trivet.tables import write_text  # noqa: E402
 MAX_OPTIONS = 12  # of a choice that are tried; the first ones
 N_TIMED = 3  # batches, the fastest of which counts
 N_POINTS = 24  # random configurations whose time is taken
-SHARE_TRAINED = {  # of all epochs that a search trains under each pruner; from our own searches of 60 to 100 trials
+SHARE_TRAINED = {  # of all epochs that a search of some 100 trials trains under each pruner; a rule of thumb, printed with the estimate
     "median": 0.5,
     "percentile": 0.35,
     "asha": 0.3,

@@ -1,12 +1,14 @@
 """Training on problems with a known answer: what it reaches, when it stops, and that stopping and going on changes no number."""
 
 import copy
+import functools
 import json
 import math
 import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +201,17 @@ def test_clipping_bounds_the_step():
 def test_low_precision_learns(precision):
     result = training.train(config(epochs=10, precision=precision, clip_norm=1.0, schedule={"name": "cosine"}), blobs())
     assert result.value > 0.9
+
+
+def test_fp16_leaves_out_steps_that_overflow(monkeypatch):
+    monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**127))
+    c = config(epochs=1, precision="fp16", model={"name": "linear"}, schedule={"name": "cosine"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = training.train(c, blobs())
+    with training.reproducible(c, torch.device("cpu")):
+        untouched = Run(c, blobs()).model.state_dict()
+    assert all(torch.equal(result.state[name], untouched[name]) for name in untouched)
 
 
 # Reproducible

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,9 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
     """
     check_config(config, data.meta["task"])
     device = data.train.x.device
-    with reproducible(config, device):
+    with reproducible(config, device), warnings.catch_warnings():
+        # fp16 leaves out a step whose gradients overflow, often the very first, and torch then takes the schedule to be called too early
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
         run, key = Run(config, data), None
         if folder is not None:
             key = checkpoint.identity(config, str(data.meta.get("sha256", "")), device)
@@ -128,7 +131,7 @@ class Run:
     @property
     def finished(self) -> bool:
         done, patience = len(self.curves), self.config.get("patience")
-        return done >= self.config["epochs"] or (patience is not None and done - self.best_step >= patience > 0 and done > 0)
+        return done >= self.config["epochs"] or (patience is not None and done - self.best_step >= patience)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors. The random state is not in it: it follows from the seed and the number of epochs done."""
