@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from omegaconf import DictConfig
 import trivet
 from trivet.errors import UserError
 from trivet.study import Outcome, Study
-from trivet.worker import EXIT_FAULT, EXIT_TOLD, WorkerPlan
+from trivet.worker import EXIT_DISK, EXIT_FAULT, EXIT_TOLD, WorkerPlan
 
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 5.0
@@ -123,6 +124,9 @@ class Pool:
         tail = self._tail(process.name)
         if code == EXIT_TOLD:
             raise UserError(f"{process.name}: {tail.removeprefix('error: ')}")
+        if code == EXIT_DISK:
+            folder = self.plan.spec.folder
+            raise OSError(errno.ENOSPC, "No space left on device, or it may not be written", folder)
         if code == EXIT_FAULT:
             raise UserError(f"{process.name} broke down: {tail}; see {self._folder / (process.name + '.log')}")
         study.sync()

@@ -36,8 +36,8 @@ log = logging.getLogger("trivet")
 VARYING_METRICS = ("seconds", "peak_gpu_mb")
 """Metrics that differ from run to run; they stand last in curves.csv."""
 
-EXIT_TOLD, EXIT_FAULT = 2, 70
-"""Exit codes of a worker process: an error told in one line, and an exception outside any trial."""
+EXIT_TOLD, EXIT_FAULT, EXIT_DISK = 2, 70, 74
+"""Exit codes of a worker process: an error told in one line, an exception outside any trial, a disk that takes no more."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Worker:
 
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         if _is_disks_fault(result):
-            raise UserError(f"trial {claim.number}: {result._return_value}; mend that, and the same command continues this sweep")
+            raise result._return_value
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout)
         attrs: dict[str, Any] = {
             "trivet:run": {
@@ -208,7 +208,10 @@ def _alarm(seconds: float | None) -> Iterator[None]:
 
 def _is_disks_fault(result: JobReturn) -> bool:
     """Whether a job ended for want of space or a writable disk: that is no fact about its parameters, so it makes no row."""
-    error = result._return_value if result.status == JobStatus.FAILED else None
+    return result.status == JobStatus.FAILED and _is_full(result._return_value)
+
+
+def _is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -322,7 +325,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         Worker(plan, context, config, task_function, name).run()
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the log is on that same full disk
+            print(f"error: {error}", file=sys.stderr)
+        if _is_full(error):
+            os._exit(EXIT_DISK)  # an ordinary end would flush output to the full disk, and lose the exit code
         return EXIT_TOLD
     except Exception:  # a fault of ours, not of a trial: the parent must not take it for a trial that kills its worker
         traceback.print_exc()
