@@ -39,8 +39,8 @@ def raise_it(error):
 WAYS = {
     "raise": lambda: raise_it(RuntimeError("first line\nsecond line")),
     "none": lambda: None,
-    "nan": lambda: float("nan"),
-    "inf": lambda: float("inf"),
+    "not_a_number": lambda: float("nan"),
+    "infinite": lambda: float("inf"),
     "string": lambda: "good",
     "list": lambda: [1.0, 2.0],
     "exit": lambda: sys.exit(3),

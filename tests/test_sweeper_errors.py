@@ -1,0 +1,268 @@
+"""What a sweep refuses before it begins, and what it survives.
+
+pytest tests/test_sweeper_errors.py
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+from apps.running import Running, n_records, notes, rows, run, run_all, until
+
+KEY = "hydra.sweeper."
+
+# arguments -> words of the one line that refuses them
+REFUSALS = [
+    (["optimizer.lrr=interval(0,1)"], ["optimizer.lrr", "did you mean optimizer.lr?"]),
+    (["depth=1,2"], ["depth", "not in the config", "+depth"]),
+    (["optimizer=sgd,adamm"], ["optimizer=adamm", "did you mean adam?"]),
+    (["x=interval(2,1)"], ["x=interval(2,1)", "empty range", "swap"]),
+    (["optimizer.lr=tag(log,interval(0,1))"], ["optimizer.lr", "log scale", "above 0", "raise low"]),
+    ([KEY + "params={x:'interval(0'}"], ["x=interval(0", "cannot be read"]),
+    ([KEY + "params=3"], ["hydra.sweeper.params=3", "mapping"]),
+    ([KEY + "params_file=nowhere.yaml"], ["hydra.sweeper.params_file", "nowhere.yaml", "cannot be read"]),
+    ([KEY + "config_space=false"], ["nothing to search", "give ranges"]),
+    ([KEY + "sampler=tpee"], ["hydra.sweeper.sampler='tpee'", "must be one of tpe, random"]),
+    ([KEY + "sampler={name:tpe,n_startup:3}"], ["hydra.sweeper.sampler.n_startup", "it takes", "n_startup_trials"]),
+    ([KEY + "sampler.n_startup_trials=three"], ["hydra.sweeper.sampler", "'n_startup_trials': 'three'"]),
+    ([KEY + "sampler.seed=x"], ["hydra.sweeper.sampler.seed=x", "whole number"]),
+    ([KEY + "sampler=grid"], ["x=interval(-1", "continuous", "choice(...)"]),
+    ([KEY + "sampler=grid", "x=choice(1,2)", "width=int(interval(1,4000))"], ["hydra.sweeper.sampler", "points", "limit"]),
+    ([KEY + "sampler=list"], ["hydra.sweeper.sampler=list", "`trials`", "`file`"]),
+    ([KEY + "sampler={name:list,trials:[{depth:1}]}"], ["depth", "not in the config"]),
+    ([KEY + "enqueue=[{depth:1}]"], ["depth", "not in the config"]),
+    ([KEY + "enqueue=x"], ["hydra.sweeper.enqueue=x", "list"]),
+    ([KEY + "warm_start=[nowhere]"], ["nowhere", "cannot be read", "folder of a sweep"]),
+    ([KEY + "pruner=medain"], ["pruner.name='medain'", "must be one of none, median"]),
+    ([KEY + "pruner={name:median,n_warmup:3}"], ["pruner.n_warmup", "it takes", "n_warmup_steps"]),
+    ([KEY + "pruner={name:percentile,percentile:140}"], ["pruner.percentile=140", "below 100"]),
+    ([KEY + "pruner=median", KEY + "direction=[minimize,maximize]"], ["hydra.sweeper.pruner", "single objective"]),
+    ([KEY + "direction=up"], ["hydra.sweeper.direction=up", "minimize or maximize"]),
+    ([KEY + "n_trials=0"], ["hydra.sweeper.n_trials=0", "whole number >= 1"]),
+    ([KEY + "n_trials=2.5"], ["hydra.sweeper.n_trials=2.5", "whole number >= 1"]),
+    ([KEY + "n_jobs=0"], ["hydra.sweeper.n_jobs=0", "whole number >= 1"]),
+    ([KEY + "n_jobs=many"], ["hydra.sweeper.n_jobs=many", "whole number >= 1"]),
+    ([KEY + "lag=0"], ["hydra.sweeper.lag=0", "whole number >= 1"]),
+    ([KEY + "seed=x"], ["hydra.sweeper.seed=x", "whole number >= 0"]),
+    ([KEY + "threads=0"], ["hydra.sweeper.threads=0", "whole number >= 1"]),
+    ([KEY + "trials_per_gpu=0"], ["hydra.sweeper.trials_per_gpu=0", "whole number >= 1"]),
+    ([KEY + "trial_timeout=-1"], ["hydra.sweeper.trial_timeout=-1", "above 0"]),
+    ([KEY + "trial_timeout=soon"], ["hydra.sweeper.trial_timeout=soon", "number of seconds"]),
+    ([KEY + "max_failure_rate=2"], ["hydra.sweeper.max_failure_rate=2", "between 0 and 1"]),
+    ([KEY + "max_restarts=-1"], ["hydra.sweeper.max_restarts=-1", "whole number >= 0"]),
+    ([KEY + "baseline=x"], ["hydra.sweeper.baseline=x", "true, false or null"]),
+    ([KEY + "study_name=a/b"], ["hydra.sweeper.study_name=a/b", "without '/'"]),
+    ([KEY + "stop={plateu:{trials:3,delta:0}}"], ["hydra.sweeper.stop.plateu", "it takes seconds, epochs, plateau"]),
+    ([KEY + "stop.plateau=3"], ["hydra.sweeper.stop.plateau=3", "{trials: k, delta: x}"]),
+    ([KEY + "stop.seconds=soon"], ["hydra.sweeper.stop.seconds=soon", "number above 0"]),
+    ([KEY + "stop.target=high"], ["hydra.sweeper.stop.target=high", "number"]),
+    ([KEY + "identity.files=[no*.py]"], ["hydra.sweeper.identity.files", "no*.py", "matches no file"]),
+    ([KEY + "identity.file=[x]"], ["hydra.sweeper.identity.file", "it takes files"]),
+    ([KEY + "custom_search_space=no.where"], ["hydra.sweeper.custom_search_space=no.where", "cannot be imported"]),
+    (
+        [KEY + "storage=postgresql+psycopg2://nobody@localhost:1/x"],
+        ["hydra.sweeper.storage=postgresql", "cannot be opened", "Connection refused"],
+    ),
+    ([KEY + "storage=sqlite:////nowhere/x.db"], ["hydra.sweeper.storage=sqlite", "cannot be opened", "reachable URL"]),
+    ([KEY + "storage=nonsense"], ["hydra.sweeper.storage=nonsense", "cannot be opened"]),
+    ([KEY + "publish=" + __file__ + "/x"], ["hydra.sweeper.publish", "cannot be written"]),
+    (["hydra.sweep.dir=/proc/nowhere"], ["hydra.sweep.dir=/proc/nowhere", "cannot be written"]),
+]
+
+# arguments -> words of Hydra's own explanation: it speaks before a sweeper can
+HYDRAS = [
+    ([KEY + "n_trails=3"], ["Could not override 'hydra.sweeper.n_trails'", "Key 'n_trails' not in 'TrivetSweeperConf'"]),
+    (["hydra/sweeper/sampler=tpee"], ["Could not find 'hydra/sweeper/sampler/tpee'", "Available options", "random"]),
+    (["hydra/sweeper=trivett"], ["Could not find 'hydra/sweeper/trivett'", "trivet"]),
+    ([KEY + "lag=x"], ["hydra.sweeper.lag=x", "could not be converted to Integer"]),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Every refusal's end, and what it left in its folder."""
+    base = tmp_path_factory.mktemp("refused")
+    commands = [(base / str(i), ["-m", KEY + "n_trials=2", *arguments]) for i, (arguments, _) in enumerate([*REFUSALS, *HYDRAS])]
+    return [(end, os.listdir(folder)) for end, (folder, _) in zip(run_all("curves.py", commands, cwd=base), commands, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(len(REFUSALS)), ids=[" ".join(arguments) for arguments, _ in REFUSALS])
+def test_wrong_input_is_refused_in_one_line_before_anything_is_written(i, refused):
+    end, left = refused[i]
+    assert end.code == 2, end.text
+    errors = [line for line in end.err.splitlines() if line.strip()]
+    assert len(errors) == 1 and errors[0].startswith("error: "), end.text
+    for words in REFUSALS[i][1]:
+        assert words in errors[0]
+    assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(len(HYDRAS)), ids=[" ".join(arguments) for arguments, _ in HYDRAS])
+def test_what_hydra_refuses_itself_is_readable(i, refused):
+    end, left = refused[len(REFUSALS) + i]
+    assert end.code == 1
+    assert "Traceback" not in end.text
+    for words in HYDRAS[i][1]:
+        assert words in end.err
+    assert left == []
+
+
+# Surviving ---------------------------------------------------------------------------------------------------------------------
+
+SIX = ["-m", KEY + "n_trials=6"]
+# how a trial ends -> its reason
+WAYS = {
+    "raise": "RuntimeError: first line",
+    "none": "returned nothing: the task function must return the objective",
+    "not_a_number": "diverged: the objective is nan",
+    "infinite": "diverged: the objective is inf",
+    "string": "returned 'good': must be a number",
+    "list": "returned '[1.0, 2.0]': must be a number",
+    "exit": "called sys.exit(3)",
+    "memory": "out of memory",
+    "diverged": "diverged: the loss is nan at step 2",
+    "hang": "timed out after 0.5 s",
+}
+
+
+@pytest.fixture(scope="module")
+def survived(tmp_path_factory):
+    """A sweep for each way in which trial 2 may end, in one process: how -> (end, folder)."""
+    base = tmp_path_factory.mktemp("survived")
+    hows = [*WAYS, "pruned", "garbage"]
+    commands = [(base / how, [*SIX, f"how={how}", "at=2", *([KEY + "trial_timeout=0.5"] if how == "hang" else [])]) for how in hows]
+    ended = run_all("misbehaving.py", commands, cwd=base)
+    return {how: (end, folder / "sweep") for how, end, (folder, _) in zip(hows, ended, commands, strict=True)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", WAYS)
+def test_a_trial_that_fails_is_a_row_with_its_reason_and_its_log(how, survived):
+    end, folder = survived[how]
+    assert end.code == 0, end.text
+    assert "Traceback" not in end.text
+    found = rows(folder)
+    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
+    assert found[2]["reason"] == WAYS[how]
+    assert found[2]["value"] == ""
+    assert found[2]["step"] == "1"
+    if how in ("raise", "exit", "memory", "diverged", "hang"):
+        assert "Traceback" in (folder / "2" / "misbehaving.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_trial_that_prunes_itself_and_one_that_prints_garbage(survived):
+    end, folder = survived["pruned"]
+    assert end.code == 0, end.text
+    assert rows(folder)[2]["state"] == "PRUNED"
+    end, folder = survived["garbage"]
+    assert end.code == 0, end.text
+    assert {row["state"] for row in rows(folder)} == {"COMPLETE"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["os_exit", "sigkill"])
+def test_a_trial_that_kills_its_worker_is_given_up_after_a_few_restarts(how, tmp_path):
+    ended = run("misbehaving.py", *SIX, f"how={how}", "at=2", KEY + "n_jobs=2", KEY + "max_restarts=1", cwd=tmp_path)
+    assert ended.code == 0, ended.text
+    found = rows(tmp_path / "sweep")
+    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
+    assert found[2]["reason"] == "its worker died 2 times without a new step"
+    assert found[2]["step"] == "1"
+    assert notes(tmp_path / "sweep")[2] == ["begin 0"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["hang_in_c", "hang_swallowing"])
+def test_a_trial_that_hangs_where_no_alarm_reaches_it_is_ended_by_the_parent(how, tmp_path):
+    ended = run("misbehaving.py", *SIX, f"how={how}", "at=2", KEY + "n_jobs=2", KEY + "trial_timeout=0.5", cwd=tmp_path)
+    assert ended.code == 0, ended.text
+    found = rows(tmp_path / "sweep")
+    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
+    assert found[2]["reason"] == "timed out after 0.5 s"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_when_every_trial_fails_the_sweep_says_so_and_leaves_its_tables(n_jobs, tmp_path):
+    ended = run("misbehaving.py", "-m", KEY + "n_trials=40", "how=raise", "at=-1", KEY + f"n_jobs={n_jobs}", cwd=tmp_path)
+    assert ended.code == 2
+    assert "Traceback" not in ended.text
+    assert ended.err.strip().splitlines()[-1].startswith("error: "), ended.text
+    assert "max_failure_rate=0.5; the last reason: RuntimeError: first line" in ended.err
+    found = rows(tmp_path / "sweep")
+    assert 10 <= len(found) <= 15, "given up as soon as ten trials of the history say so"
+    assert {row["state"] for row in found} == {"FAIL"}
+    assert "stopped_by: failure_rate" in (tmp_path / "sweep" / "study.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_folder_that_may_not_be_written(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("the superuser may write everywhere")
+    tmp_path.chmod(0o500)
+    try:
+        ended = run("curves.py", *SIX, "hydra.sweep.dir=" + str(tmp_path / "sweep"), cwd=tmp_path.parent)
+    finally:
+        tmp_path.chmod(0o700)
+    assert ended.code == 2
+    assert ended.err.splitlines() == [
+        f"error: hydra.sweep.dir={tmp_path}/sweep: cannot be written (Permission denied); name a folder that can"
+    ]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 512 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(folder)], capture_output=True
+    )
+    if not mounted or mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs the superuser")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_full_disk_ends_the_sweep_in_one_line_and_harms_nothing(n_jobs, small_disk):
+    arguments = ["-m", KEY + "n_trials=300", KEY + f"n_jobs={n_jobs}", KEY + "sampler=random"]
+    with Running("curves.py", *arguments, "hydra.sweep.dir=" + str(small_disk / "sweep"), cwd=small_disk.parent) as running:
+        ended = running.wait()
+    assert ended.code == 2, ended.text
+    assert "Traceback" not in ended.text
+    [line] = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert "No space left on device" in line
+    n = n_records(small_disk / "sweep")
+    assert n > 20
+    done = {number for number, lines in notes(small_disk / "sweep").items() if lines[-1] == "end"}
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    again = run(
+        "curves.py",
+        *arguments[:1],
+        KEY + f"n_trials={len(done) + 3}",
+        KEY + "sampler=random",
+        "hydra.sweep.dir=" + str(small_disk / "sweep"),
+        cwd=small_disk.parent,
+    )
+    assert again.code == 0, again.text
+    assert "continuing" in again.text
+    found = rows(small_disk / "sweep")
+    assert {row["state"] for row in found} == {"COMPLETE"}
+    assert len(found) == max(len(done) + 3, len(found))
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_trial_hangs(tmp_path):
+    with Running("misbehaving.py", *SIX, "how=hang_in_c", "at=0", KEY + "n_jobs=2", cwd=tmp_path) as running:
+        until(lambda: 0 in notes(tmp_path / "sweep"), "the trial that hangs")
+        os.killpg(running.pid, signal.SIGINT)
+        ended = running.wait(10)
+        assert ended.code == 130, ended.text
+        assert not running.members()
