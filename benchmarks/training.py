@@ -4,7 +4,7 @@
     python benchmarks/training.py --data digits --model cnn resnet --batch-size 32 128 --device cuda
 
 Three loops take turns, one epoch each, in one process, so that whatever else the machine does meets all of them:
-- bare: batches gathered by index, forward, loss, backward, step; the loss summed. No validation, no metric, no schedule.
+- bare: the same batches gathered by index, forward, loss, backward, step; the loss summed. No validation, no metric, no schedule.
 - bare + val: the same, then loss and accuracy on the validation part, which every tuned run needs.
 - trivet: a training's epoch with its metrics, norms, schedule, best weights, and a checkpoint on disk.
 
@@ -33,6 +33,7 @@ from trivet import data, losses, models, optimizers  # noqa: E402 the line above
 from trivet.training import Run, checkpoint, pick_device, reproducible  # noqa: E402
 from trivet.training.predictor import EVAL_BATCH, EVAL_BATCH_GPU  # noqa: E402
 from trivet.training.prepared import folder_for  # noqa: E402
+from trivet.training.run import n_steps  # noqa: E402
 
 WARM_UP = 2
 
@@ -50,8 +51,7 @@ def bare_loop(config: dict, loaded: data.Data, validate: bool) -> Callable[[], N
         model.train()
         order = torch.randperm(len(x), device=device)
         total = torch.zeros((), device=device)
-        for start in range(0, len(x) - size + 1, size):
-            part = order[start : start + size]
+        for part in order[: n_steps(len(x), size) * size].split(size):
             loss = loss_of(model(x[part]), y[part])
             optimizer.zero_grad()
             loss.backward()
