@@ -26,6 +26,8 @@ SPACE = [
     {"key": "optimizer.lr", "spec": "tag(log, interval(1e-05, 0.1))", "when": {"optimizer": "adam"}},
     {"key": "optimizer.lr", "spec": "tag(log, interval(1e-05, 0.1))", "when": {"optimizer": "adamw"}},
     {"key": "optimizer.weight_decay", "spec": "tag(log, interval(1e-06, 0.01))", "when": {"optimizer": "adamw"}},
+    {"key": "schedule.warmup", "spec": "null,0.02,0.05,0.1", "when": {"schedule": "cosine"}},
+    {"key": "schedule.warmup", "spec": "interval(0.1, 0.5)", "when": {"schedule": "onecycle"}},
 ]
 FINE = [
     {"key": "optimizer", "spec": "choice(adam, adamw)"},
@@ -47,6 +49,7 @@ DEFAULTS = {
     "optimizer.lr": 0.001,
     "optimizer.momentum": 0.9,
     "optimizer.weight_decay": 0.01,
+    "schedule.warmup": 0.05,
 }
 TAIL = ["seconds", "worker", "started", "overrun"]
 MOVES = [
@@ -95,7 +98,8 @@ def draw(entry: dict, rng: np.random.Generator) -> object:
     """One value of an entry of a space, as the sampler writes it."""
     spec = space.parse(entry["spec"], entry["key"])
     if isinstance(spec, space.Choice):
-        return spec.options[rng.integers(len(spec.options))]
+        option = spec.options[rng.integers(len(spec.options))]
+        return "null" if option is None else option
     value = np.exp(rng.uniform(np.log(spec.low), np.log(spec.high))) if spec.log else rng.uniform(spec.low, spec.high)
     return round(value) if isinstance(spec, space.Int) else float(value)
 
@@ -177,13 +181,24 @@ def search(n: int, space: list[dict], seed: int = 0, epochs: int = 30, prune: bo
     return pd.DataFrame(rows), pd.concat(parts, ignore_index=True)
 
 
+def defaults(entries: list[dict]) -> dict:
+    """Of the parameters that are in play in the default configuration, named as study.yaml names them."""
+    found = {}
+    for entry in entries:
+        when = entry.get("when") or {}
+        if all(DEFAULTS[group] == option for group, option in when.items()):
+            found[entry["key"] + "".join(f" [{group}={option}]" for group, option in when.items())] = DEFAULTS[entry["key"]]
+    return found
+
+
 def study(name: str, space: list[dict], trials: pd.DataFrame, **more) -> dict:
     """A study.yaml for such tables."""
     return {
         "name": name,
         "fingerprint": "0f3a9b7c1d2e",
-        "identity": {"data": "9b1c", "space": "77aa", "code": "12ef"},
-        "command": f"python src/train.py -m hparams={name} model=cnn",
+        "identity": {"seed": 0, "files": {"src/train.py": "12ef", "data/prepared/search.npz": "9b1c"}},
+        "command": f"python src/train.py -m hparams={name} model=cnn hydra.sweeper.publish=results/{name}",
+        "overrides": [f"hparams={name}", "model=cnn"],
         "directions": ["maximize"],
         "metric": "val/accuracy",
         "seed": 0,
@@ -194,8 +209,8 @@ def study(name: str, space: list[dict], trials: pd.DataFrame, **more) -> dict:
         "n_jobs": 2,
         "stopped_by": "n_trials",
         "space": space,
-        "defaults": DEFAULTS,
-        "config": {"epochs": 30, "data": {"name": "mnist1d"}},
+        "defaults": defaults(space),
+        "config": {"seed": 0, "epochs": 30, "save_model": False, "data": {"name": "mnist1d"}},
         "versions": {"python": "3.11.7", "torch": "2.13.0", "optuna": "5.0.0"},
         "git": {"commit": "a" * 40, "dirty": False},
         "hardware": {"cpu": "Example CPU", "cores": 2, "gpus": []},
@@ -301,7 +316,8 @@ def _finalists(out: Path, coarse: pd.DataFrame, fine: pd.DataFrame, n_seeds: int
         "default": {"seeds": {seed: float(means[0] - 0.004 + rng.normal(0, 0.003)) for seed in range(101, 101 + n_seeds)}},
         "ensemble_winner": float(means[winner] + 0.008),
         "ensemble_finalists": float(means[winner] + 0.012),
-        "val": {"winner": float(means[winner])},
+        "model": {"finalist": winner, "seed": 102},
+        "val": {"winner": {101: float(means[winner])}},
     }
     (out / "test").mkdir()
     (out / "test" / "test.yaml").write_text(yaml.safe_dump(test))

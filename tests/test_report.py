@@ -102,6 +102,7 @@ def test_the_headline_compares_and_names_the_command(run):
         assert words in head
     line = re.search(r"```sh\n(.*)\n```", head).group(1)
     assert line.startswith("python src/train.py model=cnn optimizer=") and "hparams" not in line and "optimizer.lr=" in line
+    assert line.endswith(" seed=102 save_model=true")
 
 
 def test_pieces_that_are_missing_are_said_to_be(tmp_path):

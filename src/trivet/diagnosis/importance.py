@@ -67,6 +67,11 @@ def encode(sweep: Sweep, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, li
             log = any(getattr(entry.spec, "log", False) for entry in sweep.active(key)) and np.nanmin(values) > 0
             values = np.log(values) if log else values
             new = {key: np.where(np.isnan(values), np.nanmin(values) - 1, values)}
+        elif (mixed := pd.to_numeric(column, errors="coerce")).nunique() > 2:  # null or 0.02 or 0.05
+            values = mixed.to_numpy(dtype=float)
+            words = column.where(mixed.isna() & column.notna(), "").astype(str)
+            new = {key: np.where(np.isnan(values), np.nanmin(values) - 1, values)}
+            new |= {f"{key}={word}": (words == word).to_numpy(dtype=float) for word in sorted(set(words) - {""})[:30]}
         else:
             text = column.astype(object).where(column.notna(), "").astype(str)
             options = sorted(text.unique())

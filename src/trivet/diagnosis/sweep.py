@@ -19,6 +19,11 @@ class Entry:
     spec: object
     when: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def name(self) -> str:
+        """As study.yaml names it among the defaults: the key, its condition in brackets."""
+        return f"{self.key} [{','.join(f'{group}={option}' for group, option in self.when)}]" if self.when else self.key
+
 
 @dataclass
 class Sweep:
@@ -111,12 +116,12 @@ class Sweep:
     @cached_property
     def default_number(self) -> int | None:
         """The number of the trial that ran the default configuration, if its values say so (trial 0 by convention)."""
-        defaults = self.study.get("defaults") or {}
+        defaults = {name.partition(" [")[0]: value for name, value in (self.study.get("defaults") or {}).items()}
         if not len(self.trials) or not defaults or int(self.trials["number"].iloc[0]) != 0:
             return None
         row = self.trials.iloc[0]
-        known = [key for key in self.params if key in defaults and not pd.isna(row[key])]
-        return 0 if known and all(same(row[key], defaults[key]) for key in known) else None
+        known = [key for key in self.params if not pd.isna(row[key])]
+        return 0 if known and all(key in defaults and same(row[key], defaults[key]) for key in known) else None
 
     def active(self, key: str) -> list[Entry]:
         return [entry for entry in self.space if entry.key == key]

@@ -95,13 +95,23 @@ class Context:
     def retrain(self) -> str | None:
         """The command that trains the recommended configuration once; None where the study does not name its command."""
         if self.seeds is not None:
-            return command(self.last, override_list(self.winner_settings))
+            return command(self.last, [*override_list(self.winner_settings), *override_list(self._kept_run)])
         if self.best is None:
             return None
         sweep, row = self.best
         best = sweep.study.get("best") or {}
         known = best.get("overrides") if best.get("number") == int(row["number"]) else None
-        return command(sweep, [str(word) for word in known] if known else override_list(self.winner_settings))
+        program = split_command(sweep)[0]
+        if known and program:
+            return shlex.join([*program, *(str(word) for word in known)])
+        return command(sweep, override_list(self.winner_settings))
+
+    @property
+    def _kept_run(self) -> dict[str, object]:
+        """The seed of the run whose model is kept, and the switch that keeps it, where the tables know of them."""
+        seed = ((self.results.test or {}).get("model") or {}).get("seed")
+        saves = "save_model" in (self.last.study.get("config") or {})
+        return ({"seed": seed} if isinstance(seed, int) else {}) | ({"save_model": True} if saves else {})
 
 
 def seed_values(part: object) -> dict[int, float]:
@@ -137,6 +147,8 @@ def command(sweep: Sweep, overrides: list[str]) -> str | None:
     program, words = split_command(sweep)
     if not program:
         return None
+    known = sweep.study.get("overrides")  # what the command fixed for all trials, as the sweeper read it
+    words = [str(word) for word in known] if isinstance(known, list) else words
     chosen = {word.split("=", 1)[0].lstrip("+~") for word in overrides}
     searched = set(sweep.params)
     fixed = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -39,7 +40,7 @@ def settings(row: pd.Series, params: Sequence[str]) -> dict[str, object]:
 def override_list(values: dict[str, object]) -> list[str]:
     """`key=value` words that Hydra reads back as these values; group choices (no dot) first."""
     order = sorted(values, key=lambda key: ("." in key, list(values).index(key)))
-    return [override(key, values[key]) for key in order]
+    return [override(key.removesuffix(" (parameter)"), values[key]) for key in order]
 
 
 def configuration(values: dict[str, object], limit: int = 12) -> list[Inline]:
@@ -77,6 +78,9 @@ def scale_cell(scale: Scale, value: float | None) -> Cell:
 def code_cell(value: object) -> Cell:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return empty()
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):  # a number in a column that holds words too
+            return Cell(value_text(float(value)) if len(value) > 8 else value, float(value), code=True)
     key = float(value) if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else None
     return Cell(value_text(value), key, code=True)
 

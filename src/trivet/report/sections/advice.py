@@ -76,7 +76,8 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
     else:
         items.append(
             (
-                f"{one} would take about {number(more, 2)} trials more, if the best value goes on growing with the logarithm of "
+                f"{one} would take about {number(max(math.ceil(more), 1), 2)} trials more, if the best value goes on growing "
+                "with the logarithm of "
                 "their number.",
             )
         )

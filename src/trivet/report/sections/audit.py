@@ -14,7 +14,9 @@ COMMAND: str | None = "python pipelines/audit.py results/coarse --n 8"
 
 def fill(section: Section, context: Context) -> None:
     """Adds what the audit found to a section; without one, how to get it."""
-    sweep = context.results.audit if context.results else None
+    if context.results is None:
+        return
+    sweep = context.results.audit
     if sweep is None:
         if COMMAND and any(search.count("PRUNED") for search in context.searches):
             section.add(Command(COMMAND, "To check what pruning cost, train a sample of the pruned trials to the end:"))

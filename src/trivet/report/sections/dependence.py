@@ -57,7 +57,8 @@ def panels_of(context: Context, sweep: Sweep, key: str) -> list[Panel]:
 def _panel(context: Context, sweep: Sweep, key: str, mask: np.ndarray, entries: list[Entry], title: str) -> Panel:
     rows = sweep.trials[mask]
     spec = entries[0].spec if entries else None
-    x, axis, ends = abscissa(rows[key], spec, rows["number"].to_numpy())
+    column = rows[key] if isinstance(spec, space.Choice) else numbers_of(rows[key])
+    x, axis, ends = abscissa(column, spec, rows["number"].to_numpy())
     values = context.scale.axis(sweep.trials[sweep.objectives[0]])
     y_axis, low, high = limits(context, sweep, values)
     raw = values[mask]
@@ -80,6 +81,12 @@ def _panel(context: Context, sweep: Sweep, key: str, mask: np.ndarray, entries: 
     envelope = slices(x, y, (state == "COMPLETE") & np.isfinite(raw), axis, context.maximize)
     layers += [Layer("line", *envelope, color="orange", width=2)] if envelope else []
     return Panel(axis, y_axis, layers, title)
+
+
+def numbers_of(column: pd.Series) -> pd.Series:
+    """A column whose cells are all numbers as numbers (a column that holds words in other rows comes as text); else as it is."""
+    converted = pd.to_numeric(column, errors="coerce")
+    return converted if converted.notna().all() else column
 
 
 def shown(context: Context, state: np.ndarray, values: np.ndarray) -> list[str]:

@@ -114,7 +114,7 @@ def _space(sweep: Sweep) -> Table | None:
     rows = []
     for entry in sweep.space:
         when = listing([f"{group}={option}" for group, option in entry.when]) or "always"
-        default = code_cell(defaults[entry.key]) if entry.key in defaults and defaults[entry.key] is not None else empty()
+        default = code_cell(value_text(defaults[entry.name])) if entry.name in defaults else empty()
         rows.append((Cell(entry.key, code=True), Cell(space_of.to_text(entry.spec), code=True), Cell(when), default))
     return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40)
 

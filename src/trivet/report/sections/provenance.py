@@ -47,14 +47,15 @@ def _study(sweep: Sweep) -> list[tuple[Cell, ...]]:
     machine += [count(hardware["cores"], "core")] if isinstance(hardware.get("cores"), int) else []
     machine += [listing(gpus)] if gpus else ["no GPU"] if hardware else []
     git = study.get("git") or {}
-    identity = study.get("identity") or {}
+    files = (study.get("identity") or {}).get("files") or {}
     facts = [
         ("name", study.get("name")),
         ("identity (fingerprint)", study.get("fingerprint")),
         ("command", " ".join(words_of(sweep)) if isinstance(study.get("command"), list) else study.get("command")),
         ("commit", _mark((str(git["commit"]), bool(git.get("dirty")))) if git.get("commit") else None),
         ("study seed", study.get("seed")),
-        ("data hash", identity.get("data")),
+        ("data hash", listing([f"{name} {mark}" for name, mark in files.items() if not str(name).endswith(".py")]) or None),
+        ("code hashed into the identity", count(sum(str(name).endswith(".py") for name in files), "file") if files else None),
         ("versions", listing([f"{name} {version}" for name, version in (study.get("versions") or {}).items()]) or None),
         ("hardware", ", ".join(machine) or None),
         ("started", study.get("started")),

@@ -224,17 +224,23 @@ def parallel(context: Context, sweep: Sweep) -> Chart | None:
 
 
 def _places(sweep: Sweep, rows: pd.DataFrame, key: str) -> dict[object, float]:
-    """index -> place on the parameter's axis, 0..1; -0.12 where it was not active."""
+    """index -> place on the parameter's axis, 0..1; -0.12 where it was not active. Without a range in the study: by order of the values."""
     column = rows[key]
-    if not pd.api.types.is_numeric_dtype(column):
-        options = [value_text(option) for entry in sweep.active(key) for option in getattr(entry.spec, "options", ())]
-        names = list(dict.fromkeys([*options, *sorted(set(column.dropna().map(value_text)))]))
-        top = max(len(names) - 1, 1)
-        return {index: names.index(value_text(value)) / top if not pd.isna(value) else -0.12 for index, value in column.items()}
-    low, high = sweep.complete[key].min(), sweep.complete[key].max()
-    out = {index: -0.12 if pd.isna(value) else 0.5 if high == low else (value - low) / (high - low) for index, value in column.items()}
+    out = dict.fromkeys(column.index, -0.12) | _ranks(column.dropna())
     for entry in sweep.active(key):
-        for index in column.index[sweep.drawn(entry)[column.index]]:
-            place = position(entry.spec, column[index])
+        part = column[sweep.drawn(entry)[column.index]]
+        options = [value_text(option) for option in getattr(entry.spec, "options", ())]
+        for index, value in part.items():
+            place = position(entry.spec, value)
+            if place is None and value_text(value) in options:
+                place = options.index(value_text(value)) / max(len(options) - 1, 1)
             out[index] = out[index] if place is None else place
     return out
+
+
+def _ranks(column: pd.Series) -> dict[object, float]:
+    if pd.api.types.is_numeric_dtype(column):
+        low, span = column.min(), column.max() - column.min()
+        return {index: (value - low) / span if span else 0.5 for index, value in column.items()}
+    names = sorted(set(column.map(value_text)))
+    return {index: names.index(value_text(value)) / max(len(names) - 1, 1) for index, value in column.items()}

@@ -236,7 +236,8 @@ def regret(context: Context, sweep: Sweep) -> str | None:
     words = f"What it may have cost in the {context.name(sweep)}: "
     if n == 0:
         return words + (
-            f"none of {count(len(pruned), 'pruned trial')} would have passed the best, even had it finished better than nine in ten of the "
+            f"none of {count(len(pruned), 'pruned trial')} would have passed the best, even had they finished better than nine "
+            "in ten of the "
             "completed trials did from the same epoch on."
         )
     return words + (
