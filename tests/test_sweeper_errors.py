@@ -29,7 +29,10 @@ REFUSALS = [
     ([KEY + "sampler.n_startup_trials=three"], ["hydra.sweeper.sampler", "'n_startup_trials': 'three'"]),
     ([KEY + "sampler.seed=x"], ["hydra.sweeper.sampler.seed=x", "whole number"]),
     ([KEY + "sampler=grid"], ["x=interval(-1", "continuous", "choice(...)"]),
-    ([KEY + "sampler=grid", "x=choice(1,2)", "width=int(interval(1,4000))"], ["hydra.sweeper.sampler", "points", "limit"]),
+    (
+        [KEY + "sampler=grid", "x=choice(1,2)", "width=int(interval(1,4000))", KEY + "config_space=false"],
+        ["hydra.sweeper.sampler", "points", "limit"],
+    ),
     ([KEY + "sampler=list"], ["hydra.sweeper.sampler=list", "`trials`", "`file`"]),
     ([KEY + "sampler={name:list,trials:[{depth:1}]}"], ["depth", "not in the config"]),
     ([KEY + "enqueue=[{depth:1}]"], ["depth", "not in the config"]),
@@ -203,7 +206,7 @@ def test_when_every_trial_fails_the_sweep_says_so_and_leaves_its_tables(n_jobs, 
 @pytest.mark.slow
 def test_a_folder_that_may_not_be_written(tmp_path):
     if os.geteuid() == 0:
-        pytest.skip("the superuser may write everywhere")
+        pytest.skip("the superuser may write everywhere; the next test takes a read-only file system")
     tmp_path.chmod(0o500)
     try:
         ended = run("curves.py", *SIX, "hydra.sweep.dir=" + str(tmp_path / "sweep"), cwd=tmp_path.parent)
@@ -227,6 +230,21 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small file system needs the superuser")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_read_only_file_system(small_disk):
+    arguments = ["-m", "hydra.sweep.dir=" + str(small_disk / "sweep")]
+    [first] = run_all("curves.py", [(small_disk.parent / "cwd", [*arguments, KEY + "n_trials=2"])], cwd=small_disk.parent)
+    assert first.code == 0, first.text
+    before = {path: path.read_bytes() for path in small_disk.rglob("*") if path.is_file()}
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    [again] = run_all("curves.py", [(small_disk.parent / "cwd", [*arguments, KEY + "n_trials=4"])], cwd=small_disk.parent)
+    assert again.code == 2, again.text
+    assert again.err.splitlines() == [
+        f"error: hydra.sweep.dir={small_disk}/sweep: cannot be written (Read-only file system); name a folder that can"
+    ]
+    assert {path: path.read_bytes() for path in small_disk.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ import sys
 import traceback
 from pathlib import Path
 
-import hydra._internal.utils  # noqa: F401 - so that each fork finds it imported
-import optuna  # noqa: F401
+import optuna  # noqa: F401 - so that each fork finds it imported
+import sqlalchemy  # noqa: F401
+from hydra.core.plugins import Plugins
 
 import trivet.sweep  # noqa: F401
 
@@ -32,15 +33,26 @@ def child(app, job):
     os._exit(code)
 
 
+def ended(running, codes):
+    """Wait for one of the forks to end."""
+    pid, status = os.wait()
+    codes[running.pop(pid)] = os.waitstatus_to_exitcode(status)
+
+
 def main():
     plan = json.loads(Path(sys.argv[1]).read_text())
     sys.path.insert(0, str(Path(plan["app"]).parent))
-    codes = []
-    for job in plan["jobs"]:
+    Plugins.instance()
+    running, codes = {}, [None] * len(plan["jobs"])
+    for i, job in enumerate(plan["jobs"]):
+        if len(running) >= plan["at_once"]:
+            ended(running, codes)
         pid = os.fork()
         if pid == 0:
             child(plan["app"], job)
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        running[pid] = i
+    while running:
+        ended(running, codes)
     print(json.dumps(codes))
 
 

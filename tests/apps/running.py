@@ -105,8 +105,8 @@ def run(app, *arguments, cwd, **more):
         return running.wait()
 
 
-def run_all(app, commands, cwd, env=None):
-    """Run an app once for each command line, one after another, each in a fork of a process that has imported everything: cheap.
+def run_all(app, commands, cwd, env=None, at_once=2):
+    """Run an app once for each command line, two at once, each in a fork of a process that has imported everything: cheap.
 
     `commands` are (folder, arguments). Returns an `Ended` each.
     """
@@ -116,7 +116,7 @@ def run_all(app, commands, cwd, env=None):
         jobs.append(
             {"folder": str(folder), "arguments": list(arguments), "out": str(Path(cwd) / f".out-{i}"), "err": str(Path(cwd) / f".err-{i}")}
         )
-    (Path(cwd) / ".jobs.json").write_text(json.dumps({"app": str(HERE / app), "jobs": jobs}))
+    (Path(cwd) / ".jobs.json").write_text(json.dumps({"app": str(HERE / app), "jobs": jobs, "at_once": at_once}))
     ended = run("forking.py", str(Path(cwd) / ".jobs.json"), cwd=cwd, env=env)
     assert ended.code == 0, ended.text
     read = [(Path(job["out"]).read_text(errors="replace"), Path(job["err"]).read_text(errors="replace")) for job in jobs]
