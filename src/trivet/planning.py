@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from trivet import space
 from trivet.errors import UserError
@@ -37,7 +40,7 @@ class Space:
             self._check_options(param)
         if from_config:
             params += self._collect(groups, taken)
-        self.params = _ordered(space.check_unique(params))
+        self.params = _ordered(space.check_unique(self._settled(params)))
         self.groups = tuple(p.key for p in self.params if self.is_group(p.key))
         self._check()
         self.defaults = self._defaults()
@@ -54,6 +57,7 @@ class Space:
         found: dict[str, space.Param] = {}
         to_visit: list[dict[str, Any]] = [{}]
         searched = {p.key.lstrip("+") for p in explicit_groups}
+        added = {p.key.lstrip("+"): p.key for p in explicit_groups}  # +group=... is how its choice is written
         branches = list(explicit_groups)
         seen: set[tuple[tuple[str, Any], ...]] = set()
         while to_visit:
@@ -62,7 +66,7 @@ class Space:
                 continue
             seen.add(mark)
             config = self.composer.base(chosen)
-            ranges = space.collect(plain(config), choices(config), searched=searched)
+            ranges = [_renamed(p, added) for p in space.collect(plain(config), choices(config), searched=searched)]
             groups = [p for p in ranges if self.is_group(p.key) and p.key not in taken]
             fresh = {p.key for p in groups} - searched
             if fresh:  # ranges below these groups must be gathered with their condition
@@ -75,16 +79,38 @@ class Space:
                 to_visit += [{**dict(param.when), param.key: option} for option in space.grid_points(param.spec)]
         return list(found.values())
 
+    def _settled(self, params: Sequence[space.Param]) -> list[space.Param]:
+        """The same without conditions on what is not searched: they hold, or the parameter never counts."""
+        searched = {p.key for p in params}
+        names = {key.lstrip("+"): key for key in searched}
+        result = []
+        for param in (_renamed(p, names) for p in params):
+            still = tuple(pair for pair in param.when if pair[0] in searched)
+            if len(still) < len(param.when):
+                config = self.composer.base(dict(still))
+                have = choices(config)
+                if any(str(have.get(key, OmegaConf.select(config, key))) != option for key, option in param.when if key not in searched):
+                    continue
+                param = replace(param, when=still)
+            result.append(param)
+        return result
+
     def _check(self) -> None:
         """Every key must be in the config under its conditions, and every option composable. Raises `UserError`."""
+        groups = [p for p in self.params if self.is_group(p.key)]
+        for param in groups:
+            self._check_options(param)
+            for option in space.grid_points(param.spec):
+                self.composer.base({**dict(param.when), param.key: option})
         for param in self.params:
-            chosen = dict(param.when)
-            if self.is_group(param.key):
-                self._check_options(param)
-                for option in space.grid_points(param.spec):
-                    self.composer.base({**chosen, param.key: option})
-            elif not param.key.startswith("+"):
-                check_key(self.composer.base(chosen), param.key)
+            if param in groups or param.key.startswith("+"):
+                continue
+            check_key(self.composer.base(dict(param.when)), param.key)
+            for group in groups:  # an option of a group around the key may lack it
+                if group.key not in dict(param.when) and param.key.startswith(f"{_package(group.key)}."):
+                    for option in space.grid_points(group.spec):
+                        chosen = {**dict(param.when), **dict(group.when), group.key: option}
+                        check_key(self.composer.base(chosen), param.key, f"with {group.key}={option}")
 
     def _check_options(self, param: space.Param) -> None:
         """Every option of a searched group must be there. Raises `UserError` with the nearest one that is."""
@@ -108,15 +134,25 @@ class Space:
                     return None
                 values[param.name] = chosen[param.key]
                 continue
-            if OmegaConf.is_missing(config, param.key) or not _has(config, param.key):
+            try:
+                value = OmegaConf.select(config, param.key, throw_on_missing=True)
+            except OmegaConfBaseException:  # ???, or an interpolation that only a job can resolve
                 return None
-            value = OmegaConf.select(config, param.key)
+            if value is None and not _has(config, param.key):
+                return None
             values[param.name] = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         return values
 
     def given(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone."""
-        parsed = {o.get_key_element(): o.value() for o in OverridesParser.create().parse_overrides(list(overrides))}
+        """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone. Raises `UserError`."""
+        try:
+            found = OverridesParser.create().parse_overrides(list(overrides))
+        except HydraException as error:
+            raise UserError(f"{' '.join(overrides)}: cannot be read: {' '.join(str(error).split())}") from None
+        for override in found:
+            if override.is_sweep_override():
+                raise UserError(f"{override.input_line}: sweeps, and stands where one configuration is given; give it one value")
+        parsed = {o.get_key_element(): o.value() for o in found}
         groups = {key: value for key, value in parsed.items() if self.is_group(key)}
         config = self.composer.base(groups)
         chosen = {**choices(config), **groups}
@@ -154,16 +190,20 @@ def choices(config: DictConfig) -> dict[str, str]:
 def _has(config: DictConfig, key: str) -> bool:
     parent, _, last = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
-    return OmegaConf.is_config(node) and (last in node if OmegaConf.is_dict(node) else last.isdigit() and int(last) < len(node))
+    if OmegaConf.is_dict(node):
+        return last in list(node)  # `in` says no to a key that is ???
+    return OmegaConf.is_list(node) and last.isdigit() and int(last) < len(node)
 
 
-def check_key(config: DictConfig, key: str) -> None:
-    """Raise `UserError` where a composed config has no such key, with the nearest one that it has."""
+def check_key(config: DictConfig, key: str, where: str = "") -> None:
+    """Raise `UserError` where a composed config has no such key (`where` says under which choices), with the nearest one that it has."""
     if _has(config, key):
         return
     known = _dotted(plain(config))
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known[:8])}"
+    if where:
+        raise UserError(f"{key}: not in the config {where}; search it only where it is there, under group=option in hydra.sweeper.params")
     raise UserError(f"{key}: not in the config; {hint} (to add a new key write +{key}=...)")
 
 
@@ -174,6 +214,15 @@ def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[str]:
             continue
         keys += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
     return keys
+
+
+def _package(group: str) -> str:
+    name, _, package = group.lstrip("+").partition("@")
+    return package or name.replace("/", ".")
+
+
+def _renamed(param: space.Param, names: Mapping[str, str]) -> space.Param:
+    return replace(param, when=tuple((names.get(group, group), option) for group, option in param.when))
 
 
 def _keys(overrides: Sequence[str]) -> set[str]:
@@ -194,8 +243,21 @@ def _ordered(params: Sequence[space.Param]) -> list[space.Param]:
     return result
 
 
+def _reachable(params: Sequence[space.Param]) -> list[space.Param]:
+    """Those that count for some choice of the searched options: the default's own may be none of them."""
+    options: dict[str, set[str]] = {}
+    result = []
+    for param in params:
+        if all(option in options.get(group, ()) for group, option in param.when):
+            result.append(param)
+            if space.n_points(param.spec) is not None and not isinstance(param.spec, space.Float):
+                options.setdefault(param.key, set()).update(str(o) for o in space.grid_points(param.spec))
+    return result
+
+
 def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, Any]]:
     """Every point of the grid in order, conditions respected, as values by name. Raises `UserError` for too many or endless points."""
+    params = _reachable(params)
     for param in params:
         if space.n_points(param.spec) is None:
             raise UserError(
@@ -239,7 +301,10 @@ def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, e
     if sampler.name == "list":
         trials += [where.given(_overrides(entry, "hydra.sweeper.sampler.trials")) for entry in _listed(sampler, root)]
     elif sampler.name == "grid":
-        points = enumerate_grid(where.params, int(sampler.arguments.get("limit") or GRID_LIMIT))
+        limit = sampler.arguments.get("limit")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise UserError(f"hydra.sweeper.sampler.limit={limit}: must be a whole number >= 1, or null for {GRID_LIMIT}")
+        points = enumerate_grid(where.params, limit or GRID_LIMIT)
         trials += [{"params": point, "overrides": None} for point in points]
     return trials
 
@@ -252,7 +317,7 @@ def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
             raise UserError("hydra.sweeper.sampler=list: needs `trials` (a list of configurations) or `file` (a YAML file with one)")
         try:
             trials = yaml.safe_load((root / path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"hydra.sweeper.sampler.file={path}: cannot be read ({type(error).__name__}); name a YAML list") from None
     if not isinstance(trials, Sequence) or isinstance(trials, str) or not trials:
         raise UserError(

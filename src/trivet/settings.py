@@ -167,7 +167,7 @@ def read_mapping(path: Path, key: str) -> Mapping[str, Any]:
     """A YAML file that holds a mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{key}={path}: cannot be read ({type(error).__name__}); name a YAML file of ranges") from None
     if not isinstance(content, Mapping):
         raise UserError(f"{key}={path}: must hold a mapping of key: range")
