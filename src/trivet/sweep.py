@@ -196,9 +196,11 @@ class Sweep:
         """Everything that can change a result; budgets and machinery are not in it."""
         s = self.settings
         given = mapping(s.identity, "identity")
-        unknown = set(given) - {"files", "ignore"}
+        unknown = set(given) - {"files", "ignore", "call"}
         if unknown:
-            raise UserError(f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs) and ignore (config keys)")
+            raise UserError(
+                f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs), ignore (config keys) and call (a function)"
+            )
         files = list(given.get("files") or [])
         script = _script(self.task_function)
         if script is not None and Path(script).exists():
@@ -216,6 +218,7 @@ class Sweep:
             "custom_search_space": s.custom_search_space,
             "config": config,
             "files": identity.file_hashes(files, self.root),
+            "called": _called(given.get("call"), composer.base()),
         }
 
     def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
@@ -369,3 +372,10 @@ def _script(task_function: TaskFunction) -> str | None:
         return os.path.relpath(inspect.getsourcefile(inspect.unwrap(task_function)) or "")
     except (TypeError, ValueError):
         return sys.argv[0] or None
+
+
+def _called(path: str | None, config: DictConfig) -> Any:
+    """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
+    if path is None:
+        return None
+    return plain(locate(path, "hydra.sweeper.identity.call")(_resolved(config)))

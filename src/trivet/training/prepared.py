@@ -43,6 +43,12 @@ def folder_for(config: Mapping[str, Any], root: Path) -> Path:
     return path
 
 
+def identity(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the data of an app config is, for a sweep's identity; prepares it first where need be, so that workers find it."""
+    meta = yaml.safe_load((folder_for(config["data"], Path.cwd()) / "data.yaml").read_text(encoding="utf-8"))
+    return {"data": str(meta["sha256"])}
+
+
 def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
     """Whether the folder was prepared with these settings."""
     try:
