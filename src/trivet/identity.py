@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -26,8 +27,11 @@ def file_hashes(patterns: Sequence[str], root: Path) -> dict[str, str]:
     """SHA-256 of every file that the patterns (relative to `root`) match. Raises `UserError` for a pattern that matches none."""
     hashes = {}
     for pattern in patterns:
-        path = Path(pattern)
-        found = [path] if path.is_absolute() and path.is_file() else sorted(p for p in root.glob(pattern) if p.is_file())
+        if (root / pattern).is_file():  # whatever its name holds
+            found = [root / pattern]
+        else:
+            base, relative = (Path("/"), pattern.lstrip("/")) if os.path.isabs(pattern) else (root, pattern)
+            found = sorted(p for p in base.glob(relative) if p.is_file()) if relative else []
         if not found:
             raise UserError(
                 f"hydra.sweeper.identity.files: {pattern} matches no file under {root}; name files whose content decides results"
@@ -100,27 +104,32 @@ def _cpu_name() -> str:
 
 def gpu_names() -> list[str]:
     """Names of the NVIDIA GPUs that this process may use, without starting CUDA; an empty list where there are none."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and not visible.strip(", "):
+    visible = _visible()
+    if visible == [] or shutil.which("nvidia-smi") is None:
         return []
-    if shutil.which("nvidia-smi") is None:
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):  # a driver that is broken
         return []
-    done = subprocess.run(
-        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False, timeout=30
-    )
     names = [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
-    if visible is not None:
-        return [names[int(i)] if i.isdigit() and int(i) < len(names) else i for i in visible.split(",") if i.strip()]
-    return names
+    if visible is None or not names:
+        return names
+    return [names[int(i)] if i.isdigit() and int(i) < len(names) else i for i in visible]
 
 
 def gpu_ids() -> list[str]:
     """What to put into CUDA_VISIBLE_DEVICES to name each GPU."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = gpu_names()
-    if visible is not None and names:
-        return [i.strip() for i in visible.split(",") if i.strip()]
-    return [str(i) for i in range(len(names))]
+    names, visible = gpu_names(), _visible()
+    return visible if visible is not None and names else [str(i) for i in range(len(names))]
+
+
+def _visible() -> list[str] | None:
+    """What CUDA_VISIBLE_DEVICES allows, None for all. CUDA stops at the first entry that is no GPU, such as -1."""
+    value = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if value is None:
+        return None
+    return list(itertools.takewhile(lambda i: i and not i.startswith("-"), (i.strip() for i in value.split(","))))
 
 
 def cores() -> int:
