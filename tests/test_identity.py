@@ -1,0 +1,161 @@
+"""What makes two sweeps the same study."""
+
+import subprocess
+
+import pytest
+
+from trivet import identity
+from trivet.errors import UserError
+from trivet.identity import differences, file_hashes, fingerprint, gpu_ids, gpu_names, without
+
+
+def test_a_fingerprint_depends_on_content_and_not_on_order():
+    a = fingerprint({"x": 1, "y": {"b": [1, 2], "a": None}})
+    assert a == fingerprint({"y": {"a": None, "b": [1, 2]}, "x": 1})
+    assert (
+        len({a, fingerprint({"x": 1, "y": {"b": [2, 1], "a": None}}), fingerprint({"x": 1.5}), fingerprint({"x": "1.5"}), fingerprint({})})
+        == 5
+    )
+    assert a == fingerprint({"x": 1, "y": {"b": (1, 2), "a": None}})  # as study.yaml gives it back
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keys"),
+    [
+        ({}, {}, []),
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 2}, ["a"]),
+        ({"a": 1}, {"b": 1}, ["a", "b"]),
+        ({"a": {"x": 1, "y": {"z": 1}}}, {"a": {"x": 1, "y": {"z": 2, "w": 3}}}, ["a.y.z", "a.y.w"]),
+        ({"a": {"x": 1}}, {"a": None}, ["a"]),
+        ({"a": [1, 2]}, {"a": [2, 1]}, ["a"]),
+        ({"a": None}, {}, []),
+        ({"a": {}}, {"a": {"b": 1}}, ["a.b"]),
+    ],
+)
+def test_differences(old, new, keys):
+    assert differences(old, new) == keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ([], {"a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}}}),
+        (["a"], {"b": {"c": 2, "d": {"e": 3, "f": 4}}}),
+        (["b"], {"a": 1}),
+        (["b.d.e", "a"], {"b": {"c": 2, "d": {"f": 4}}}),
+        (["b.d"], {"a": 1, "b": {"c": 2}}),
+        (["nope", "b.nope", "a.deeper"], {"a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}}}),
+    ],
+)
+def test_without(keys, expected):
+    config = {"a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}}}
+    assert without(config, keys) == expected
+    assert config == {"a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}}}
+
+
+def test_file_hashes(tmp_path):
+    (tmp_path / "src/deep").mkdir(parents=True)
+    (tmp_path / "src/a.py").write_text("a")
+    (tmp_path / "src/deep/b.py").write_text("b")
+    (tmp_path / "src/c.txt").write_text("a")
+    hashes = file_hashes(["src/**/*.py", "src/c.txt", str(tmp_path / "src/a.py")], tmp_path)
+    assert list(hashes) == ["src/a.py", "src/deep/b.py", "src/c.txt"]
+    assert hashes["src/a.py"] == hashes["src/c.txt"] != hashes["src/deep/b.py"]
+    (tmp_path / "src/a.py").write_text("changed")
+    assert file_hashes(["src/a.py"], tmp_path)["src/a.py"] != hashes["src/a.py"]
+    assert file_hashes([], tmp_path) == {}
+
+
+@pytest.mark.parametrize("pattern", ["nothing/*.py", "src", "missing.py", "/nowhere/at/all.py", "/nowhere/*.py", ""])
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path, pattern):
+    (tmp_path / "src").mkdir()
+    with pytest.raises(UserError, match=r"hydra.sweeper.identity.files: .*matches no file") as error:
+        file_hashes([pattern], tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_absolute_patterns_match_too(tmp_path):
+    (tmp_path / "a.py").write_text("a")
+    assert list(file_hashes([f"{tmp_path}/*.py"], tmp_path)) == ["a.py"]
+
+
+def test_a_name_may_hold_what_means_something_in_a_pattern(tmp_path):
+    folder = tmp_path / "run[1]"
+    folder.mkdir()
+    (folder / "app.py").write_text("a")
+    assert list(file_hashes([str(folder / "app.py"), "run[1]/app.py"], tmp_path)) == ["run[1]/app.py"]
+
+
+def test_git_state(tmp_path):
+    assert identity.git_state(tmp_path) is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert identity.git_state(tmp_path) is None  # nothing committed yet
+    (tmp_path / "f").write_text("1")
+    subprocess.run([*git, "add", "f"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "m"], check=True)
+    state = identity.git_state(tmp_path)
+    assert len(state["commit"]) == 40 and state["dirty"] is False
+    (tmp_path / "untracked").write_text("1")
+    assert identity.git_state(tmp_path)["dirty"] is False
+    (tmp_path / "f").write_text("2")
+    assert identity.git_state(tmp_path) == {"commit": state["commit"], "dirty": True}
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine where nvidia-smi lists two GPUs."""
+    monkeypatch.setattr(identity.shutil, "which", lambda name: f"/usr/bin/{name}")
+    done = subprocess.CompletedProcess([], 0, stdout="GPU A\nGPU B\n")
+    monkeypatch.setattr(identity.subprocess, "run", lambda *args, **kwargs: done)
+
+
+@pytest.mark.parametrize(
+    ("visible", "ids", "names"),
+    [
+        (None, ["0", "1"], ["GPU A", "GPU B"]),
+        ("1", ["1"], ["GPU B"]),
+        ("1,0", ["1", "0"], ["GPU B", "GPU A"]),
+        ("0, 1", ["0", "1"], ["GPU A", "GPU B"]),
+        ("", [], []),
+        ("GPU-1234", ["GPU-1234"], ["GPU-1234"]),
+        ("-1", [], []),
+        ("0,-1,1", ["0"], ["GPU A"]),  # CUDA stops at the first one that is not there
+    ],
+)
+def test_gpus_that_may_be_used(monkeypatch, two_gpus, visible, ids, names):
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_ids() == ids
+    assert gpu_names() == names
+
+
+def test_a_machine_without_gpus(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(identity.shutil, "which", lambda name: None)
+    assert gpu_names() == gpu_ids() == []
+
+
+@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("nvidia-smi", 30), OSError("broken")])
+def test_a_driver_that_hangs_is_no_gpu(monkeypatch, two_gpus, error):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(identity.subprocess, "run", fail)
+    assert gpu_ids() == []
+
+
+def test_what_is_told_of_the_machine():
+    assert identity.cores() >= 1
+    assert set(identity.hardware()) == {"cpu", "cores", "gpus"} and identity.hardware()["cpu"]
+    assert {"python", "hydra-core", "optuna"} <= set(identity.versions())
+
+
+def test_the_command_can_be_typed(monkeypatch):
+    monkeypatch.setattr(identity.sys, "argv", ["src/train.py", "-m", "lr=tag(log, interval(1, 2))"])
+    assert identity.command() == "python src/train.py -m 'lr=tag(log, interval(1, 2))'"
