@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class Space:
                 return None
             if value is None and not _has(config, param.key):
                 return None
-            values[param.name] = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            values[param.name] = _as_written(value)
         return values
 
     def given(self, overrides: Sequence[str]) -> dict[str, Any]:
@@ -160,7 +161,8 @@ class Space:
         for param in self.params:
             if param.active(chosen):
                 key = param.key
-                given = parsed.pop(key) if key in parsed else chosen.get(key) if self.is_group(key) else OmegaConf.select(config, key)
+                default = chosen.get(key) if self.is_group(key) else _as_written(OmegaConf.select(config, key))
+                given = parsed.pop(key, default)
                 values[param.name] = space.grid_points(space.Fixed(given))[0]
         for key, value in parsed.items():
             if not self.is_group(key) and not key.startswith(("+", "~")):
@@ -171,7 +173,7 @@ class Space:
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The app's part of a composed config as a plain dict, interpolations as written."""
-    container = OmegaConf.to_container(config, resolve=False)
+    container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
     assert isinstance(container, dict)
     container.pop("hydra", None)
     return container
@@ -185,6 +187,13 @@ def without_space(node: Mapping[str, Any]) -> dict[str, Any]:
 def choices(config: DictConfig) -> dict[str, str]:
     """Group -> option of a composed config, Hydra's own groups left out."""
     return {k: v for k, v in config.hydra.runtime.choices.items() if isinstance(v, str) and not k.startswith("hydra/")}
+
+
+def _as_written(value: Any) -> Any:
+    """A config's value in plain types: enums by name and paths as text, as an override would write them."""
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value, enum_to_str=True)
+    return value.name if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
 
 
 def _has(config: DictConfig, key: str) -> bool:

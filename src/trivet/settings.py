@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,7 @@ def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
             at_least(value, 1, f"stop.{key}")
         elif key == "plateau":
             whole = isinstance(value, Mapping) and set(value) == {"trials", "delta"} and all(map(_is_number, value.values()))
-            if not whole or value["trials"] < 1 or value["trials"] != int(value["trials"]):
+            if not whole or value["trials"] < 1 or value["trials"] % 1 or value["delta"] < 0:
                 raise UserError(
                     f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
                 )
@@ -102,7 +104,7 @@ def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def mapping(value: Any, key: str) -> dict[str, Any]:
@@ -147,20 +149,22 @@ def check_publish(target: Path) -> None:
 
 def rate(value: float) -> float:
     """max_failure_rate."""
-    if not 0 <= float(value) <= 1:
+    if not _is_number(value) or not 0 <= value <= 1:
         raise UserError(f"hydra.sweeper.max_failure_rate={value}: must be between 0 and 1")
     return float(value)
 
 
 def plain(value: Any) -> Any:
-    """Config nodes, tuples and numbers of other libraries as what YAML knows."""
+    """Config nodes, tuples, enums and paths as what YAML knows."""
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value, resolve=True)
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
-    return value
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, os.PathLike) else value
 
 
 def read_mapping(path: Path, key: str) -> Mapping[str, Any]:
