@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ class Sweep:
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
         pruner_config = pruner_of(s.pruner, directions)
-        explicit, fixed = self._explicit_params(arguments)
-        composer = Composer(self.context, self.config, fixed, ".")
-        where = planning.Space(composer, explicit, bool(s.config_space))
+        with _warnings_logged():
+            explicit, fixed = self._explicit_params(arguments)
+            composer = Composer(self.context, self.config, fixed, ".")
+            where = planning.Space(composer, explicit, bool(s.config_space))
         if not where.params and sampler.name != "list" and s.custom_search_space is None:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
@@ -159,11 +161,7 @@ class Sweep:
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
         s = self.settings
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
-            swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
-        for warning in heard:
-            log.warning(str(warning.message))
+        swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
         params: list[space.Param] = []
         if s.params_file is not None:
             params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
@@ -330,6 +328,16 @@ class Sweep:
             "seconds": round(self._seconds_before + seconds, 3),
         }
         tables.write_yaml(folder / "study.yaml", plain(content))
+
+
+@contextlib.contextmanager
+def _warnings_logged() -> Iterator[None]:
+    """Tell each warning that the block gives as a line of the log, without the source that gave it."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in heard):
+        log.warning(text)
 
 
 def _groups(where: planning.Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

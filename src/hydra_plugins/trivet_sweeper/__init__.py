@@ -22,6 +22,7 @@ class TrivetSweeperConf:
     """Keys of `hydra.sweeper`. The first block is hydra-optuna-sweeper's, with its meaning."""
 
     _target_: str = "hydra_plugins.trivet_sweeper.TrivetSweeper"
+    _recursive_: bool = False  # a sampler that the stock plugin's schema names by class is read, not built
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "default"}])
 
     sampler: Any = MISSING  # tpe random qmc gp cmaes nsgaii grid list, or {name: ..., <arguments>}
