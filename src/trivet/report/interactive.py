@@ -60,7 +60,7 @@ def lines(label: str, limit: int = 18) -> list[str]:
 
 
 def _axis(axis: Axis, which: str) -> dict:
-    out: dict = {"title": {"text": clean(axis.label)}, "type": "log" if axis.log else "linear", "automargin": True}
+    out: dict = {"title": {"text": clean(axis.label), "standoff": 8}, "type": "log" if axis.log else "linear", "automargin": True}
     if axis.log:
         few = log_ticks(*axis.range) if axis.range else []
         out |= {"tickvals": numbers(few), "ticktext": [number(place) for place in few]} if few else {"dtick": 1, "exponentformat": "power"}

@@ -122,7 +122,7 @@ def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.n
     """(places, axis, ends of the range) for the values of one parameter; categories side by side, each spread a little by trial number."""
     spread = ((numbers * 0.6180339887) % 1 - 0.5) * 0.5
     numeric = pd.api.types.is_numeric_dtype(column)
-    options = ordered(spec)
+    options = ordered(spec) or few_integers(spec)
     if options is not None and numeric:
         places = np.searchsorted(options, column.to_numpy(dtype=float)).clip(0, len(options) - 1) + spread
         ticks = tuple((float(place), value_text(option)) for place, option in enumerate(options))
@@ -145,6 +145,13 @@ def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.n
     index = {name: place for place, name in enumerate(names)}
     ticks = tuple((float(place), name) for name, place in index.items())
     return text.map(index).to_numpy(dtype=float) + spread, Axis("", ticks=ticks, range=(-0.6, len(names) - 0.4)), []
+
+
+def few_integers(spec: object) -> list[float] | None:
+    """All values of a short range of whole numbers, which reads best as categories side by side."""
+    if not isinstance(spec, space.Int) or spec.log or (spec.high - spec.low) / spec.step > 7:
+        return None
+    return [float(value) for value in range(spec.low, spec.high + 1, spec.step)]
 
 
 def slices(x: np.ndarray, y: np.ndarray, usable: np.ndarray, axis: Axis, maximize: bool) -> tuple[list[float], list[float]] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trivet.diagnosis.importance import Importance
-from trivet.diagnosis.space_flags import position
+from trivet.diagnosis.space_flags import ordered, position
 from trivet.diagnosis.sweep import Sweep, find, is_batch_size, is_lr
 from trivet.report.context import Context
 from trivet.report.model import Axis, Chart, Layer, Panel, Section
@@ -151,7 +151,7 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
         return None
     a, b = keys
     logs = [any(getattr(entry.spec, "log", False) for entry in sweep.active(key)) for key in keys]
-    spans = [_spans(sweep.trials[key]) for key in keys]
+    spans = [_spans(sweep, key) for key in keys]
     grids = [_line(found, key) for key in keys]
     table = surface(found, a, b, (grids[0][:, None], grids[1][:, None]))
     x, y = (np.exp(grid) if log else grid for grid, log in zip(grids, logs, strict=True))
@@ -171,9 +171,10 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
     return Chart(f"contour-{slug(sweep.name)}", title, [panel], alt, note, brief=found.trusted, height=380)
 
 
-def _spans(column: pd.Series) -> bool:
-    """Whether a column of positive numbers spans so much that it reads better on a logarithmic axis."""
-    return bool(column.min() > 0 and column.max() / column.min() >= 8)
+def _spans(sweep: Sweep, key: str) -> bool:
+    """Whether the options of a choice among positive numbers span so much that they read better on a logarithmic axis."""
+    options = next((options for entry in sweep.active(key) if (options := ordered(entry.spec))), None)
+    return options is not None and options[0] > 0 and options[-1] / options[0] >= 8
 
 
 def _padded(name: str, grid: np.ndarray, log: bool) -> Axis:

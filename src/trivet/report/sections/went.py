@@ -14,7 +14,7 @@ from trivet.report.sections import audit
 from trivet.report.sections.phases import jobs, wall
 from trivet.report.words import count, duration, money, number, share
 
-POINTS = 1500  # points drawn of one trace; more make a page slow and show no more
+POINTS = 800  # points drawn of one trace; more make a page slow and show no more
 
 
 def build(context: Context) -> Section:
