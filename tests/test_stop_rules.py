@@ -5,12 +5,13 @@ import time
 from dataclasses import replace
 
 import pytest
-from simulated_workers import SimulatedWorker, run_alone, run_scheduled, spec_of, table
+from simulated_workers import SimulatedWorker, run_alone, run_scheduled, run_together, spec_of, table
 
 from trivet.errors import UserError
+from trivet.records import Official, Outcome, StopRules
 from trivet.sampling import SamplerSpec
 from trivet.settings import Settings, rate, stop_rules
-from trivet.study import Official, Outcome, StopRules, Study
+from trivet.study import Study
 
 N = None
 
@@ -96,22 +97,24 @@ def test_a_sweep_that_stopped_goes_on_when_its_rule_is_lifted(tmp_path):
 
 
 def test_a_rule_that_is_added_waits_for_the_whole_history(tmp_path):
-    """A rule that half of the fixed history would fulfil must not stop whoever happens to look at that moment."""
-    values = [3, 1, 1, 1, 9, 9, 9, 9, 9, 9]
+    """What half of the fixed history would fulfil must not stop whoever happens to look at that moment."""
+    values = [3, 1, 1, 1, 1, 1, 9, 1, 1, 1]
 
     def trial(number, params):
         return [], Outcome("COMPLETE", (float(values[number]),))
 
     spec = spec_of(tmp_path, "random", None, 10, lag=1)
     first = SimulatedWorker(spec, trial=trial)
-    for _ in range(14):  # trials 0 to 6
+    for _ in range(13):  # trials 0 to 5, and 6 is begun
         first.advance()
     second = SimulatedWorker(spec, trial=trial)
-    assert second.advance().number == 7
-    first.close(), second.kill()
-    again = replace(spec, stop=replace(spec.stop, same_best=3), session="again")
-    assert SimulatedWorker(again, trial=trial).run() == "stop: same_best"
-    assert len(table(spec)[0]) - 1 == 9  # trial 4 is the best, and has been for three when trial 9 would begin
+    assert (first.claimed, second.advance().number) == (6, 7)
+    first.kill(), second.kill()
+    again = replace(spec, stop=replace(spec.stop, same_best=5), session="again")  # 3 has been the best for five trials, but 6 beats it
+    a, b, c = (SimulatedWorker(again, trial=trial) for _ in range(3))
+    assert (a.advance().number, b.advance().number, c.advance()) == (6, 7, "wait")
+    run_together(a, b, c)
+    assert c.over == "stop: n_trials" and len(table(spec)[0]) - 1 == 10
 
 
 def test_seconds_are_over_at_the_deadline(tmp_path):
