@@ -12,8 +12,9 @@ import uuid
 from dataclasses import replace
 
 from trivet import space, tables
+from trivet.records import Claim, Outcome, StopRules, StudySpec
 from trivet.sampling import SamplerSpec
-from trivet.study import Claim, Outcome, StopRules, Study, StudySpec
+from trivet.study import Study
 
 PARAMS = (
     space.Param("x", space.Float(-5.0, 5.0)),

@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PURE = {"space", "finalists", "diagnosis"}
-STUDY = {"study", "sampling", "pruning", "history", "journal"}  # the study on disk: the only rooms with Optuna in them
+STUDY = {"study", "records", "sampling", "pruning", "history", "journal"}  # the study on disk: the only rooms with Optuna in them
 TRAINING = {"training", "data", "models", "losses", "optimizers", "schedules", "options"}
 PLUGIN = "hydra_plugins"
 

@@ -14,7 +14,8 @@ from simulated_workers import PARAMS, quality, run_alone, run_scheduled, spec_of
 
 from trivet import space, tables
 from trivet.errors import UserError
-from trivet.study import Official, Outcome, Study
+from trivet.records import Official, Outcome
+from trivet.study import Study
 from trivet.tables import best_of, cell, from_cell, param_cell, pareto, publish, read_csv, read_warm, write_tables, write_text
 
 NAN = math.nan

@@ -21,7 +21,8 @@ from trivet.errors import UserError
 def _open(folder: Path) -> Any:
     """The study in a sweep's folder, to read from: its spec is rebuilt from study.yaml."""
     from trivet import sampling, space, tables
-    from trivet.study import JOURNAL, StopRules, Study, StudySpec
+    from trivet.records import StopRules, StudySpec
+    from trivet.study import JOURNAL, Study
 
     meta = tables.load_study(folder)
     if meta["storage"] is None and not (folder / JOURNAL).exists():

@@ -22,7 +22,8 @@ from omegaconf import DictConfig
 
 import trivet
 from trivet.errors import UserError
-from trivet.study import Outcome, Study
+from trivet.records import Outcome
+from trivet.study import Study
 from trivet.worker import EXIT_DISK, EXIT_FAULT, EXIT_TOLD, WorkerPlan
 
 POLL_SECONDS = 0.1

@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from trivet import tables
-from trivet.study import Official, Study
+from trivet.records import Official
+from trivet.study import Study
 
 log = logging.getLogger("trivet")
 PLAIN_EVERY_SECONDS = 10.0

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from trivet import pruning
 from trivet.errors import UserError
+from trivet.records import StopRules
 from trivet.sampling import ENUMERATING, SamplerSpec
-from trivet.study import StopRules
 
 DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
 

@@ -25,6 +25,7 @@ from trivet.errors import UserError
 from trivet.jobs import Composer
 from trivet.pool import Pool
 from trivet.progress import Progress, summarize
+from trivet.records import StopRules, StudySpec
 from trivet.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
 from trivet.settings import (
     Settings,
@@ -39,7 +40,7 @@ from trivet.settings import (
     read_mapping,
     stop_rules,
 )
-from trivet.study import StopRules, Study, StudySpec, open_storage
+from trivet.study import Study, open_storage
 from trivet.worker import Worker, WorkerPlan, WorkerTask, locate
 
 log = logging.getLogger("trivet")

@@ -18,7 +18,8 @@ import yaml
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.study import Official, Study, StudySpec
+from trivet.records import Official, StudySpec
+from trivet.study import Study
 
 VARYING = ("seconds", "worker", "started", "overrun")
 VARYING_METRICS = ("seconds", "peak_gpu_mb")

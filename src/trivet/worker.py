@@ -29,7 +29,8 @@ from omegaconf import DictConfig, OmegaConf
 from trivet import trial as trial_api
 from trivet.errors import UserError
 from trivet.jobs import Composer, run_job
-from trivet.study import Claim, Outcome, Study, StudySpec
+from trivet.records import Claim, Outcome, StudySpec
+from trivet.study import Study
 from trivet.trial import Diverged, TrialPruned, is_bad
 
 log = logging.getLogger("trivet")
