@@ -155,7 +155,7 @@ REFUSED = [
     ("glob(*)", "choice(a, b)"),
     ([], "at least one"),
     ([1, 1], "listed twice"),
-    ([object()], "cannot be an option"),
+    ([1j], "cannot be an option"),
     ({"low": 1}, "no range"),
 ]
 
