@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from trivet.errors import UserError
 from trivet.report import build_pipeline, build_sweep, html, interactive, markdown
 from trivet.report.context import Context, command
 from trivet.report.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
-from trivet.report.sections import advice, audit, checklist, headline
+from trivet.report.sections import advice, audit, checklist, headline, tradeoff
 from trivet.report.tables import read_results, read_sweep, read_trials
 from trivet.report.words import Scale, duration, listing, log_ticks, number, override_list, settings
 
+SRC = Path(__file__).parent.parent / "src"
 ODD = "x|y`<b>&\"'*_$[1]é漢字🙂\\"
 
 
@@ -190,6 +193,16 @@ def test_odd_names_stay_whole_in_tables(tmp_path):
     assert rows and all(len(set(table)) == 1 for table in tables)  # as many cells in every row of a table
 
 
+@pytest.mark.slow
+def test_the_command_of_a_single_sweep(tmp_path):
+    """In a process of its own: only there is the package not imported yet, and `trivet.report` still the function."""
+    folder = published(tmp_path / "sweep", n=3)
+    done = subprocess.run([sys.executable, "-m", "trivet", "report", str(folder)], capture_output=True, text=True, cwd=SRC)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(folder / "report" / "report.html"), "")
+    gone = subprocess.run([sys.executable, "-m", "trivet", "report", str(tmp_path)], capture_output=True, text=True, cwd=SRC)
+    assert gone.returncode == 2 and gone.stderr.startswith("error: ") and gone.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -337,6 +350,20 @@ def test_a_command_for_the_audit_is_named_only_where_there_is_one(run, monkeypat
         section = Section("went", "How it went")
         audit.fill(section, context)
         assert [block.text for block in section.blocks] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "directions", "front"),
+    [
+        ([[1, 1], [2, 2], [3, 3]], ["maximize", "minimize"], [True, True, True]),
+        ([[1, 1], [2, 2], [3, 3]], ["maximize", "maximize"], [False, False, True]),
+        ([[1, 5], [1, 5], [0, 9]], ["minimize", "minimize"], [True, True, True]),
+        ([[1, 5], [1, 6], [0, 9]], ["minimize", "minimize"], [True, False, True]),
+        ([[1]], ["minimize"], [True]),
+    ],
+)
+def test_pareto_front(values, directions, front):
+    assert tradeoff.pareto(np.array(values, dtype=float), directions).tolist() == front
 
 
 def chart(**more) -> Chart:

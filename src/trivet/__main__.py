@@ -81,11 +81,12 @@ def _dashboard(folder: Path) -> None:
 
 
 def _report(folder: Path, out: Path | None) -> None:
+    from trivet.report import build_sweep  # `from trivet import report` is the function that trials call
+
     try:
-        from trivet import report
-    except ImportError as error:
+        print(build_sweep(folder, out))
+    except ModuleNotFoundError as error:
         raise UserError(f"report: needs {error.name}; install trivet[report]") from None
-    print(report.build_sweep(folder, out))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.report.context import Context
 from trivet.report.model import Axis, Chart, Layer, Panel
-from trivet.report.sections.went import keep
+from trivet.report.thin import keep
 from trivet.report.words import value_text
 
 FIRST = 6  # panels of the first chart, the one that Markdown shows

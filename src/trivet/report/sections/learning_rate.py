@@ -7,7 +7,7 @@ import pandas as pd
 
 from trivet.report.context import Context
 from trivet.report.model import Axis, Bullets, Chart, Code, Layer, Panel, Section
-from trivet.report.sections.went import keep
+from trivet.report.thin import keep
 from trivet.report.words import count, duration, number, value_text
 
 

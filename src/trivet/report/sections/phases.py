@@ -8,7 +8,7 @@ from trivet import space as space_of
 from trivet.diagnosis.sweep import Sweep
 from trivet.report.context import PHASES, Context
 from trivet.report.model import Cell, Section, Table
-from trivet.report.sections import seeds
+from trivet.report.sections import seeds, tradeoff
 from trivet.report.words import NOTHING, cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
 
 STOPPED = {
@@ -46,6 +46,7 @@ def search(context: Context, sweep: Sweep) -> Section:
     section.add(_facts(context, sweep))
     if sweep.name == "fine" and context.results is not None:
         _moves(section, context)
+    tradeoff.fill(section, sweep)
     section.add(_space(sweep), top(context, sweep))
     return section
 

@@ -91,11 +91,12 @@ def _table(context: Context) -> Table:
             else empty()
         )
         p = cell(pair.p, 2) if pair is not None and pair.p is not None else empty()
-        where = f"{seeds.phase.get(finalist, '')} {'' if seeds.number.get(finalist) is None else seeds.number[finalist]}".strip() or NOTHING
+        number = seeds.number.get(finalist)
+        where = f"{seeds.phase.get(finalist, '')} {'' if number is None else number}".strip() if finalist else ""
         rows.append(
             (
                 Cell(seeds.label[finalist] + (" (winner)" if finalist == seeds.winner else "")),
-                Cell(where),
+                Cell(where or NOTHING),
                 scale_cell(scale, seeds.shown.get(finalist)),
                 scale_cell(scale, summary.mean),
                 Cell(scale.delta(summary.std), summary.std) if summary.std is not None else empty(),

@@ -13,7 +13,7 @@ from trivet.diagnosis.sweep import Sweep, find, is_batch_size, is_lr
 from trivet.report.context import Context
 from trivet.report.model import Axis, Chart, Layer, Panel, Section
 from trivet.report.sections.dependence import abscissa, slug
-from trivet.report.sections.went import keep
+from trivet.report.thin import keep
 from trivet.report.words import Code, number, value_text
 
 GRID = 12

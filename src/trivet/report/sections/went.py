@@ -12,9 +12,8 @@ from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.report.palette import SERIES
 from trivet.report.sections import audit
 from trivet.report.sections.phases import jobs, wall
+from trivet.report.thin import keep
 from trivet.report.words import count, duration, money, number, share
-
-POINTS = 800  # points drawn of one trace; more make a page slow and show no more
 
 
 def build(context: Context) -> Section:
@@ -26,18 +25,6 @@ def build(context: Context) -> Section:
         section.add(progress_chart(context), curves_chart(context))
     _pruning(section, context)
     return section
-
-
-def keep(size: int, important: np.ndarray, limit: int = POINTS) -> np.ndarray:
-    """Indices of at most `limit` of `size` points, in order: all `important` ones first, the rest evenly thinned."""
-    if size <= limit:
-        return np.arange(size)
-    chosen = np.unique(np.asarray(important, dtype=int))[:limit]
-    rest = np.setdiff1d(np.arange(size), chosen)
-    left = limit - len(chosen)
-    if left > 0:
-        chosen = np.union1d(chosen, rest[np.unique(np.linspace(0, len(rest) - 1, left).astype(int))])
-    return chosen
 
 
 def best_so_far(sweep: Sweep) -> pd.DataFrame:

@@ -1,0 +1,67 @@
+"""Studies with two or more objectives: the trials that no other beats in everything, and what one objective costs the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from trivet.diagnosis.sweep import Sweep
+from trivet.report.model import Axis, Chart, Layer, Panel, Section, Table
+from trivet.report.thin import keep
+from trivet.report.words import cell, code_cell, count, empty, number, settings
+
+FRONT_ROWS = 50
+
+
+def fill(section: Section, sweep: Sweep) -> None:
+    """Adds nothing for one objective."""
+    if len(sweep.objectives) < 2:
+        return
+    rows = sweep.trials[(sweep.trials["state"] == "COMPLETE") & np.isfinite(sweep.trials[sweep.objectives]).all(axis=1)]
+    if not len(rows):
+        return
+    front = rows[pareto(rows[sweep.objectives].to_numpy(dtype=float), sweep.directions)].sort_values(sweep.objectives[0])
+    section.say(
+        f"With {len(sweep.objectives)} objectives there is no single best: {count(len(front), 'trial')} of {len(rows):,} completed ones "
+        "are beaten by no other in every objective (the Pareto front)."
+    )
+    section.add(_chart(sweep, rows, front), _table(sweep, front))
+
+
+def pareto(values: np.ndarray, directions: list[str]) -> np.ndarray:
+    """Mask of the rows that no other row beats: none is at least as good in all columns and better in one. Equal rows stay together."""
+    costs = np.where([direction == "maximize" for direction in directions], -values, values)
+    mask = np.ones(len(costs), dtype=bool)
+    for place in np.lexsort(costs.T[::-1]):
+        if mask[place]:
+            beaten = (costs >= costs[place]).all(axis=1) & (costs > costs[place]).any(axis=1)
+            mask &= ~beaten
+    return mask
+
+
+def _chart(sweep: Sweep, rows: pd.DataFrame, front: pd.DataFrame) -> Chart:
+    first, second = sweep.objectives[:2]
+    at = keep(len(rows), np.flatnonzero(rows.index.isin(front.index)))
+    drawn = rows.iloc[at]
+
+    def hover(part: pd.DataFrame) -> list[str]:
+        return [f"trial {n}: {number(a)}, {number(b)}" for n, a, b in zip(part["number"], part[first], part[second], strict=True)]
+
+    layers = [
+        Layer("points", drawn[first], drawn[second], name="completed trials", color="pale", size=6, opacity=0.8, hover=hover(drawn)),
+        Layer("line", front[first], front[second], color="blue", width=1.5),
+        Layer("points", front[first], front[second], name="Pareto front", color="blue", size=8, hover=hover(front)),
+    ]
+    axes = [Axis(f"{name} ({direction})") for name, direction in zip((first, second), sweep.directions, strict=False)]
+    return Chart("tradeoff", "One objective against the other", [Panel(*axes, layers)], "Completed trials by their first two objectives.")
+
+
+def _table(sweep: Sweep, front: pd.DataFrame) -> Table:
+    keys = [key for key in sweep.params if front[key].notna().any()]
+    rows = []
+    for _, row in front.head(FRONT_ROWS).iterrows():
+        values = settings(row, keys)
+        cells = [cell(int(row["number"])), *(cell(row[name]) for name in sweep.objectives)]
+        rows.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
+    caption = "The Pareto front." if len(front) <= FRONT_ROWS else f"The first {FRONT_ROWS} trials of the Pareto front."
+    return Table(("Trial", *sweep.objectives, *keys), tuple(rows), caption, ("Trial", *sweep.objectives))
