@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from trivet import identity, planning, space, tables
 from trivet.errors import UserError
 from trivet.jobs import Composer
+from trivet.launched import Launched
 from trivet.pool import Pool
 from trivet.progress import Progress, summarize
 from trivet.records import StopRules, StudySpec
@@ -41,7 +41,7 @@ from trivet.settings import (
     stop_rules,
 )
 from trivet.study import Study, open_storage
-from trivet.worker import Worker, WorkerPlan, WorkerTask, locate
+from trivet.worker import Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
 
@@ -264,7 +264,8 @@ class Sweep:
     def _run_workers(self, plan: WorkerPlan, study: Study, progress: Progress) -> str:
         launcher = str(OmegaConf.select(self.config, "hydra.launcher._target_"))
         if not launcher.endswith("BasicLauncher"):
-            self._launch(replace(plan, keep_logging=False), study, progress)
+            plan = replace(plan, keep_logging=False)
+            Launched(plan, self.context, self.config, self.task_function, self.n_jobs).run(study, progress)
         elif self.n_jobs == 1:
             worker = Worker(plan, self.context, self.config, self.task_function, "worker-0", lambda number: progress.tick())
             worker.run()
@@ -274,26 +275,6 @@ class Sweep:
             pool.run(study, progress.tick)
         study.settle_all()
         return study.why_stopped() or "interrupted"
-
-    def _launch(self, plan: WorkerPlan, study: Study, progress: Progress) -> None:
-        """Run the workers as jobs of Hydra's launcher, again while some died and trials are left."""
-        names = [f"worker-{i}" for i in range(self.n_jobs)]
-        task = WorkerTask(plan, self.context, self.config, self.task_function, names)
-        launcher = Plugins.instance().instantiate_launcher(config=self.config, hydra_context=self.context, task_function=task)
-        for attempt in range(plan.spec.max_restarts + 1):
-            jobs = [[f"hydra.sweep.subdir=workers/launched-{i}"] for i in range(self.n_jobs)]
-            failure: BaseException | None = None
-            with progress.in_background():
-                try:
-                    for job in launcher.launch(jobs, initial_job_idx=0):
-                        _ = job.return_value
-                except Exception as error:  # launchers raise their own; what counts is whether trials are left
-                    failure = error
-            study.settle_all()
-            if study.why_stopped() is not None:
-                return
-            log.warning(f"workers ended before the sweep did ({failure}); starting them again ({attempt + 1} of {plan.spec.max_restarts})")
-        raise UserError(f"hydra.launcher: its workers keep ending before the sweep does: {failure}") from failure
 
     def _write_study_yaml(
         self, folder: Path, meta: Mapping[str, Any], study: Study, spec: StudySpec, stopped_by: str | None, seconds: float

@@ -209,10 +209,11 @@ def _alarm(seconds: float | None) -> Iterator[None]:
 
 def _is_disks_fault(result: JobReturn) -> bool:
     """Whether a job ended for want of space or a writable disk: that is no fact about its parameters, so it makes no row."""
-    return result.status == JobStatus.FAILED and _is_full(result._return_value)
+    return result.status == JobStatus.FAILED and is_full(result._return_value)
 
 
-def _is_full(error: BaseException) -> bool:
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -270,23 +271,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
     return found
 
 
-class WorkerTask:
-    """The worker loop as a task function for a Hydra launcher: each launched job is one worker."""
-
-    def __init__(
-        self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction, names: Sequence[str]
-    ) -> None:
-        self.plan, self.context, self.config, self.task_function, self.names = plan, context, config, task_function, list(names)
-
-    def __call__(self, job_config: DictConfig) -> str:
-        from hydra.core.hydra_config import HydraConfig
-
-        number = int(str(HydraConfig.get().sweep.subdir).rsplit("-", 1)[-1])
-        _set_threads(self.plan.threads)
-        return Worker(self.plan, self.context, self.config, self.task_function, self.names[number]).run()
-
-
-def _set_threads(threads: int | None) -> None:
+def set_threads(threads: int | None) -> None:
     """Fix the threads of libraries that read them late; those that read them at import have the environment's."""
     if threads is None:
         return
@@ -321,14 +306,14 @@ def main(argv: Sequence[str]) -> int:
         setup_globals()
         plan, context, config, task_function, singletons = cloudpickle.load(file)
     Singleton.set_state(singletons)
-    _set_threads(plan.threads)
+    set_threads(plan.threads)
     OmegaConf.set_readonly(config, True)
     try:
         Worker(plan, context, config, task_function, name).run()
     except (UserError, OSError) as error:
         with contextlib.suppress(OSError):  # the log is on that same full disk
             print(f"error: {error}", file=sys.stderr)
-        if _is_full(error):
+        if is_full(error):
             os._exit(EXIT_DISK)  # an ordinary end would flush output to the full disk, and lose the exit code
         return EXIT_TOLD
     except Exception:  # a fault of ours, not of a trial: the parent must not take it for a trial that kills its worker

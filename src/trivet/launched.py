@@ -1,0 +1,107 @@
+"""Workers as jobs of a Hydra launcher (joblib, submitit, ray): one job is one worker, and all share the study.
+
+A launcher tells of a lost worker only when its others have ended or been killed with it, so a lost worker means a new launch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import cloudpickle
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from trivet.errors import UserError
+from trivet.progress import Progress
+from trivet.study import Study
+from trivet.worker import Worker, WorkerPlan, is_full, set_threads
+
+log = logging.getLogger("trivet")
+
+
+class Launched:
+    """Runs `n_jobs` workers through the launcher of the config until the study has nothing left to begin."""
+
+    def __init__(self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction, n_jobs: int) -> None:
+        self.plan, self.context, self.config, self.task_function, self.n_jobs = plan, context, config, task_function, n_jobs
+
+    def run(self, study: Study, progress: Progress) -> None:
+        """Launch workers, again while some died and trials are left. Raises `UserError` when that gets nowhere.
+
+        After a launch that lost a worker one worker alone settles the trials that were left, so that each of their deaths is its own.
+        """
+        most = self.plan.spec.max_restarts + 2  # so many deaths make a trial a row, and that is progress
+        n_fruitless, alone, before = 0, False, _marks(study)
+        while True:
+            plan, n_jobs = (self._limited(len(study.trials)), 1) if alone else (self.plan, self.n_jobs)
+            failure = self._launch(plan, n_jobs, progress)
+            if isinstance(failure, UserError) or (failure is not None and is_full(failure)):
+                raise failure
+            study.settle_all()
+            if study.why_stopped() is not None:
+                return
+            n_fruitless = n_fruitless + 1 if _marks(study) == before else 0
+            if n_fruitless > most:
+                raise UserError(f"hydra.launcher: its workers keep ending before the sweep does: {_in_short(failure)}")
+            if failure is not None:
+                log.warning(f"workers ended before the sweep did ({_in_short(failure)}); starting them again")
+            alone, before = failure is not None and bool(study.trials), _marks(study)
+
+    def _limited(self, n_trials: int) -> WorkerPlan:
+        spec = self.plan.spec
+        return replace(self.plan, spec=replace(spec, stop=replace(spec.stop, n_trials=n_trials)))
+
+    def _launch(self, plan: WorkerPlan, n_jobs: int, progress: Progress) -> Exception | None:
+        """Run one set of workers to their end; returns what the launcher raised."""
+        task = WorkerTask(plan, self.context, self.config, self.task_function)
+        launcher = Plugins.instance().instantiate_launcher(config=self.config, hydra_context=self.context, task_function=task)
+        with progress.in_background():
+            try:
+                for job in launcher.launch([[f"hydra.sweep.subdir=workers/launched-{i}"] for i in range(n_jobs)], initial_job_idx=0):
+                    _ = job.return_value
+            except Exception as error:  # launchers raise their own; what counts is whether trials are left
+                return error
+        return None
+
+
+def _marks(study: Study) -> tuple[int, int]:
+    """What grows while a study gets somewhere: trials begun, and trials finished."""
+    study.sync()
+    return len(study.trials), len(study.finished())
+
+
+def _in_short(error: BaseException | None) -> str:
+    """The line of a launcher's error that says what happened; some carry a whole traceback of another process."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+    return (telling or lines or [type(error).__name__])[-1 if telling else 0]
+
+
+class WorkerTask:
+    """The worker loop as a task function for a Hydra launcher."""
+
+    def __init__(self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction) -> None:
+        self.plan, self.context, self.config, self.task_function = plan, context, config, task_function
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel with the paths of imports, so that modules beside the app's script are found where only its code was sent."""
+        return _arrived, (list(sys.path), cloudpickle.dumps((self.plan, self.context, self.config, self.task_function)))
+
+    def __call__(self, job_config: DictConfig) -> str:
+        name = os.path.basename(str(HydraConfig.get().sweep.subdir)).replace("launched", "worker")
+        set_threads(self.plan.threads)
+        return Worker(self.plan, self.context, self.config, self.task_function, name).run()
+
+
+def _arrived(path: Sequence[str], content: bytes) -> WorkerTask:
+    sys.path[:0] = [entry for entry in path if entry and entry not in sys.path]
+    return WorkerTask(*pickle.loads(content))
