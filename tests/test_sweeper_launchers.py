@@ -1,0 +1,95 @@
+"""The same workers through Hydra's launchers: the table is the one of a sweep in the calling process.
+
+    pytest tests/test_sweeper_launchers.py
+
+hydra-ray-launcher is not tested: it is not in the lock file.
+"""
+
+import os
+import signal
+
+import pytest
+from apps.running import Running, command_of, curves, notes, rows, run_all, send, table, until
+
+ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
+PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit"}  # what stands in the command line of a launcher's workers
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """The folder of the sweep in the calling process."""
+    base = tmp_path_factory.mktemp("basic")
+    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
+    assert ended.code == 0, ended.text
+    return base / "sweep"
+
+
+def launched(launcher, n_jobs=2, pace=0.02):
+    return [*ARGUMENTS, f"hydra/launcher={launcher}", f"hydra.sweeper.n_jobs={n_jobs}", f"pace={pace}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", PROCESSES)
+def test_workers_through_a_launcher_make_the_same_table(launcher, here, tmp_path):
+    with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    assert "Traceback" not in ended.text
+    folder = tmp_path / "sweep"
+    assert table(folder) == table(here)
+    assert curves(folder) == curves(here)
+    assert len({row["worker"] for row in rows(folder)}) == 2
+    pids = {line.split()[-1] for log in folder.glob("[0-9]*/runs.log") for line in log.read_text().splitlines()}
+    assert len(pids) == 2 and str(running.pid) not in pids
+    assert (folder / "0" / ".hydra" / "config.yaml").exists() and (folder / "0" / "checkpointing.log").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", PROCESSES)
+def test_a_launched_worker_that_is_killed_is_replaced(launcher, here, tmp_path):
+    folder = tmp_path / "sweep"
+    with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
+        until(lambda: len(notes(folder)) >= 4, "four trials")
+        logs = sorted(folder.glob("[0-9]*/runs.log"), key=lambda log: log.stat().st_mtime)
+        victim = int(logs[-1].read_text().split()[-1])
+        assert PROCESSES[launcher] in command_of(victim)
+        send(victim, signal.SIGKILL)
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    # loky ends all of a pool that lost a process; submitit's other job takes the trial over.
+    assert ("starting them again" in ended.text) == (launcher == "joblib")
+    assert table(folder) == table(here)
+    assert curves(folder) == curves(here)
+
+
+@pytest.mark.slow
+def test_only_the_trial_that_kills_its_launched_worker_is_given_up(tmp_path):
+    arguments = ["-m", "hydra.sweeper.n_trials=6", "how=sigkill", "at=2", "hydra.sweeper.max_restarts=1"]
+    with Running("misbehaving.py", *arguments, "hydra/launcher=joblib", "hydra.sweeper.n_jobs=2", cwd=tmp_path) as running:
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    found = rows(tmp_path / "sweep")
+    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
+    assert found[2]["reason"] == "its worker died 2 times without a new step"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", PROCESSES)
+def test_ctrl_c_with_a_launcher(launcher, tmp_path):
+    folder = tmp_path / "sweep"
+    with Running("checkpointing.py", *launched(launcher, pace=0.2), cwd=tmp_path) as running:
+        until(lambda: len(notes(folder)) >= 2, "two trials")
+        os.killpg(running.pid, signal.SIGINT)
+        ended = running.wait(20)
+        assert ended.code == 130, ended.text
+        until(lambda: not running.members(), "the workers to end", 10)
+    assert ended.text.strip().splitlines()[-1] == "interrupted: the same command continues this sweep"
+    assert (folder / "trials.csv").exists()
+
+
+@pytest.mark.slow
+def test_one_launched_worker(here, tmp_path):
+    with Running("checkpointing.py", *launched("joblib", n_jobs=1, pace=0), cwd=tmp_path) as running:
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    assert table(tmp_path / "sweep") == table(here)
