@@ -28,8 +28,15 @@ def plain(value: object) -> object:
     if isinstance(value, (float, np.floating)):
         return float(value)
     if isinstance(value, str):
-        return {"null": None, "None": None, "true": True, "True": True, "false": False, "False": False}.get(value, value)
+        if value in _WORDS:
+            return _WORDS[value]
+        for kind in (int, float):  # a column that mixes null and numbers is text
+            with contextlib.suppress(ValueError):
+                return kind(value)
     return value
+
+
+_WORDS = {"null": None, "None": None, "true": True, "True": True, "false": False, "False": False}
 
 
 def settings(row: pd.Series, params: Sequence[str]) -> dict[str, object]:
