@@ -341,6 +341,8 @@ def test_an_audit_is_reported(run, tmp_path):
     section = Section("went", "How it went")
     audit.fill(section, Context(results.searches, results))
     assert "1 of them would have been better than the best" in section.blocks[1].parts[0] and section.charts
+    then, now, _ = section.charts[0].panels[0].layers
+    assert list(then.y) == pytest.approx(list(100 * pruned["value"])) and list(now.y) == pytest.approx([60, 70, 99.9, 50])
 
 
 def test_a_command_for_the_audit_is_named_only_where_there_is_one(run, monkeypatch):
@@ -448,7 +450,15 @@ def test_log_ticks(low, high, ticks):
 
 
 def test_settings_become_overrides_that_hydra_reads_back():
-    row = pd.Series({"optimizer.lr": 0.1, "optimizer": "adam", "width": 32.0, "off": np.nan, "act": "null", "odd": "a b"})
-    values = settings(row, list(row.index))
-    assert values == {"optimizer.lr": 0.1, "optimizer": "adam", "width": 32, "act": None, "odd": "a b"}
-    assert override_list(values) == ["optimizer=adam", "width=32", "act=null", "odd='a b'", "optimizer.lr=0.1"]
+    row = pd.Series({
+        "optimizer.lr": 0.1, "optimizer": "adam", "width": 32.0, "off": np.nan, "act": "null", "odd": "a b", "warmup": "0.05", "on": "true",
+        "version": "5", "shape": "[1,2]",
+    })  # fmt: skip
+    values = settings(row, list(row.index), {"version": {"5": "5"}, "shape": {"[1,2]": [1, 2]}})
+    assert values == {
+        "optimizer.lr": 0.1, "optimizer": "adam", "width": 32, "act": None, "odd": "a b", "warmup": 0.05, "on": True, "version": "5",
+        "shape": [1, 2],
+    }  # fmt: skip
+    assert override_list(values) == [
+        "optimizer=adam", "width=32", "act=null", "odd='a b'", "warmup=0.05", "on=true", "version='5'", "shape=[1,2]", "optimizer.lr=0.1",
+    ]  # fmt: skip

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from trivet.diagnosis.flag import LEVELS, Case, Flag
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.diagnosis.thresholds import THRESHOLDS, Threshold, limit
-from trivet.diagnosis.wording import Scale
+from trivet.diagnosis.wording import Scale, listing
 
 __all__ = ["EVERY", "LAST", "THRESHOLDS", "Case", "Entry", "Flag", "Scale", "Seeds", "Sweep", "Threshold", "diagnose", "limit"]
 
@@ -45,8 +46,24 @@ def diagnose(searches: Sequence[Sweep], seeds: Seeds | None = None, test: dict |
             search_flags.seed_noise(seeds, scale),
         ]
         flags += [search_flags.val_test(seeds, scale, test)] if test else []
-    raised = [flag for flag in flags if flag is not None]
+    raised = merged([flag for flag in flags if flag is not None])
     return sorted(raised, key=lambda flag: LEVELS.index(flag.level))
+
+
+def merged(flags: list[Flag]) -> list[Flag]:
+    """The same flag of several searches as one, with the evidence of each; the worst level, and the last one's cause and mend."""
+    groups: dict[str, list[Flag]] = {}
+    for flag in flags:
+        groups.setdefault(flag.key, []).append(flag)
+    out = []
+    for group in groups.values():
+        last = group[-1]
+        if len(group) > 1:
+            evidence = " ".join(f"In {flag.where}: {flag.evidence}" for flag in group)
+            level = min((flag.level for flag in group), key=LEVELS.index)
+            last = replace(last, level=level, where=listing([flag.where for flag in group]), evidence=evidence)
+        out.append(last)
+    return out
 
 
 def _scale(sweep: Sweep) -> Scale:

@@ -41,7 +41,12 @@ class Importance:
     @property
     def trusted(self) -> bool:
         """Enough trials, and a forest that predicts unseen trials: only then does the ranking mean something."""
-        return self.r2 >= limit("explained") and self.per_parameter >= limit("per_parameter")
+        return self.r2 >= limit("explained") and self.per_parameter >= limit("per_parameter") / 2
+
+    @property
+    def blind(self) -> bool:
+        """Whether the forest predicts hardly better than the mean, so that a ranking would be noise."""
+        return self.r2 < 0.1
 
     @property
     def idle(self) -> list[str]:
@@ -133,7 +138,7 @@ def _importance(sweep: Sweep) -> Importance | None:
         features,
         owner,
         forest,
-        len(rows) / len(sweep.params),
+        len(rows) / sweep.in_play,
     )
 
 

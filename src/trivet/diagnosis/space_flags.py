@@ -182,8 +182,8 @@ def linear(case: Case) -> Flag | None:
 
 def too_few(case: Case) -> Flag | None:
     sweep = case.sweep
-    n, searched = len(sweep.trials), len(sweep.params)
-    if searched == 0 or n >= limit("per_parameter") * searched:
+    n, searched = len(sweep.trials), round(sweep.in_play)
+    if not sweep.params or n >= limit("per_parameter") * searched:
         return None
     need = int(limit("per_parameter") * searched)
     return Flag(
@@ -191,7 +191,7 @@ def too_few(case: Case) -> Flag | None:
         "hint",
         case.where,
         "Too few trials for so many parameters",
-        f"{count(n, 'trial')} for {count(searched, 'searched parameter')}: {n / searched:.1f} per parameter.",
+        f"{count(n, 'trial')} for {count(searched, 'parameter')} in play at a time: {n / searched:.1f} per parameter.",
         "With so few trials the search cannot tell which parameters matter, and the best is more luck than it need be.",
         f"Run about {count(need, 'trial')}, or fix the parameters that matter least.",
         ("per_parameter",),
@@ -231,7 +231,7 @@ def duplicates(case: Case) -> Flag | None:
 def no_effect(case: Case) -> Flag | None:
     """Parameters that a random forest with some grip on the values does not find more useful than random numbers."""
     found = importance(case.sweep)
-    if found is None or not found.trusted or len(case.sweep.params) < 2:
+    if found is None or not found.trusted or found.per_parameter < limit("per_parameter") or len(case.sweep.params) < 2:
         return None
     idle = found.idle
     if not idle:

@@ -85,6 +85,11 @@ class Sweep:
     def best(self) -> pd.Series | None:
         return self.ranked.iloc[0] if len(self.ranked) else None
 
+    @cached_property
+    def in_play(self) -> float:
+        """How many parameters a trial has on average: those of options that were not chosen do not count."""
+        return max(float(self.trials[self.params].notna().sum(axis=1).mean()), 1.0) if len(self.trials) and self.params else 1.0
+
     def count(self, state: str) -> int:
         return int((self.trials["state"] == state).sum())
 

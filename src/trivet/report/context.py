@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from trivet import finalists
 from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
 from trivet.diagnosis.flag import Flag
@@ -83,13 +84,22 @@ class Context:
         return PHASES[sweep.name][0].split(": ")[1] if not self.single and sweep.name in PHASES else f"sweep {sweep.name}"
 
     @cached_property
+    def options(self) -> dict[str, dict[str, object]]:
+        """Of every choice that was searched, its options by their text in the tables."""
+        found: dict[str, dict[str, object]] = {}
+        for sweep in self.searches:
+            for entry in sweep.space:
+                found.setdefault(entry.key, {}).update({finalists.text(option): option for option in getattr(entry.spec, "options", ())})
+        return found
+
+    @cached_property
     def winner_settings(self) -> dict[str, object]:
         """The searched parameters of what the report recommends: the seeds' winner, else the best trial."""
         if self.seeds is not None and self.results.seeds is not None:
             rows = self.results.seeds.complete
             row = rows[rows["finalist"] == self.seeds.winner].iloc[0]
-            return settings(row, [key for key in self.results.seeds.params if key not in ("finalist", "seed")])
-        return settings(self.best[1], self.best[0].params) if self.best else {}
+            return settings(row, [key for key in self.results.seeds.params if key not in ("finalist", "seed")], self.options)
+        return settings(self.best[1], self.best[0].params, self.options) if self.best else {}
 
     @cached_property
     def retrain(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from trivet.report.model import Bullets, Cell, Chart, Code, Command, Heading, Inline, Paragraph, Report, Section, Strong, Table
@@ -54,6 +55,8 @@ def _table(table: Table) -> list[str]:
     lines += [_row([cell(item) for item in row]) for row in table.rows[: table.limit]]
     left = len(table.rows) - table.limit
     caption = table.caption + (f" {left} more rows are in report.html." if left > 0 else "")
+    if table.folded:
+        return [f"<details><summary>{escape_html(caption.strip())}</summary>", "", *lines, "", "</details>", ""]
     return ([f"**{escape(caption.strip())}**", ""] if caption.strip() else []) + [*lines, ""]
 
 
@@ -80,6 +83,11 @@ def inline(parts: tuple[Inline, ...]) -> str:
 def escape(text: str) -> str:
     """Text in which nothing is markup: special characters escaped, line breaks as spaces."""
     return SPECIAL.sub(r"\\\1", " ".join(text.split("\n"))).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\&", "&amp;")
+
+
+def escape_html(text: str) -> str:
+    """Text inside an HTML element of the Markdown."""
+    return html.escape(" ".join(text.split("\n")))
 
 
 def code(text: str, table: bool = False) -> str:

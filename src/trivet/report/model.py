@@ -57,7 +57,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`numeric` names the columns that are right-aligned. `limit`: rows that Markdown shows (HTML shows all)."""
+    """`numeric` names the columns that are right-aligned. `limit`: rows that Markdown shows (HTML shows all).
+
+    folded: shown only when its caption is opened (long tables that few need).
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -65,6 +68,7 @@ class Table:
     numeric: tuple[str, ...] = ()
     limit: int = 12
     sortable: bool = True
+    folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from trivet import finalists
 from trivet.diagnosis.wording import Scale, count, duration, listing, number, share, value_text
-from trivet.finalists import override
 from trivet.report.model import Cell, Code, Inline
 
 __all__ = ["Scale", "count", "duration", "listing", "number", "share", "value_text"]
@@ -21,33 +21,27 @@ def money(value: float) -> str:
     return f"{value:,.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def plain(value: object) -> object:
-    """A cell of a numeric column back to the int it was, where it was one."""
-    if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value)
+def plain(value: object, options: Mapping[str, object] | None = None) -> object:
+    """What a cell stands for: one of a choice's `options` (by its text), else a number, null or boolean that reads as one, else its text.
+
+    Whole numbers become ints again: a numeric column holds floats.
+    """
     if isinstance(value, str):
-        if value in _WORDS:
-            return _WORDS[value]
-        for kind in (int, float):  # a column that mixes null and numbers is text
-            with contextlib.suppress(ValueError):
-                return kind(value)
-    return value
+        return options[value] if options and value in options else finalists.cell(value)
+    value = float(value)
+    return int(value) if math.isfinite(value) and value == int(value) and abs(value) < 1e15 else value
 
 
-_WORDS = {"null": None, "None": None, "true": True, "True": True, "false": False, "False": False}
-
-
-def settings(row: pd.Series, params: Sequence[str]) -> dict[str, object]:
-    """The active parameters of a row: those whose cell is not empty."""
-    return {key: plain(row[key]) for key in params if key in row and not pd.isna(row[key])}
+def settings(row: pd.Series, params: Sequence[str], options: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, object]:
+    """The active parameters of a row: those whose cell is not empty. options: of each choice, its options by their text in the table."""
+    known = options or {}
+    return {key: plain(row[key], known.get(key)) for key in params if key in row and not pd.isna(row[key])}
 
 
 def override_list(values: dict[str, object]) -> list[str]:
     """`key=value` words that Hydra reads back as these values; group choices (no dot) first."""
     order = sorted(values, key=lambda key: ("." in key, list(values).index(key)))
-    return [override(key.removesuffix(" (parameter)"), values[key]) for key in order]
+    return [finalists.override(key.removesuffix(" (parameter)"), values[key]) for key in order]
 
 
 def configuration(values: dict[str, object], limit: int = 12) -> list[Inline]:
@@ -83,7 +77,7 @@ def scale_cell(scale: Scale, value: float | None) -> Cell:
 
 
 def code_cell(value: object) -> Cell:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if isinstance(value, float) and math.isnan(value):
         return empty()
     if isinstance(value, str):
         with contextlib.suppress(ValueError):  # a number in a column that holds words too

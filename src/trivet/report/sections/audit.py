@@ -38,19 +38,29 @@ def fill(section: Section, context: Context) -> None:
     section.add(_chart(context, sweep, origin.value(best)))
 
 
+def origin_of(context: Context, audit: Sweep) -> Sweep | None:
+    """The search whose pruned trials were audited: the one where those numbers were pruned and had these parameters."""
+    keys = [key for key in audit.params if key not in ("audited", "seed", "finalist")]
+    rows = audit.trials.set_index("audited")
+    for search in context.searches:
+        found = search.trials[search.trials["number"].isin(rows.index)].set_index("number")
+        if len(found) < len(rows) or not (found["state"] == "PRUNED").all():
+            continue
+        pairs = [(rows[key].astype(str), found[key].reindex(rows.index).astype(str)) for key in keys if key in found]
+        if all((a.to_numpy() == b.to_numpy()).all() for a, b in pairs):
+            return search
+    return None
+
+
 def _chart(context: Context, sweep: Sweep, best: float) -> Chart:
     rows = sweep.complete
-    source = {int(number): search for search in reversed(context.searches) for number in search.trials["number"]}
-    layers = []
-    ends = context.scale.axis(rows[sweep.objectives[0]])
-    then = []
-    for number in rows["audited"]:
-        search = source.get(int(number))
-        match = search.trials.loc[search.trials["number"] == int(number)] if search is not None else None
-        value = float(match[search.objectives[0]].iloc[0]) if match is not None and len(match) else np.nan
-        then.append(value)
+    search = origin_of(context, sweep)
     x = np.arange(len(rows))
-    layers.append(Layer("points", x, context.scale.axis(then), name="when it was stopped", color="pale", size=8))
+    layers = []
+    if search is not None:
+        then = search.trials.set_index("number")[search.objectives[0]].reindex(rows["audited"])
+        layers.append(Layer("points", x, context.scale.axis(then), name="when it was stopped", color="pale", size=8))
+    ends = context.scale.axis(rows[sweep.objectives[0]])
     layers.append(Layer("points", x, ends, name="trained to the end", color="blue", size=8))
     layers.append(Layer("hline", y=[context.scale.factor * best], name="best of the search", color="green", dash="dash"))
     ticks = tuple((float(place), f"trial {int(number)}") for place, number in enumerate(rows["audited"]))

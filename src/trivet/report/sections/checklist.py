@@ -13,7 +13,7 @@ from trivet.report.words import count, listing
 
 SIZES = re.compile(r"width|depth|channels|hidden|layers|units|size$|heads|dim|kernel", re.IGNORECASE)
 SCHEDULE = re.compile(r"^(lr_)?schedul", re.IGNORECASE)
-MARKS = {True: ("yes", 0), False: ("no", 2), None: ("not known", 1)}
+MARKS = {True: ("yes", "0"), False: ("no", "2"), None: ("not known", "1")}
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,19 @@ def verdict(context: Context, sweep: Sweep, found: Importance | None) -> list:
         return [f"In the {name} only {count(len(sweep.params), 'parameter')} was searched, so there is nothing to rank."]
     if found is None:
         return [f"In the {name} there are too few trials with different values ({len(sweep.finite):,}) to say which parameters matter."]
+    if found.blind:
+        return [
+            f"In the {name} nothing can be said about what mattered: from {count(found.n, 'trial')} a random forest learns to "
+            "predict hardly "
+            "better than by their mean."
+        ]
     top = [key for key in found.share if found.share[key] > found.noise][:3]
     words: list = [f"In the {name} "]
     if not found.trusted:
         words = [
-            f"There are too few trials to tell what mattered in the {name}: {count(found.n, 'trial')} for {len(sweep.params)} "
-            "parameters, of which "
-            f"a random forest explains {100 * max(found.r2, 0):.0f} % (it takes {limit('per_parameter'):.0f} trials per parameter and "
-            f"{100 * limit('explained'):.0f} %). Take the bars as a hint only. "
+            f"There are too few trials to be sure of what mattered in the {name}: from {count(found.n, 'trial')} with about "
+            f"{sweep.in_play:.0f} parameters in play a random forest explains {100 * max(found.r2, 0):.0f} % of the differences (it takes "
+            f"{limit('per_parameter') / 2:.0f} trials per parameter and {100 * limit('explained'):.0f} %). Take the bars as a hint only. "
         ]
     if not top:
         return [*words, "no parameter stands out." if found.trusted else ""]
@@ -61,7 +66,7 @@ def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:
     panels = []
     for sweep in context.searches:
         found = known[sweep.name]
-        if found is None or len(sweep.params) < 2:
+        if found is None or found.blind or len(sweep.params) < 2:
             continue
         title = context.name(sweep)
         panels.append(_bars(f"{title}: parameters", found.share, found.noise, "blue"))

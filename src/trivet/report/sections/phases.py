@@ -117,7 +117,7 @@ def _space(sweep: Sweep) -> Table | None:
         when = listing([f"{group}={option}" for group, option in entry.when]) or "always"
         default = code_cell(value_text(defaults[entry.name])) if entry.name in defaults else empty()
         rows.append((Cell(entry.key, code=True), Cell(space_of.to_text(entry.spec), code=True), Cell(when), default))
-    return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40)
+    return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40, folded=len(rows) > 8)
 
 
 def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
@@ -166,12 +166,18 @@ def _moves(section: Section, context: Context) -> None:
             (
                 Cell(text(record.get("key")), code=True),
                 Cell(when or "always"),
-                Cell(text(record.get("coarse")) or NOTHING, code=True),
-                Cell(text(record.get("fine")) or NOTHING, code=True),
+                Cell(text(record.get("coarse")) or NOTHING, code=bool(text(record.get("coarse")))),
+                Cell(text(record.get("fine")) or NOTHING, code=bool(text(record.get("fine")))),
                 Cell(text(record.get("change"))),
                 Cell(text(record.get("why"))),
             )
         )
     section.add(
-        Table(("Parameter", "Applies when", "Coarse range", "Fine range", "Change", "Why"), tuple(rows), "How the ranges moved.", limit=40)
+        Table(
+            ("Parameter", "Applies when", "Coarse range", "Fine range", "Change", "Why"),
+            tuple(rows),
+            "How the ranges moved.",
+            limit=40,
+            folded=len(rows) > 8,
+        )
     )

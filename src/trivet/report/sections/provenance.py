@@ -7,6 +7,8 @@ from trivet.report.context import Context, words_of
 from trivet.report.model import Cell, Section, Table
 from trivet.report.words import count, duration, listing, value_text
 
+AS_CODE = ("identity (fingerprint)", "command", "data hash", "commit")
+
 
 def build(context: Context) -> Section:
     section = Section("provenance", "Provenance")
@@ -17,9 +19,17 @@ def build(context: Context) -> Section:
         section.say("The sweep has no study.yaml, so where it comes from is not recorded.")
         return section
     section.say(*_commit(sweeps))
-    rows = [row for sweep in sweeps for row in _study(sweep)]
-    section.add(Table(("Study", "What", "Value"), tuple(rows), limit=60, sortable=False))
+    facts = {sweep.name: _facts(sweep) for sweep in sweeps}
+    first, *others = facts.values()
+    shared = {what: value for what, value in first.items() if others and all(other.get(what) == value for other in others)}
+    rows = [_row("all", what, value) for what, value in shared.items()]
+    rows += [_row(name, what, value) for name, part in facts.items() for what, value in part.items() if what not in shared]
+    section.add(Table(("Study", "What", "Value"), tuple(rows), "Where each study comes from.", limit=60, sortable=False, folded=True))
     return section
+
+
+def _row(study: str, what: str, value: str) -> tuple[Cell, ...]:
+    return Cell(study), Cell(what), Cell(value, code=what in AS_CODE)
 
 
 def _commit(sweeps: list[Sweep]) -> list:
@@ -39,7 +49,7 @@ def _mark(mark: tuple[str, bool]) -> str:
     return mark[0][:12] + (" (with changes)" if mark[1] else "")
 
 
-def _study(sweep: Sweep) -> list[tuple[Cell, ...]]:
+def _facts(sweep: Sweep) -> dict[str, str]:
     study = sweep.study
     hardware = study.get("hardware") or {}
     gpus = [str(gpu) for gpu in hardware.get("gpus") or []]
@@ -47,14 +57,16 @@ def _study(sweep: Sweep) -> list[tuple[Cell, ...]]:
     machine += [count(hardware["cores"], "core")] if isinstance(hardware.get("cores"), int) else []
     machine += [listing(gpus)] if gpus else ["no GPU"] if hardware else []
     git = study.get("git") or {}
-    files = (study.get("identity") or {}).get("files") or {}
+    identity = study.get("identity") or {}
+    files = identity.get("files") or {}
+    data = [f"{name} {mark}" for name, mark in ((identity.get("called") or {}) | files).items() if not str(name).endswith(".py")]
     facts = [
         ("name", study.get("name")),
         ("identity (fingerprint)", study.get("fingerprint")),
         ("command", " ".join(words_of(sweep)) if isinstance(study.get("command"), list) else study.get("command")),
         ("commit", _mark((str(git["commit"]), bool(git.get("dirty")))) if git.get("commit") else None),
         ("study seed", study.get("seed")),
-        ("data hash", listing([f"{name} {mark}" for name, mark in files.items() if not str(name).endswith(".py")]) or None),
+        ("data hash", listing(data) or None),
         ("code hashed into the identity", count(sum(str(name).endswith(".py") for name in files), "file") if files else None),
         ("versions", listing([f"{name} {version}" for name, version in (study.get("versions") or {}).items()]) or None),
         ("hardware", ", ".join(machine) or None),
@@ -62,5 +74,4 @@ def _study(sweep: Sweep) -> list[tuple[Cell, ...]]:
         ("finished", study.get("finished")),
         ("time", duration(study["seconds"]) if isinstance(study.get("seconds"), (int, float)) else None),
     ]
-    code = ("identity (fingerprint)", "command", "data hash", "commit")
-    return [(Cell(sweep.name), Cell(what), Cell(value_text(value), code=what in code)) for what, value in facts if value is not None]
+    return {what: value_text(value) for what, value in facts if value is not None}

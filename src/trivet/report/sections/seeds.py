@@ -17,10 +17,11 @@ def build(context: Context) -> Section:
     section.say(f"Goal: {PHASES['seeds'][1]}.")
     runs = sum(len(values) for values in seeds.values.values())
     tuned = len(seeds.tuned)
+    failed = len(context.results.seeds.trials) - runs
     section.say(
         f"{count(tuned, 'finalist')}{' and the default' if 0 in seeds.values else ''} were trained with "
-        f"{count(max(len(values) for values in seeds.values.values()), 'fresh seed')} each: {count(runs, 'run')} finished, "
-        f"{len(context.results.seeds.trials) - runs} did not."
+        f"{count(max(len(values) for values in seeds.values.values()), 'fresh seed')} each: "
+        + (f"all {count(runs, 'run')} finished." if not failed else f"{count(runs, 'run')} finished, {failed:,} did not.")
     )
     section.add(_chart(context))
     _luck(section, context)

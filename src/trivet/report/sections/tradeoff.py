@@ -52,7 +52,7 @@ def _chart(sweep: Sweep, rows: pd.DataFrame, front: pd.DataFrame) -> Chart:
         Layer("line", front[first], front[second], color="blue", width=1.5),
         Layer("points", front[first], front[second], name="Pareto front", color="blue", size=8, hover=hover(front)),
     ]
-    axes = [Axis(f"{name} ({direction})") for name, direction in zip((first, second), sweep.directions, strict=False)]
+    axes = [Axis(f"{name} ({direction})") for name, direction in zip(names(sweep), sweep.directions, strict=True)][:2]
     return Chart("tradeoff", "One objective against the other", [Panel(*axes, layers)], "Completed trials by their first two objectives.")
 
 
@@ -64,4 +64,10 @@ def _table(sweep: Sweep, front: pd.DataFrame) -> Table:
         cells = [cell(int(row["number"])), *(cell(row[name]) for name in sweep.objectives)]
         rows.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
     caption = "The Pareto front." if len(front) <= FRONT_ROWS else f"The first {FRONT_ROWS} trials of the Pareto front."
-    return Table(("Trial", *sweep.objectives, *keys), tuple(rows), caption, ("Trial", *sweep.objectives))
+    return Table(("Trial", *names(sweep), *keys), tuple(rows), caption, ("Trial", *names(sweep)))
+
+
+def names(sweep: Sweep) -> list[str]:
+    """What the objectives are called: the metrics of the study where it has one for each, else the columns."""
+    known = sweep.study.get("metric")
+    return [str(name) for name in known] if isinstance(known, list) and len(known) == len(sweep.objectives) else sweep.objectives
