@@ -93,8 +93,9 @@ class SimulatedWorker:
         self.over = None  # why it stopped
         self.claimed = None
         self.study = Study(spec)
-        backend = self.study.storage._backend
-        self._append, backend.append_logs = backend.append_logs, self._append_or_die
+        self._backend = getattr(self.study.storage, "_backend", None)  # a database has none
+        if self._backend is not None:
+            self._append, self._backend.append_logs = self._backend.append_logs, self._append_or_die
         self._actions = self._work()
 
     def _append_or_die(self, logs):
@@ -140,7 +141,7 @@ class SimulatedWorker:
         """End it as SIGKILL would: locks are dropped by the kernel, and nothing is told."""
         self._actions.close()
         locks = self.study.locks
-        for fd in [*locks._held.values(), locks._mutex, self.study.storage._backend._fd]:
+        for fd in [*locks._held.values(), locks._mutex, *([self._backend._fd] if self._backend is not None else [])]:
             with contextlib.suppress(OSError):
                 os.close(fd)
         locks._held.clear()
@@ -156,7 +157,8 @@ class SimulatedWorker:
     def close(self):
         self.study.settle_all()
         self.study.close()
-        os.close(self.study.storage._backend._fd)
+        if self._backend is not None:
+            os.close(self._backend._fd)
 
 
 def run_together(*workers):
@@ -178,7 +180,8 @@ def table(spec, upto="seconds"):
     cut = header.index(upto)
     result = [header[:cut], *(row[:cut] for row in rows)], tables.curve_rows(study, trials)
     study.close()
-    os.close(study.storage._backend._fd)
+    if spec.storage is None:
+        os.close(study.storage._backend._fd)
     return result
 
 

@@ -1,5 +1,6 @@
 """Jobs made cheaply are the jobs that Hydra makes: the same configs, files, environment, callbacks and HydraConfig."""
 
+import contextlib
 import enum
 import logging
 import os
@@ -120,9 +121,16 @@ CASES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """(context, config) of CONF with nothing on the command line; composing takes most of the time here."""
+    with app(conf(tmp_path_factory.mktemp("plain"))) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize(("fixed", "groups", "values"), CASES)
-def test_a_job_is_the_one_that_hydra_composes(tmp_path, fixed, groups, values):
-    with app(conf(tmp_path), fixed) as (context, config):
+def test_a_job_is_the_one_that_hydra_composes(tmp_path, plain, fixed, groups, values):
+    with app(conf(tmp_path), fixed) if fixed else contextlib.nullcontext(plain) as (context, config):
         tasks = [o for o in fixed if not o.startswith("hydra.")]
         composer = Composer(context, config, tasks, tmp_path / "sweep")
         ours, task = composer.job(7, groups, values)
@@ -138,17 +146,16 @@ def test_a_job_is_the_one_that_hydra_composes(tmp_path, fixed, groups, values):
         same(again, ours)
 
 
-def test_jobs_do_not_touch_each_other(tmp_path):
-    with app(conf(tmp_path)) as (context, config):
-        composer = Composer(context, config, [], tmp_path)
-        first, task = composer.job(0, {}, ["nested.list=[5]", "+new=1"])
-        task.nested.deep.er = 99
-        with open_dict(first):
-            first.hydra.job.env_set["A"] = "1"
-        _, other = composer.job(1, {}, [])
-        assert other.nested.list == [1, 2] and "new" not in other and other.nested.deep.er == 1
-        assert "A" not in composer.job(2, {}, [])[0].hydra.job.env_set
-        assert composer.base().nested.list == [1, 2]
+def test_jobs_do_not_touch_each_other(tmp_path, plain):
+    composer = Composer(*plain, [], tmp_path)
+    first, task = composer.job(0, {}, ["nested.list=[5]", "+new=1"])
+    task.nested.deep.er = 99
+    with open_dict(first):
+        first.hydra.job.env_set["A"] = "1"
+    _, other = composer.job(1, {}, [])
+    assert other.nested.list == [1, 2] and "new" not in other and other.nested.deep.er == 1
+    assert "A" not in composer.job(2, {}, [])[0].hydra.job.env_set
+    assert composer.base().nested.list == [1, 2]
 
 
 def test_structured_configs_keep_their_types(tmp_path):
@@ -173,12 +180,11 @@ def test_structured_configs_keep_their_types(tmp_path):
         ({}, ["~nope"], "nope"),
     ],
 )
-def test_what_hydra_cannot_compose_is_said_in_one_line(tmp_path, groups, values, said):
-    with app(conf(tmp_path)) as (context, config):
-        composer = Composer(context, config, [], tmp_path)
-        with pytest.raises(UserError, match=said) as error:
-            composer.job(0, groups, values)
-        assert "\n" not in str(error.value)
+def test_what_hydra_cannot_compose_is_said_in_one_line(tmp_path, plain, groups, values, said):
+    composer = Composer(*plain, [], tmp_path)
+    with pytest.raises(UserError, match=said) as error:
+        composer.job(0, groups, values)
+    assert "\n" not in str(error.value)
 
 
 def test_a_value_of_the_wrong_type_is_said_in_one_line(tmp_path):
@@ -188,12 +194,11 @@ def test_a_value_of_the_wrong_type_is_said_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_options_of_groups(tmp_path):
-    with app(conf(tmp_path)) as (context, config):
-        composer = Composer(context, config, [], tmp_path)
-        assert composer.options("optimizer") == ["adam", "both", "sgd"]
-        assert composer.options("model/head") == ["deep", "linear"]
-        assert composer.options("seed") == composer.options("nothing/here") == []
+def test_options_of_groups(tmp_path, plain):
+    composer = Composer(*plain, [], tmp_path)
+    assert composer.options("optimizer") == ["adam", "both", "sgd"]
+    assert composer.options("model/head") == ["deep", "linear"]
+    assert composer.options("seed") == composer.options("nothing/here") == []
 
 
 # Running --------------------------------------------------------------------------------------------------------------------------
@@ -362,9 +367,8 @@ def test_structured_configs_are_saved_as_hydra_saves_them(tmp_path):
     assert saved[1] == saved[0]
 
 
-def test_the_same_moment_for_all_jobs(tmp_path):
+def test_the_same_moment_for_all_jobs(tmp_path, plain):
     """${now:...} is the time at which the sweep began, as in Hydra."""
-    with app(conf(tmp_path)) as (context, config):
-        moment = config.stamp
-        composer = Composer(context, config, [], tmp_path)
-        assert {composer.job(i, {}, [])[1].stamp for i in range(3)} == {moment}
+    moment = plain[1].stamp
+    composer = Composer(*plain, [], tmp_path)
+    assert {composer.job(i, {}, [])[1].stamp for i in range(3)} == {moment}

@@ -41,11 +41,30 @@ space:
 }
 
 
+_KEPT: dict[tuple, Composer] = {}
+_OPEN = contextlib.ExitStack()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def apps_end_with_the_module():
+    yield
+    _OPEN.close()
+    _KEPT.clear()
+
+
 @contextlib.contextmanager
 def composer(tmp_path, fixed=(), files=None):
+    """A composer of CONF, with more `files` or other texts; those of CONF alone are kept, as composing takes most of the time here."""
+    if files is None and tuple(fixed) in _KEPT:
+        yield _KEPT[tuple(fixed)]
+        return
     conf = write(tmp_path / "conf", {**CONF, **(files or {})})
-    with app(conf) as (context, config):
-        yield Composer(context, config, list(fixed), ".")
+    with contextlib.ExitStack() as stack:
+        context, config = (_OPEN if files is None else stack).enter_context(app(conf))
+        made = Composer(context, config, list(fixed), ".")
+        if files is None:
+            _KEPT[tuple(fixed)] = made
+        yield made
 
 
 def texts(where):

@@ -65,6 +65,13 @@ def test_several_objectives_too(tmp_path, sampler):
         assert run_scheduled(spec(str(i)), random.Random(i), 4, 0.04, two_objectives) == expected
 
 
+@pytest.mark.slow
+def test_a_database_gives_the_same_table(tmp_path):
+    expected = run_alone(spec_of(tmp_path / "journal", TPE, "asha", 10))
+    spec = spec_of(tmp_path / "database", TPE, "asha", 10, storage=f"sqlite:///{tmp_path}/study.db")
+    assert run_scheduled(spec, random.Random(0), 3, 0.03) == expected
+
+
 def test_a_trial_that_stops_itself_has_no_values_where_several_are_asked_for(tmp_path):
     spec = spec_of(tmp_path, ("nsgaii", {"population_size": 4}), None, 12, directions=("maximize", "minimize"), lag=1)
 
