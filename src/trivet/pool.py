@@ -158,7 +158,8 @@ class Pool:
             process.popen.wait()
             with study.locks.mutex():
                 if study.locks.acquire(overdue):
-                    study.tell(overdue, Outcome("FAIL", reason=f"timed out after {timeout:g} s"), _run_attrs(process.name, timeout))
+                    attrs = _run_attrs(process.name, timeout) | study.left_behind(overdue)
+                    study.tell(overdue, Outcome("FAIL", reason=f"timed out after {timeout:g} s"), attrs)
 
     def _overdue(self, process: _Process, study: Study, timeout: float) -> int | None:
         for trial in study.trials:

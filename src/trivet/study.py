@@ -26,6 +26,7 @@ from trivet import pruning, space
 from trivet.errors import UserError
 from trivet.history import History
 from trivet.journal import FileLocks, Journal, PostgresLocks
+from trivet.metrics import MetricsFile
 from trivet.records import Claim, Official, Outcome, StudySpec
 from trivet.sampling import INDEPENDENT, Sampler, distribution, external, internal
 
@@ -317,7 +318,8 @@ class Study:
             elif "trivet:end" in trial.user_attrs:
                 self.locks.release(number)
             elif self._died_too_often(number, worker):
-                self._write_end(number, Outcome("FAIL", reason=f"its worker died {self.spec.max_restarts + 1} times without a new step"))
+                reason = f"its worker died {self.spec.max_restarts + 1} times without a new step"
+                self._write_end(number, Outcome("FAIL", reason=reason), self.left_behind(number))
                 self.locks.release(number)
             else:
                 return self._proposal(number, resumed=True)
@@ -436,12 +438,19 @@ class Study:
         """Write the final state of a trial whose verdicts are all known."""
         official = self._make_official(number)
         trial_id = self._trials[number]._trial_id
+        abandoned = "trivet:end" not in self._trials[number].user_attrs  # pruned after its worker had died
         with contextlib.suppress(UpdateFinishedTrialError), self._batch():
+            for key, value in (self.left_behind(number) if abandoned else {}).items():
+                self.storage.set_trial_user_attr(trial_id, key, value)
             self.storage.set_trial_user_attr(trial_id, "trivet:step", official.step)
             if official.reason:
                 self.storage.set_trial_user_attr(trial_id, "trivet:reason", official.reason)
             self.storage.set_trial_state_values(trial_id, TrialState[official.state], official.values or None)
         self.sync()
+
+    def left_behind(self, number: int) -> dict[str, Any]:
+        """The metrics that a worker which is gone kept in the trial's folder, as attributes to store."""
+        return MetricsFile(Path(self.spec.folder) / str(number)).attrs()
 
     def settle_all(self) -> None:
         """Write the final state of every trial that has one and runs nowhere; the last worker's verdicts may have freed some."""

@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from trivet import trial as trial_api
 from trivet.errors import UserError
 from trivet.jobs import Composer, run_job
+from trivet.metrics import MetricsFile
 from trivet.records import Claim, Outcome, StudySpec
 from trivet.study import Study
 from trivet.trial import Diverged, TrialPruned, is_bad
@@ -123,10 +124,8 @@ class Worker:
                 "started": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)),
             }
         }
-        if reporter.rows:
-            attrs["trivet:metrics"] = reporter.table()
-        self.study.tell(claim.number, outcome, attrs)
-        reporter.remove()
+        self.study.tell(claim.number, outcome, attrs | reporter.metrics.attrs())
+        reporter.metrics.remove()
         if self.on_trial is not None:
             self.on_trial(claim.number)
 
@@ -151,33 +150,12 @@ class _Reporter:
 
     def __init__(self, study: Study, number: int, folder: Path) -> None:
         self._study, self._number = study, number
-        self._path = folder / "metrics.jsonl"
-        self.rows: dict[int, dict[str, float]] = {}
-        with contextlib.suppress(FileNotFoundError):
-            text = self._path.read_text(encoding="utf-8")
-            whole, newline, torn = text.rpartition("\n")  # what follows the last newline was cut short by a kill
-            if torn:
-                os.truncate(self._path, len((whole + newline).encode()))
-            for line in whole.splitlines():
-                row = json.loads(line)
-                self.rows[int(row.pop("step"))] = row
+        self.metrics = MetricsFile(folder)
 
     def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
-        if metrics and step not in self.rows:
-            self.rows[step] = dict(metrics)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self.metrics.add(step, metrics)
         if self._study.report(self._number, step, value):
             raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
-
-    def table(self) -> dict[str, Any]:
-        """Columns and rows, for curves.csv."""
-        columns = list(dict.fromkeys(name for row in self.rows.values() for name in row))
-        return {"columns": columns, "rows": [[step, *(row.get(c) for c in columns)] for step, row in sorted(self.rows.items())]}
-
-    def remove(self) -> None:
-        """The study has the metrics now."""
-        self._path.unlink(missing_ok=True)
 
 
 def _log_to_file(text: str) -> None:
