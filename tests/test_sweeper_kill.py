@@ -9,6 +9,12 @@ import signal
 
 import pytest
 from apps.running import Running, curves, n_records, notes, rows, run, run_all, send, table, until
+from simulated_workers import spec_of
+
+from trivet.metrics import MetricsFile
+from trivet.records import Outcome
+from trivet.study import Study
+from trivet.tables import write_tables
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=16", "steps=8"]
 TWO = [*ARGUMENTS, "hydra.sweeper.n_jobs=2", "pace=0.02"]
@@ -135,3 +141,19 @@ def test_two_sweeps_on_one_study_work_together(in_peace, tmp_path):
     assert all(sum(line.startswith("begin") for line in lines) == 1 for lines in ran.values()), "each trial is run once"
     for end in ended:
         assert "16 of 16 trials" in end.out, "neither ends before the whole sweep has"
+
+
+def test_a_trial_whose_verdict_comes_after_its_workers_death_keeps_its_metrics(tmp_path):
+    spec = spec_of(tmp_path, "random", {"name": "median", "n_startup_trials": 1}, 2)
+    slow, doomed = Study(spec), Study(spec)
+    assert (slow.claim("slow").number, doomed.claim("doomed").number) == (0, 1)
+    (tmp_path / "1").mkdir()
+    MetricsFile(tmp_path / "1").add(1, {"loss": 2.5})
+    doomed.report(1, 1, 0.1)  # pruned or not: that waits for trial 0
+    doomed.close()  # and its worker is gone
+    slow.report(0, 1, 0.9)
+    slow.tell(0, Outcome("COMPLETE", (0.9,)))
+    assert slow.claim("slow") == "stop: n_trials"
+    write_tables(slow, tmp_path, [])
+    assert [(row["number"], row["state"]) for row in rows(tmp_path)] == [("0", "COMPLETE"), ("1", "PRUNED")]
+    assert (tmp_path / "curves.csv").read_text().splitlines()[-1] == "1,1,0.1,2.5"

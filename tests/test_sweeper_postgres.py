@@ -1,0 +1,133 @@
+"""Studies in a database: the same table as with a file, and workers that share no disk.
+
+    pytest tests/test_sweeper_postgres.py
+
+The PostgreSQL server is started for the test from the binaries of this machine, on a socket in a folder of its own.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from apps.running import Running, curves, notes, rows, run_all, send, table, until
+
+ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
+
+
+def binaries():
+    """The folder with initdb and postgres, or None."""
+    found = shutil.which("initdb")
+    folders = [Path(os.path.realpath(found)).parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The URL of a running PostgreSQL."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL here: install the package `postgresql`")
+    who = {}
+    folder = Path(tempfile.mkdtemp(prefix="trivet-postgres-"))
+    if os.geteuid() == 0:  # the server refuses to run as root
+        who = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        shutil.chown(folder, "postgres", "postgres")
+    data = folder / "data"
+    initdb = [programs / "initdb", "-D", data, "-U", "trivet", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **who)
+    start = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(start, cwd=folder, stdout=log, stderr=log, **who) as process:
+        try:
+            until(lambda: (folder / ".s.PGSQL.5432").exists() or process.poll() is not None, "PostgreSQL", 30)
+            assert process.poll() is None, (folder / "log").read_text()
+            ready = ["-h", str(folder), "-U", "trivet", "-d", "postgres", "-c", "select 1"]
+            until(lambda: subprocess.run([programs / "psql", *ready], capture_output=True, cwd=folder).returncode == 0, "PostgreSQL", 30)
+            yield f"postgresql+psycopg2://trivet@/postgres?host={folder}"
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def with_a_file(tmp_path_factory):
+    """The folder of the sweep in one process with the journal."""
+    base = tmp_path_factory.mktemp("file")
+    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
+    assert ended.code == 0, ended.text
+    return base / "sweep"
+
+
+def stored(url, n_jobs=2, pace=0.02, name="curves"):
+    """The URL has an equals sign in it, so Hydra wants it quoted."""
+    return [
+        *ARGUMENTS,
+        f"hydra.sweeper.storage='{url}'",
+        f"hydra.sweeper.n_jobs={n_jobs}",
+        f"pace={pace}",
+        f"hydra.sweeper.study_name={name}",
+    ]
+
+
+def same(folder, with_a_file):
+    assert table(folder) == table(with_a_file)
+    assert curves(folder) == curves(with_a_file)
+
+
+@pytest.mark.slow
+def test_postgres_makes_the_same_table_and_a_killed_worker_is_replaced(server, with_a_file, tmp_path):
+    folder, rng = tmp_path / "sweep", random.Random(0)
+    with Running("checkpointing.py", *stored(server), cwd=tmp_path) as running:
+        for n in (3, 7):
+            until(lambda: running.over or len(notes(folder)) >= n, "the next trial")  # noqa: B023
+            send(rng.choice(running.workers()), signal.SIGKILL)
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    assert not (folder / "journal.log").exists()
+    same(folder, with_a_file)
+
+
+@pytest.mark.slow
+def test_postgres_killed_at_once_and_continued(server, with_a_file, tmp_path):
+    folder = tmp_path / "sweep"
+    with Running("checkpointing.py", *stored(server, name="again"), cwd=tmp_path) as running:
+        until(lambda: len(notes(folder)) >= 5, "five trials")
+        for pid in running.members():
+            send(pid, signal.SIGKILL)
+        running.wait()
+    [ended] = run_all("checkpointing.py", [(tmp_path, stored(server, n_jobs=1, pace=0, name="again"))], cwd=tmp_path)
+    assert ended.code == 0, ended.text
+    assert "continuing again-" in ended.text
+    same(folder, with_a_file)
+
+
+@pytest.mark.slow
+def test_two_machines_that_share_only_the_database(server, with_a_file, tmp_path):
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    arguments = stored(server, n_jobs=1, pace=0.05, name="shared")
+    with Running("checkpointing.py", *arguments, cwd=folders[0]) as one, Running("checkpointing.py", *arguments, cwd=folders[1]) as other:
+        ended = [one.wait(), other.wait()]
+    assert [end.code for end in ended] == [0, 0], "\n".join(end.text for end in ended)
+    ran = [notes(folder / "sweep") for folder in folders]
+    assert all(ran), "both take part"
+    assert sorted([*ran[0], *ran[1]]) == list(range(12)), "and each trial is run once"
+    for folder in folders:
+        same(folder / "sweep", with_a_file)
+
+
+@pytest.mark.slow
+def test_a_study_in_sqlite(with_a_file, tmp_path):
+    with Running("checkpointing.py", *stored("sqlite:///study.db", pace=0.01), cwd=tmp_path) as running:
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    assert (tmp_path / "study.db").exists()
+    assert len({row["worker"] for row in rows(tmp_path / "sweep")}) == 2
+    same(tmp_path / "sweep", with_a_file)
