@@ -32,7 +32,7 @@ STYLE = {
     "path.simplify_threshold": 0.5,
 }
 MARKERS = {"circle": "o", "x": "x", "diamond": "D", "square": "s", "star": "*"}
-DASHES = {"solid": "-", "dash": "--", "dot": ":"}
+DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 RASTER = 400  # more points than this are drawn as pixels: an SVG of each would weigh megabytes
 
 
@@ -70,7 +70,7 @@ def _legend(figure: Figure) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
     if named:
-        figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(len(named), 4))
+        figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=min(len(named), 6))
 
 
 def _panel(figure: Figure, axes, panel: Panel) -> None:

@@ -95,7 +95,7 @@ class Layer:
     color: str = "blue"
     size: float = 6
     opacity: float = 1.0
-    dash: str = "solid"  # solid | dash | dot
+    dash: str = "solid"  # solid | dash | dot | dashdot
     symbol: str = "circle"  # circle | x | diamond | square | star
     hover: Sequence[str] = ()
     values: Sequence[float] = ()

@@ -87,11 +87,14 @@ def code_cell(value: object) -> Cell:
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Ticks of a logarithmic axis: powers of ten, at most `most` of them; also 2 and 5 times those where the axis is short."""
+    """Ticks of a logarithmic axis: powers of ten, at most `most` of them; on short axes also 2 and 5 times those, or all whole "
+    "multiples."""
     if not 0 < low < high:
         return []
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-    factors = (1, 2, 5) if high / low <= 100 else (1,)
-    step = max(1, -(-(last - first + 1) // most)) if len(factors) == 1 else 1
-    powers = range(first - 1, last + 2) if len(factors) > 1 else range(first, last + 1, step)
-    return [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]
+    if high / low > 100:
+        return [10.0**power for power in range(first, last + 1, max(1, -(-(last - first + 1) // most)))]
+    factors = (1, 2, 5) if high / low > 5 else range(1, 10)
+    ticks = [factor * 10.0**power for power in range(first - 1, last + 2) for factor in factors]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    return ticks if len(ticks) > 1 else [float(f"{low + (high - low) * part:.2g}") for part in (0.1, 0.5, 0.9)]

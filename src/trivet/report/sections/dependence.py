@@ -21,7 +21,8 @@ SLICES = 8
 
 def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Chart]:
     """One chart of the most important parameters and one of the rest (HTML only)."""
-    order = list(found.share) if found is not None else []
+    known = found is not None and not found.blind
+    order = list(found.share) if known else []
     keys = [*order, *(key for key in sweep.params if key not in order)]
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
     note = "Blue: trials that ran to the end. Pale: stopped early (last value). Red crosses: failed. The line is the best of each slice; "
@@ -29,7 +30,15 @@ def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Cha
     if not context.maximize:
         note = note.replace("far below", "far above").replace("lower edge", "upper edge")
     alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
-    first = Chart(f"dependence-{slug(sweep.name)}", "The parameters that matter most", panels[:FIRST], alt, note, height=270, many=True)
+    first = Chart(
+        f"dependence-{slug(sweep.name)}",
+        "The parameters that matter most" if known else "The first parameters",
+        panels[:FIRST],
+        alt,
+        note,
+        height=270,
+        many=True,
+    )
     rest = Chart(f"dependence-{slug(sweep.name)}-rest", "The other parameters", panels[FIRST:], alt, brief=False, height=270, many=True)
     return [chart for chart in (first, rest) if chart.panels]
 

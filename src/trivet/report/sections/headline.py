@@ -127,7 +127,7 @@ def _chart(context: Context, scale: Scale, winner: dict, default: dict, test: di
             place += 1
     shown = scale.axis([*winner.values(), *default.values()])
     near = {label: value for label, value in published.items() if _near(scale.factor * value, shown)}
-    for (label, value), dash in zip(near.items(), ("dash", "dot", "dash", "dot"), strict=False):
+    for (label, value), dash in zip(near.items(), ("dash", "dot", "dashdot"), strict=False):
         layers.append(Layer("hline", y=[scale.factor * value], name=f"published: {label}", color="muted", dash=dash, width=1.5))
     note = (
         "Dots are single runs, each with its own seed; the bar is their mean. Dashed lines are published figures."
