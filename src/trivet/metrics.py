@@ -15,6 +15,7 @@ class MetricsFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "metrics.jsonl"
+        self._made = False
         self.rows: dict[int, dict[str, float]] = {}
         with contextlib.suppress(FileNotFoundError):
             text = self._path.read_text(encoding="utf-8")
@@ -29,6 +30,9 @@ class MetricsFile:
         """Keep the metrics of a step; those of a step that is known already change nothing."""
         if metrics and step not in self.rows:
             self.rows[step] = dict(metrics)
+            if not self._path.parent.exists():  # hydra.sweep.subdir names the trial's folder otherwise
+                self._path.parent.mkdir(parents=True)
+                self._made = True
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 
@@ -43,3 +47,6 @@ class MetricsFile:
     def remove(self) -> None:
         """The study has the metrics now."""
         self._path.unlink(missing_ok=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # something else is in it by now
+                self._path.parent.rmdir()
