@@ -298,7 +298,10 @@ class Sweep:
             "n_jobs": self.n_jobs,
             "stopped_by": stopped_by,
             "storage": spec.storage,
-            "space": [{"key": p.key.lstrip("+"), "spec": space.to_text(p.spec), "when": dict(p.when)} for p in spec.params],
+            "space": [
+                {"key": p.key.lstrip("+"), "spec": space.to_text(p.spec), "when": {g.lstrip("+"): o for g, o in p.when}}
+                for p in spec.params
+            ],
             "defaults": meta["defaults"],
             "config": meta["config"],
             "identity": meta["identity"],
