@@ -28,7 +28,7 @@ compare: setup ## show this run beside earlier ones and experiments, in few colu
 	@dvc exp show --drop '(conf|data|pipelines|results|scripts|src)/.*'
 
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
-	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup ## check style and formatting
 	@ruff check . && ruff format --check .

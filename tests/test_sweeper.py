@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 import yaml
-from apps.running import HERE, Running, curves, notes, rows, run, run_all, table
+from apps.running import HERE, Running, curves, meeting, notes, rows, run, run_all, table
 
 # Each with the arguments that choose it; the space holds a float, an int, a log float, a choice, and where it says so a choice of groups.
 SEARCHES = {
@@ -37,7 +37,7 @@ def with_one_worker(tmp_path_factory):
 @pytest.mark.parametrize("n_jobs", [2, 4])
 @pytest.mark.parametrize("search", SEARCHES)
 def test_the_table_is_the_same_for_every_number_of_workers(search, n_jobs, with_one_worker, tmp_path):
-    ended = run("curves.py", "-m", *SEARCHES[search], f"hydra.sweeper.n_jobs={n_jobs}", PACE, cwd=tmp_path)
+    ended = run("curves.py", "-m", *SEARCHES[search], f"hydra.sweeper.n_jobs={n_jobs}", PACE, meeting(tmp_path), cwd=tmp_path)
     assert ended.code == 0, ended.text
     assert table(tmp_path / "sweep") == table(with_one_worker[search])
     assert curves(tmp_path / "sweep") == curves(with_one_worker[search])

@@ -9,7 +9,7 @@ import os
 import signal
 
 import pytest
-from apps.running import Running, command_of, curves, notes, rows, run_all, send, table, until
+from apps.running import Running, command_of, curves, meeting, notes, rows, run_all, send, table, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
 PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit"}  # what stands in the command line of a launcher's workers
@@ -31,7 +31,7 @@ def launched(launcher, n_jobs=2, pace=0.02):
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", PROCESSES)
 def test_workers_through_a_launcher_make_the_same_table(launcher, here, tmp_path):
-    with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
+    with Running("checkpointing.py", *launched(launcher), meeting(tmp_path), cwd=tmp_path) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert "Traceback" not in ended.text

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from apps.running import Running, curves, notes, rows, run_all, send, table, until
+from apps.running import Running, curves, meeting, notes, rows, run_all, send, table, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
 
@@ -112,7 +112,7 @@ def test_two_machines_that_share_only_the_database(server, with_a_file, tmp_path
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
-    arguments = stored(server, n_jobs=1, pace=0.05, name="shared")
+    arguments = [*stored(server, n_jobs=1, pace=0.01, name="shared"), meeting(tmp_path)]
     with Running("checkpointing.py", *arguments, cwd=folders[0]) as one, Running("checkpointing.py", *arguments, cwd=folders[1]) as other:
         ended = [one.wait(), other.wait()]
     assert [end.code for end in ended] == [0, 0], "\n".join(end.text for end in ended)
@@ -125,7 +125,7 @@ def test_two_machines_that_share_only_the_database(server, with_a_file, tmp_path
 
 @pytest.mark.slow
 def test_a_study_in_sqlite(with_a_file, tmp_path):
-    with Running("checkpointing.py", *stored("sqlite:///study.db", pace=0.01), cwd=tmp_path) as running:
+    with Running("checkpointing.py", *stored("sqlite:///study.db", pace=0.01), meeting(tmp_path), cwd=tmp_path) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert (tmp_path / "study.db").exists()

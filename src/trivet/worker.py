@@ -98,7 +98,8 @@ class Worker:
 
     def _run_trial(self, claim: Claim) -> None:
         started = time.time()
-        reporter = _Reporter(self.study, claim.number, Path(self.plan.spec.folder) / str(claim.number))
+        alarm = _Alarm()
+        reporter = _Reporter(self.study, claim.number, Path(self.plan.spec.folder) / str(claim.number), alarm)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
@@ -106,7 +107,7 @@ class Worker:
             return
         trial_api.set_reporter(reporter)
         try:
-            with _alarm(self.plan.trial_timeout):
+            with alarm.set(self.plan.trial_timeout):
                 result = run_job(self.context, self._logged(task), full, task)
         finally:
             trial_api.set_reporter(None)
@@ -148,13 +149,15 @@ class Worker:
 class _Reporter:
     """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends."""
 
-    def __init__(self, study: Study, number: int, folder: Path) -> None:
-        self._study, self._number = study, number
+    def __init__(self, study: Study, number: int, folder: Path, alarm: _Alarm) -> None:
+        self._study, self._number, self._alarm = study, number, alarm
         self.metrics = MetricsFile(folder)
 
     def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
-        self.metrics.add(step, metrics)
-        if self._study.report(self._number, step, value):
+        with self._alarm.held():
+            self.metrics.add(step, metrics)
+            pruned = self._study.report(self._number, step, value)
+        if pruned:
             raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
 
 
@@ -166,23 +169,42 @@ def _log_to_file(text: str) -> None:
             handler.handle(record)
 
 
-@contextlib.contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise `TrialTimeout` in this block after so many seconds. Works in a main thread; code stuck in C is the parent's to end."""
-    if seconds is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class _Alarm:
+    """Ends a trial that outlasts its time. Works in a main thread; code stuck in C is the parent's to end."""
 
-    def ring(signum: int, frame: Any) -> None:
-        raise TrialTimeout
+    def __init__(self) -> None:
+        self._rung = self._held = False
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    @contextlib.contextmanager
+    def set(self, seconds: float | None) -> Iterator[None]:
+        """Raise `TrialTimeout` in this block after so many seconds; never where they are None."""
+        if seconds is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ring(signum: int, frame: Any) -> None:
+            self._rung = True
+            if not self._held:
+                raise TrialTimeout
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let this block finish, which writes a record; an alarm that rang in it, or was swallowed before, counts at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._rung:
+            raise TrialTimeout
 
 
 def _is_disks_fault(result: JobReturn) -> bool:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import hydra
-from curves import loss, note
+from curves import loss, meet, note
 from hydra.core.hydra_config import HydraConfig
 
 import trivet
@@ -18,6 +18,7 @@ def main(cfg):
     checkpoint = Path(HydraConfig.get().runtime.output_dir) / "checkpoint.json"
     done, total = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, 0.0)
     note(f"begin {done}")
+    meet(cfg)
     for step in range(done + 1, cfg.steps + 1):
         time.sleep(random.random() * cfg.pace)
         total += loss(cfg, step)

@@ -31,9 +31,21 @@ def note(what):
         file.write(f"{what} {os.getpid()}\n")
 
 
+def meet(cfg, seconds=60):
+    """Wait until two processes have come to the folder `cfg.meet`: both are then in the table, however slow the machine is to start one."""
+    if cfg.meet is None:
+        return
+    Path(cfg.meet, str(os.getpid())).touch()
+    end = time.monotonic() + seconds
+    while len(os.listdir(cfg.meet)) < 2:
+        assert time.monotonic() < end, "no second worker came"
+        time.sleep(0.01)
+
+
 @hydra.main(version_base=None, config_path="conf", config_name="config")
 def main(cfg):
     note("begin 0")
+    meet(cfg)
     for step in range(1, cfg.steps + 1):
         time.sleep(random.random() * cfg.pace)
         trivet.report(loss(cfg, step), step, {"train/loss": loss(cfg, step) / 2, "lr": cfg.optimizer.lr, "seconds": time.time()})

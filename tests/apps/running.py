@@ -29,6 +29,13 @@ class Ended:
         return self.out + self.err
 
 
+def meeting(folder):
+    """The argument that makes trials wait until two processes run some (curves.py)."""
+    place = Path(folder) / "meeting"
+    place.mkdir()
+    return f"meet={place}"
+
+
 class Running:
     """A started app: leader of a session of its own, so that nothing of it can hide or outlive a test."""
 
