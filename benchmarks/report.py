@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 import browser  # noqa: E402  (the line above makes it importable)
 import fake_results  # noqa: E402
 
-BUILD = "import sys; from trivet.report import build_sweep; build_sweep(sys.argv[1], sys.argv[2])"
+BUILD = "import sys; from trivet.reporting.build import build_sweep; build_sweep(sys.argv[1], sys.argv[2])"
 
 
 def main() -> None:

@@ -30,9 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from trivet import data, losses, models, optimizers  # noqa: E402 the line above makes it importable
+from trivet.data.prepared import folder_for  # noqa: E402
 from trivet.training import Run, checkpoint, pick_device, reproducible  # noqa: E402
 from trivet.training.predictor import EVAL_BATCH, EVAL_BATCH_GPU  # noqa: E402
-from trivet.training.prepared import folder_for  # noqa: E402
 from trivet.training.run import n_steps  # noqa: E402
 
 WARM_UP = 2

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
 
 from trivet import space, tables  # noqa: E402  (the path above comes first)
-from trivet.errors import UserError  # noqa: E402
+from trivet.errors import UserError, exit_code  # noqa: E402
 
 
 def sample(rows: Sequence[Mapping[str, str]], n: int, maximize: bool) -> list[Mapping[str, str]]:
@@ -58,14 +58,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "results" / "coarse", help="a published search")
     parser.add_argument("--n", type=int, default=8, help="how many pruned trials")
     given = parser.parse_args()
-    try:
-        if given.n < 1:
-            raise UserError(f"--n={given.n}: must be >= 1")
-        return run(given.folder, given.n)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if given.n < 1:
+        raise UserError(f"--n={given.n}: must be >= 1")
+    return run(given.folder, given.n)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -244,8 +244,8 @@ def clock(seconds: float) -> str:
 
 def check(arguments: Sequence[str], root: Path = ROOT) -> tuple[dict[str, Any], list[float], list[float], list[str]]:
     """Everything: what check.yaml holds, the curve of the range test, and the lines for a person."""
+    from trivet.data.prepared import folder_for
     from trivet.training import check_config, pick_device
-    from trivet.training.prepared import folder_for
 
     search = compose(arguments, root)
     config = search.config({}, {})

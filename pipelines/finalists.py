@@ -22,7 +22,7 @@ import pandas as pd  # noqa: E402  (the path above comes first)
 import yaml  # noqa: E402
 
 from trivet import finalists, space  # noqa: E402
-from trivet.errors import UserError  # noqa: E402
+from trivet.errors import UserError, exit_code  # noqa: E402
 
 PHASES = ("coarse", "fine")
 
@@ -119,8 +119,4 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(main))

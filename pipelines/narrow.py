@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever ano
 import yaml  # noqa: E402  (the path above comes first)
 
 from trivet import space, tables  # noqa: E402
-from trivet.errors import UserError  # noqa: E402
+from trivet.errors import UserError, exit_code  # noqa: E402
 
 HEADER = """\
 # The fine search space: {n_complete} complete trials of {n_trials} in {source} narrowed it. Each comment says what changed, and why.
@@ -156,8 +156,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(main))

@@ -22,7 +22,7 @@ import torch  # noqa: E402
 import yaml  # noqa: E402
 
 from trivet import data, finalists, losses  # noqa: E402
-from trivet.errors import UserError  # noqa: E402
+from trivet.errors import UserError, exit_code  # noqa: E402
 from trivet.training import Predictor, evaluate, load_model, pick_device  # noqa: E402
 from trivet.training.predictor import score  # noqa: E402
 
@@ -147,8 +147,4 @@ def main(root: Path = ROOT) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(main))

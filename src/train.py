@@ -44,7 +44,8 @@ def main(config: DictConfig) -> float:
 def run(config: dict, folder: Path, single: bool) -> float:
     """Check, load, train, keep what is asked for. Returns the objective at its best epoch."""
     from trivet import data, training  # here, so that a sweep's parent process starts without torch
-    from trivet.training import console, prepared
+    from trivet.data import prepared
+    from trivet.training import console
 
     training.check_config(config)
     device = training.pick_device(config["device"])

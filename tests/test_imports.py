@@ -82,7 +82,7 @@ def test_a_study_knows_no_training():
 
 
 def test_the_report_reads_tables_alone():
-    assert not reach("report") & (TRAINING | STUDY | {PLUGIN})
+    assert not reach("reporting") & (TRAINING | STUDY | {PLUGIN})
 
 
 def test_only_the_study_imports_optuna():

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import fake_results
@@ -15,15 +14,14 @@ import pandas as pd
 import pytest
 import yaml
 
-import trivet
-import trivet.report
 from trivet.errors import UserError
-from trivet.report import build_pipeline, build_sweep, html, interactive, markdown
-from trivet.report.context import Context, command
-from trivet.report.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
-from trivet.report.sections import advice, audit, checklist, headline, tradeoff
-from trivet.report.tables import read_results, read_sweep, read_trials
-from trivet.report.words import Scale, duration, listing, log_ticks, number, override_list, settings
+from trivet.reporting import html, interactive, markdown
+from trivet.reporting.build import build_pipeline, build_sweep
+from trivet.reporting.context import Context, command
+from trivet.reporting.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
+from trivet.reporting.sections import advice, audit, checklist, headline, tradeoff
+from trivet.reporting.tables import read_results, read_sweep, read_trials
+from trivet.reporting.words import Scale, duration, listing, log_ticks, number, override_list, settings
 
 SRC = Path(__file__).parent.parent / "src"
 ODD = "x|y`<b>&\"'*_$[1]é漢字🙂\\"
@@ -195,7 +193,6 @@ def test_odd_names_stay_whole_in_tables(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_of_a_single_sweep(tmp_path):
-    """In a process of its own: only there is the package not imported yet, and `trivet.report` still the function."""
     folder = published(tmp_path / "sweep", n=3)
     done = subprocess.run([sys.executable, "-m", "trivet", "report", str(folder)], capture_output=True, text=True, cwd=SRC)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(folder / "report" / "report.html"), "")
@@ -243,13 +240,6 @@ def test_parameters_are_what_stands_between_best_step_and_the_tail(tmp_path):
     frame, params = read_trials(path)
     assert params == ["seconds (parameter)", "step (parameter)", "lr"]
     assert frame.iloc[0][["step", "seconds (parameter)", "lr", "seconds"]].tolist() == [3, 9, 0.1, 1.5]
-
-
-def test_the_function_and_the_package_share_a_name():
-    assert isinstance(trivet.report, types.ModuleType)
-    assert trivet.report(0.5, 1) is None
-    with pytest.raises(UserError):
-        trivet.report(0.5, 0)
 
 
 def test_the_command_trains_one_configuration():

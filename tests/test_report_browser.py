@@ -9,7 +9,7 @@ import pytest
 from browser import BINARY, Browser
 from test_report import TABLES, published
 
-from trivet.report import build_pipeline, build_sweep
+from trivet.reporting.build import build_pipeline, build_sweep
 
 pytestmark = [
     pytest.mark.slow,

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from trivet import Diverged, TrialPruned, UserError, training
-from trivet.data import Data, Split
-from trivet.training import checkpoint, console, prepared, settings
+from trivet.data import Data, Split, prepared
+from trivet.training import checkpoint, console, settings
 from trivet.training.run import Run, n_steps
 
 ROOT = Path(__file__).resolve().parent.parent

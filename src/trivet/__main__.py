@@ -81,7 +81,7 @@ def _dashboard(folder: Path) -> None:
 
 
 def _report(folder: Path, out: Path | None) -> None:
-    from trivet.report import build_sweep  # `from trivet import report` is the function that trials call
+    from trivet.reporting.build import build_sweep
 
     try:
         print(build_sweep(folder, out))

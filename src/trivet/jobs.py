@@ -38,55 +38,72 @@ class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
 _Dumper.add_representer(str, get_omega_conf_dumper().str_representer)  # quotes what OmegaConf would read as another type
 
 
-class Composer:
-    """Composes the configs of a sweep's jobs. `fixed` are the command line's overrides that hold for every trial."""
+Composed = dict[tuple[str, ...], tuple[bytes, bytes]]
+"""Group choices, as overrides -> the composed config, and its app's part alone, pickled: a pickle is six times faster than deepcopy."""
 
-    def __init__(self, context: HydraContext, config: DictConfig, fixed: Sequence[str], folder: str | os.PathLike[str]) -> None:
+
+class Composer:
+    """Composes the configs of a sweep's jobs. `fixed` are the command line's overrides that hold for every trial.
+
+    `composed` is what another process's composer of the same sweep has composed already.
+    """
+
+    def __init__(
+        self,
+        context: HydraContext,
+        config: DictConfig,
+        fixed: Sequence[str],
+        folder: str | os.PathLike[str],
+        composed: Composed | None = None,
+    ) -> None:
         self._loader = context.config_loader
         self._master = config
         self.fixed = list(fixed)
         self._folder = os.fspath(folder)
         self._parser = OverridesParser.create()
         self._parsed: dict[tuple[tuple[str, Any], ...], list[Override]] = {}
-        self._cache: dict[tuple[str, ...], tuple[DictConfig, bytes, bytes]] = {}
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self.composed: Composed = dict(composed or {})
 
     def base(self, groups: Mapping[str, Any] | None = None) -> DictConfig:
         """The composed config (with `hydra`) under these group choices. Do not change it.
 
         Raises `UserError` in one line where Hydra cannot compose it.
         """
-        return self._composed(tuple(f"{group}={value_text(option)}" for group, option in (groups or {}).items()))[0]
+        chosen = _chosen(groups or {})
+        if chosen not in self._bases:
+            self._compose(chosen)
+        return self._bases[chosen]
 
     def options(self, group: str) -> list[str]:
         """The options of a config group; an empty list where there is no such group."""
         return self._loader.get_group_options(group)
 
-    def _composed(self, groups: tuple[str, ...]) -> tuple[DictConfig, bytes, bytes]:
-        """The composed config, and it and its app's part pickled: loading a pickle copies a config six times faster than deepcopy."""
-        if groups not in self._cache:
-            overrides = [*OmegaConf.to_container(self._master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
-            try:
-                full = self._loader.load_configuration(self._master.hydra.job.config_name, overrides, RunMode.RUN)
-            except Exception as error:  # Hydra's composition errors come in many classes, each with its explanation
-                raise UserError(f"{' '.join([*self.fixed, *groups]) or 'the config'}: {_one_line(error)}") from error
-            OmegaConf.copy_cache(from_config=self._master, to_config=full)
-            with open_dict(full.hydra):
-                full.hydra.sweep.dir = self._folder
-            task = copy.deepcopy(full)
-            with open_dict(task):
-                del task["hydra"]
-            self._cache[groups] = (full, cloudpickle.dumps(full), cloudpickle.dumps(task))  # pickle itself balks at classes of `__main__`
-        return self._cache[groups]
+    def _compose(self, groups: tuple[str, ...]) -> None:
+        overrides = [*OmegaConf.to_container(self._master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
+        try:
+            full = self._loader.load_configuration(self._master.hydra.job.config_name, overrides, RunMode.RUN)
+        except Exception as error:  # Hydra's composition errors come in many classes, each with its explanation
+            raise UserError(f"{' '.join([*self.fixed, *groups]) or 'the config'}: {_one_line(error)}") from error
+        OmegaConf.copy_cache(from_config=self._master, to_config=full)
+        task = copy.deepcopy(full)
+        with open_dict(task):
+            del task["hydra"]
+        self._bases[groups] = full
+        self.composed[groups] = cloudpickle.dumps(full), cloudpickle.dumps(task)  # pickle itself balks at classes of `__main__`
 
     def job(self, number: int, groups: Mapping[str, Any], values: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The config of trial `number`, with and without `hydra`. `values` are overrides of single keys."""
-        _, *pickled = self._composed(tuple(f"{group}={value_text(option)}" for group, option in groups.items()))
-        full, task = (pickle.loads(p) for p in pickled)
+        chosen = _chosen(groups)
+        if chosen not in self.composed:
+            self._compose(chosen)
+        full, task = (pickle.loads(p) for p in self.composed[chosen])
         parsed = self._parser.parse_overrides(list(values))
         self._apply(parsed, full)
         self._apply(parsed, task)
         job = full.hydra
         with open_dict(job):
+            job.sweep.dir = self._folder
             job.overrides.task.extend(values)
             job.job.override_dirname = _dirname(job, [*self._before(groups), *parsed])
             job.job.id = str(number)
@@ -105,6 +122,10 @@ class Composer:
             ConfigLoaderImpl._apply_overrides_to_config(parsed, config)
         except Exception as error:  # as above
             raise UserError(_one_line(error)) from error
+
+
+def _chosen(groups: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{group}={value_text(option)}" for group, option in groups.items())
 
 
 def _dirname(hydra: DictConfig, overrides: list[Override]) -> str:

@@ -149,7 +149,7 @@ class Sweep:
             open_storage(s.storage, folder).remove_session()  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
         self.gpus = gpus
-        plan = WorkerPlan(spec, tuple(fixed), s.trial_timeout, s.threads, s.custom_search_space, keep_logging=True)
+        plan = WorkerPlan(spec, tuple(fixed), s.trial_timeout, s.threads, s.custom_search_space, composer.composed, keep_logging=True)
         meta = {
             "fingerprint": mark,
             "identity": parts,

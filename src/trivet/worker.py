@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trivet import trial as trial_api
 from trivet.errors import UserError
-from trivet.jobs import Composer, run_job
+from trivet.jobs import Composed, Composer, run_job
 from trivet.metrics import MetricsFile
 from trivet.records import Claim, Outcome, StudySpec
 from trivet.study import Study
@@ -51,6 +51,7 @@ class WorkerPlan:
     trial_timeout: float | None
     threads: int | None
     custom_search_space: str | None
+    composed: Composed = field(default_factory=dict)  # by the sweep, so that no worker composes it again
     keep_logging: bool = False  # in the calling process: put Hydra's own logging back after each trial
 
 
@@ -72,7 +73,7 @@ class Worker:
     ) -> None:
         self.plan, self.context, self.task_function, self.name = plan, context, task_function, name
         self.config = config
-        self.composer = Composer(context, config, plan.fixed, plan.spec.folder)
+        self.composer = Composer(context, config, plan.fixed, plan.spec.folder, plan.composed)
         self.on_trial = on_trial
         self.study = Study(plan.spec)
         if plan.custom_search_space is not None:

@@ -1,4 +1,4 @@
-"""A published sweep as tables: what every check and every section of the report works on. Reads no file (report/tables.py does)."""
+"""A published sweep as tables: what every check and every section of the report works on. Reads no file (reporting/tables.py does)."""
 
 from __future__ import annotations
 

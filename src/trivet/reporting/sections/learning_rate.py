@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trivet.report.context import Context
-from trivet.report.model import Axis, Bullets, Chart, Code, Layer, Panel, Section
-from trivet.report.thin import keep
-from trivet.report.words import count, duration, number, value_text
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Bullets, Chart, Code, Layer, Panel, Section
+from trivet.reporting.thin import keep
+from trivet.reporting.words import count, duration, number, value_text
 
 
 def build(context: Context) -> Section:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context
-from trivet.report.model import Axis, Chart, Command, Heading, Layer, Panel, Section
-from trivet.report.words import count
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Chart, Command, Heading, Layer, Panel, Section
+from trivet.reporting.words import count
 
 COMMAND: str | None = "python pipelines/audit.py results/coarse --n 8"
 

@@ -10,11 +10,11 @@ import pandas as pd
 from trivet.diagnosis.importance import Importance
 from trivet.diagnosis.space_flags import ordered, position
 from trivet.diagnosis.sweep import Sweep, find, is_batch_size, is_lr
-from trivet.report.context import Context
-from trivet.report.model import Axis, Chart, Layer, Panel, Section
-from trivet.report.sections.dependence import abscissa, slug
-from trivet.report.thin import keep
-from trivet.report.words import Code, number, value_text
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
+from trivet.reporting.sections.dependence import abscissa, slug
+from trivet.reporting.thin import keep
+from trivet.reporting.words import Code, number, value_text
 
 GRID = 12
 BACKGROUND = 120

@@ -16,9 +16,9 @@ from trivet.diagnosis import seeds as seeds_of
 from trivet.diagnosis.flag import Flag
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.model import Axis
-from trivet.report.tables import Results
-from trivet.report.words import Scale, override_list, settings
+from trivet.reporting.model import Axis
+from trivet.reporting.tables import Results
+from trivet.reporting.words import Scale, override_list, settings
 
 SWEEP_VALUE = re.compile(r"^\s*(interval|choice|range|tag|int|float|glob|sort|shuffle|extend_list)\s*\(")
 PHASES = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trivet.report.context import PHASES, Context
-from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
-from trivet.report.sections.headline import strip
-from trivet.report.words import NOTHING, Scale, cell, count, empty, scale_cell
+from trivet.reporting.context import PHASES, Context
+from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
+from trivet.reporting.sections.headline import strip
+from trivet.reporting.words import NOTHING, Scale, cell, count, empty, scale_cell
 
 
 def build(context: Context) -> Section:

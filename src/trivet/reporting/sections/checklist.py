@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from trivet.diagnosis.sweep import Sweep, is_batch_size, is_lr
 from trivet.diagnosis.training_flags import REGULARISERS
-from trivet.report.context import Context
-from trivet.report.model import Cell, Section, Table
-from trivet.report.words import count, listing
+from trivet.reporting.context import Context
+from trivet.reporting.model import Cell, Section, Table
+from trivet.reporting.words import count, listing
 
 SIZES = re.compile(r"width|depth|channels|hidden|layers|units|size$|heads|dim|kernel", re.IGNORECASE)
 SCHEDULE = re.compile(r"^(lr_)?schedul", re.IGNORECASE)

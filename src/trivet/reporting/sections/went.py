@@ -7,13 +7,13 @@ import pandas as pd
 
 from trivet.diagnosis.importance import gain_from
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context
-from trivet.report.model import Axis, Cell, Chart, Layer, Panel, Section, Table
-from trivet.report.palette import SERIES
-from trivet.report.sections import audit
-from trivet.report.sections.phases import jobs, wall
-from trivet.report.thin import keep
-from trivet.report.words import count, duration, money, number, share
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
+from trivet.reporting.palette import SERIES
+from trivet.reporting.sections import audit
+from trivet.reporting.sections.phases import jobs, wall
+from trivet.reporting.thin import keep
+from trivet.reporting.words import count, duration, money, number, share
 
 
 def build(context: Context) -> Section:

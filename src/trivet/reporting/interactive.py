@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from trivet.report.model import Axis, Chart, Layer, Panel
-from trivet.report.palette import SEQUENTIAL
-from trivet.report.words import log_ticks, number
+from trivet.reporting.model import Axis, Chart, Layer, Panel
+from trivet.reporting.palette import SEQUENTIAL
+from trivet.reporting.words import log_ticks, number
 
 SYMBOLS = {"circle": "circle", "x": "x-thin", "diamond": "diamond", "square": "square", "star": "star"}
 SHAPES = ("vline", "hline")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from trivet import finalists
-from trivet.report.context import Context, seed_values
-from trivet.report.model import Axis, Chart, Code, Command, Layer, Panel, Section, Strong
-from trivet.report.words import Scale, configuration, count, listing, number
+from trivet.reporting.context import Context, seed_values
+from trivet.reporting.model import Axis, Chart, Code, Command, Layer, Panel, Section, Strong
+from trivet.reporting.words import Scale, configuration, count, listing, number
 
 
 def build(context: Context) -> Section:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trivet.diagnosis import EVERY, LAST
 from trivet.diagnosis.flag import Flag
-from trivet.report.context import Context
-from trivet.report.model import Bullets, Heading, Section, Strong
-from trivet.report.words import count, listing, number
+from trivet.reporting.context import Context
+from trivet.reporting.model import Bullets, Heading, Section, Strong
+from trivet.reporting.words import count, listing, number
 
 LEVELS = {"serious": "Serious", "warning": "Warning", "hint": "Worth knowing"}
 SEED_CHECKS = 4  # default beats tuned, other winner, seed noise, validation against test

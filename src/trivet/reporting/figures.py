@@ -9,9 +9,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from trivet.report.model import Axis, Chart, Layer, Panel
-from trivet.report.palette import ROLES, SEQUENTIAL
-from trivet.report.words import log_ticks, number
+from trivet.reporting.model import Axis, Chart, Layer, Panel
+from trivet.reporting.palette import ROLES, SEQUENTIAL
+from trivet.reporting.words import log_ticks, number
 
 STYLE = {
     "svg.hashsalt": "trivet",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from trivet import finalists
 from trivet.diagnosis.wording import Scale, count, duration, listing, number, share, value_text
-from trivet.report.model import Cell, Code, Inline
+from trivet.reporting.model import Cell, Code, Inline
 
 __all__ = ["Scale", "count", "duration", "listing", "number", "share", "value_text"]
 NOTHING = "\u2013"  # what an empty cell shows

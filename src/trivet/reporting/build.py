@@ -7,13 +7,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from trivet.report import figures, html, markdown
-from trivet.report.context import Context
-from trivet.report.metrics import metrics, plots
-from trivet.report.model import Report, Section
-from trivet.report.sections import advice, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
-from trivet.report.tables import read_results, read_sweep
-from trivet.report.words import count
+from trivet.reporting import figures, html, markdown
+from trivet.reporting.context import Context
+from trivet.reporting.metrics import metrics, plots
+from trivet.reporting.model import Report, Section
+from trivet.reporting.sections import advice, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
+from trivet.reporting.tables import read_results, read_sweep
+from trivet.reporting.words import count
 
 
 def build_pipeline(root: Path, reports: Path) -> Path:

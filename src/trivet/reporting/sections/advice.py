@@ -10,9 +10,9 @@ from trivet.diagnosis.importance import importance
 from trivet.diagnosis.progress import Progress, progress
 from trivet.diagnosis.space_flags import at_edges, widened
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context, words_of
-from trivet.report.model import Bullets, Code, Command, Section, Strong
-from trivet.report.words import count, listing, number
+from trivet.reporting.context import Context, words_of
+from trivet.reporting.model import Bullets, Code, Command, Section, Strong
+from trivet.reporting.words import count, listing, number
 from trivet.space import to_text
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.model import Axis, Chart, Layer, Panel, Section, Table
-from trivet.report.thin import keep
-from trivet.report.words import cell, code_cell, count, empty, number, settings
+from trivet.reporting.model import Axis, Chart, Layer, Panel, Section, Table
+from trivet.reporting.thin import keep
+from trivet.reporting.words import cell, code_cell, count, empty, number, settings
 
 FRONT_ROWS = 50
 

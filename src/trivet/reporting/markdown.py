@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from trivet.report.model import Bullets, Cell, Chart, Code, Command, Heading, Inline, Paragraph, Report, Section, Strong, Table
+from trivet.reporting.model import Bullets, Cell, Chart, Code, Command, Heading, Inline, Paragraph, Report, Section, Strong, Table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from trivet import space as space_of
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import PHASES, Context
-from trivet.report.model import Cell, Section, Table
-from trivet.report.sections import seeds, tradeoff
-from trivet.report.words import NOTHING, cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
+from trivet.reporting.context import PHASES, Context
+from trivet.reporting.model import Cell, Section, Table
+from trivet.reporting.sections import seeds, tradeoff
+from trivet.reporting.words import NOTHING, cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
 
 STOPPED = {
     "n_trials": "all planned trials were run",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from trivet.diagnosis.importance import Importance, importance
 from trivet.diagnosis.sweep import Sweep
 from trivet.diagnosis.thresholds import limit
-from trivet.report.context import Context
-from trivet.report.model import Axis, Chart, Heading, Layer, Panel, Section
-from trivet.report.sections import dependence, together
-from trivet.report.words import Code, count, listing
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Chart, Heading, Layer, Panel, Section
+from trivet.reporting.sections import dependence, together
+from trivet.reporting.words import Code, count, listing
 
 MOST_BARS = 15
 

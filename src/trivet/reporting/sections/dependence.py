@@ -9,10 +9,10 @@ from trivet import space
 from trivet.diagnosis.importance import Importance
 from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep
-from trivet.report.context import Context
-from trivet.report.model import Axis, Chart, Layer, Panel
-from trivet.report.thin import keep
-from trivet.report.words import value_text
+from trivet.reporting.context import Context
+from trivet.reporting.model import Axis, Chart, Layer, Panel
+from trivet.reporting.thin import keep
+from trivet.reporting.words import value_text
 
 FIRST = 6  # panels of the first chart, the one that Markdown shows
 MOST = 24

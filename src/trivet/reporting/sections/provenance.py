@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context, words_of
-from trivet.report.model import Cell, Section, Table
-from trivet.report.words import count, duration, listing, value_text
+from trivet.reporting.context import Context, words_of
+from trivet.reporting.model import Cell, Section, Table
+from trivet.reporting.words import count, duration, listing, value_text
 
 AS_CODE = ("identity (fingerprint)", "command", "data hash", "commit")
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from trivet import finalists
 from trivet.diagnosis.sweep import Sweep
-from trivet.report.context import Context, seed_values
-from trivet.report.sections.phases import wall
-from trivet.report.sections.went import best_so_far, value_column
+from trivet.reporting.context import Context, seed_values
+from trivet.reporting.sections.phases import wall
+from trivet.reporting.sections.went import best_so_far, value_column
 
 
 def metrics(context: Context) -> dict:

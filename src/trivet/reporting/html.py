@@ -9,9 +9,9 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from trivet.report import interactive
-from trivet.report.model import Bullets, Chart, Code, Command, Heading, Paragraph, Report, Strong, Table
-from trivet.report.palette import ROLES
+from trivet.reporting import interactive
+from trivet.reporting.model import Bullets, Chart, Code, Command, Heading, Paragraph, Report, Strong, Table
+from trivet.reporting.palette import ROLES
 
 
 def render(report: Report) -> str:
@@ -40,7 +40,7 @@ def render(report: Report) -> str:
 
 
 def _file(name: str) -> str:
-    return (resources.files("trivet.report") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("trivet.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
 @cache
