@@ -4,6 +4,7 @@ import contextlib
 import enum
 import logging
 import os
+import pickle
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -144,6 +145,18 @@ def test_a_job_is_the_one_that_hydra_composes(tmp_path, plain, fixed, groups, va
         same(task, theirs)
         again, _ = composer.job(7, groups, values)  # from its cache
         same(again, ours)
+
+
+def test_what_another_process_has_composed_is_not_composed_again(tmp_path, plain, monkeypatch):
+    first = Composer(*plain, [], ".")
+    for groups in ({"optimizer": "adam"}, {}):
+        first.base(groups)
+    second = Composer(*plain, [], tmp_path, pickle.loads(pickle.dumps(first.composed)))
+    monkeypatch.setattr(second, "_loader", None)  # what composes
+    for groups in ({"optimizer": "adam"}, {}):
+        ours, theirs = second.job(1, groups, ["nested.list=[5]"])[0], Composer(*plain, [], tmp_path).job(1, groups, ["nested.list=[5]"])[0]
+        same(ours, theirs)
+        assert ours.hydra.sweep.dir == str(tmp_path)
 
 
 def test_jobs_do_not_touch_each_other(tmp_path, plain):
