@@ -92,15 +92,24 @@ def test_git_state(tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x"]
     subprocess.run([*git, "init", "-q"], check=True)
     assert identity.git_state(tmp_path) is None  # nothing committed yet
-    (tmp_path / "f").write_text("1")
-    subprocess.run([*git, "add", "f"], check=True)
+    written = ["dvc.lock", "results/narrow/space.yaml", "app/reports/summary.md"]
+    for name in ["f", "app/f", *written]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "m"], check=True)
     state = identity.git_state(tmp_path)
     assert len(state["commit"]) == 40 and state["dirty"] is False
     (tmp_path / "untracked").write_text("1")
     assert identity.git_state(tmp_path)["dirty"] is False
+    for name in written:
+        (tmp_path / name).write_text("2")
+    assert identity.git_state(tmp_path)["dirty"] is True, "app/reports is not this folder's"
+    subprocess.run([*git, "checkout", "-q", written[-1]], check=True)
+    assert identity.git_state(tmp_path)["dirty"] is False, "what a pipeline writes is no change"
     (tmp_path / "f").write_text("2")
     assert identity.git_state(tmp_path) == {"commit": state["commit"], "dirty": True}
+    assert identity.git_state(tmp_path / "app")["dirty"] is True, "a change beside the app's folder is one too"
 
 
 @pytest.fixture

@@ -75,8 +75,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+PIPELINE_WRITES = ("dvc.lock", "reports", "results")
+"""Tracked files that earlier stages of the same run have changed; they are results, and change no result."""
+
+
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether the work tree differs from it; None outside a repository."""
+    """Commit and whether the work tree differs from it, in more than what a pipeline writes; None outside a repository."""
     if shutil.which("git") is None:
         return None
 
@@ -85,7 +89,10 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    if commit is None:
+        return None
+    written = [f":(exclude){path}" for path in PIPELINE_WRITES]
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written))}
 
 
 def hardware() -> dict[str, Any]:
