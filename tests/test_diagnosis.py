@@ -210,6 +210,13 @@ def test_trials_that_differ_less_than_seeds_are_alike():
     assert flag is not None and "seeds of one and the same configuration" in flag.evidence
 
 
+def test_a_gain_within_seed_noise_is_no_improvement():
+    sweep = make(table(values=np.linspace(0.5, 0.9, 40)))
+    gain = search_flags.progress(sweep).recent_gain
+    assert search_flags.improving(case(sweep, noise=0.9 * gain)) is not None
+    assert search_flags.improving(case(sweep, noise=1.1 * gain)) is None
+
+
 def test_divergence_names_the_learning_rate_it_begins_at():
     flag = training_flags.diverged(case(make(with_failures(12, "diverged: loss is nan"))))
     assert "From lr=0.1425 on 12 of 12 diverged, below it 0 of 28." in flag.evidence

@@ -77,6 +77,8 @@ def improving(case: Case) -> Flag | None:
         return None
     if state.recent_gain < limit("improving_gain") * state.lead:
         return None
+    if case.noise is not None and state.recent_gain <= limit("improving_noise") * case.noise:
+        return None
     return Flag(
         "improving",
         "hint",
@@ -86,7 +88,7 @@ def improving(case: Case) -> Flag | None:
         f"{case.scale.show(state.best)}.",
         "The search was stopped before its returns diminished.",
         "Go on: the same command with more trials continues this search.",
-        ("improving_share", "improving_gain"),
+        ("improving_share", "improving_gain", "improving_noise"),
     )
 
 

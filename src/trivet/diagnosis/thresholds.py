@@ -128,6 +128,13 @@ _ROWS = (
         "and that improved the lead of the best over the median trial by at least this share",
         "our choice",
     ),
+    Threshold(
+        "improving_noise",
+        1.0,
+        "times the standard deviation between seeds",
+        "and by more than this, where phase 3 tells it",
+        "our choice: smaller gains are luck",
+    ),
     Threshold("flat_share", 0.5, "of trials", "the best value did not improve in the last part", "our choice"),
     Threshold("enough", 20, "trials", "judged only from so many trials on", "our choice"),
     Threshold(

@@ -66,6 +66,9 @@ def verdict(context: Context, action: str) -> list:
 def _rules(context: Context, state: Progress) -> list[tuple]:
     scale = context.scale
     gain = f"improved the best by {scale.delta(state.recent_gain)}" if state.recent_gain > 0 else "brought no improvement"
+    noise = context.seeds.noise if context.seeds is not None else None
+    if noise is not None and 0 < state.recent_gain <= noise:
+        gain += f", less than the {scale.delta(noise)} by which one configuration varies from seed to seed"
     items = [(f"The last {count(state.recent, 'trial')} {gain}.",)]
     items.append((f"The best value has stood for {count(state.same_for, 'trial')} (since trial {state.best_trial}).",))
     step = 0.01 if scale.percent else 0.01 * abs(state.best)

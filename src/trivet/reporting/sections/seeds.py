@@ -87,7 +87,7 @@ def _table(context: Context) -> Table:
         summary = seeds.summary(finalist)
         pair = seeds.paired(finalist, 0) if finalist != 0 and 0 in seeds.values else None
         versus = (
-            Cell(("+" if pair.mean > 0 else "\u2212" if pair.mean < 0 else "") + scale.delta(abs(pair.mean)), pair.mean)
+            Cell(("+" if pair.mean > 0 else "\u2212" if pair.mean < 0 else "") + scale.delta(abs(pair.mean), "points"), pair.mean)
             if pair
             else empty()
         )
@@ -100,7 +100,7 @@ def _table(context: Context) -> Table:
                 Cell(where or NOTHING),
                 scale_cell(scale, seeds.shown.get(finalist)),
                 scale_cell(scale, summary.mean),
-                Cell(scale.delta(summary.std), summary.std) if summary.std is not None else empty(),
+                Cell(scale.delta(summary.std, "points"), summary.std) if summary.std is not None else empty(),
                 Cell(scale.interval(summary.low, summary.high), summary.low) if summary.std is not None else empty(),
                 versus,
                 p,
