@@ -93,7 +93,7 @@ class SimulatedWorker:
         self.over = None  # why it stopped
         self.claimed = None
         self.study = Study(spec)
-        self._backend = getattr(self.study.storage, "_backend", None)  # a database has none
+        self._backend = self.study.storage._backend if spec.storage is None else None  # a database has no journal
         if self._backend is not None:
             self._append, self._backend.append_logs = self._backend.append_logs, self._append_or_die
         self._actions = self._work()

@@ -362,10 +362,7 @@ def test_at_the_end_few_trials_are_enough_to_tell_a_failure_rate(tmp_path):
     spec = spec_of(tmp_path, "random", None, 4, max_failure_rate=0.5)
     run_alone(spec, failing({0, 1, 2}))
     study = Study(spec)
-    assert not study.failure_rate_exceeded(study.finished())
-    assert study.failure_rate_exceeded(study.finished(), final=True)
-    assert not study.failure_rate_exceeded([], final=True)
-    assert study.why_stopped() == "n_trials"
+    assert study.why_stopped() == "n_trials" and study.failed_too_often()
     study.close()
 
 
@@ -401,10 +398,10 @@ def test_earlier_sweeps_keep_joint_modelling(tmp_path):
     spec = spec_of(tmp_path, TPE, None, 4, warm=tuple(warm_rows()))
     run_alone(spec)
     study = Study(spec)
-    trials = [*study._warm, *(o.trial for o in study.settled)]
+    trials = study._known
     for name in ("x", "kind", "lr [kind=a]"):
         assert len({t.distributions[name] for t in trials if name in t.distributions}) == 1
-    assert [t.number for t in study._warm] == list(range(-30, 0))
+    assert [t.number for t in trials[:30]] == list(range(-30, 0))
     study.close()
 
 

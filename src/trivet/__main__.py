@@ -22,7 +22,8 @@ def _open(folder: Path) -> Any:
     """The study in a sweep's folder, to read from: its spec is rebuilt from study.yaml."""
     from trivet import sampling, space, tables
     from trivet.records import StopRules, StudySpec
-    from trivet.study import JOURNAL, Study
+    from trivet.storage import JOURNAL
+    from trivet.study import Study
 
     meta = tables.load_study(folder)
     if meta["storage"] is None and not (folder / JOURNAL).exists():
@@ -74,7 +75,7 @@ def _top(folder: Path, n: int) -> None:
 
 def _dashboard(folder: Path) -> None:
     from trivet import tables
-    from trivet.study import JOURNAL
+    from trivet.storage import JOURNAL
 
     storage = tables.load_study(folder)["storage"]
     print(f"optuna-dashboard {shlex.quote(storage or str(folder / JOURNAL))}")

@@ -28,6 +28,11 @@ class StopRules:
     same_best: int | None = None
     target: float | None = None
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether any rule speaks of what trials found."""
+        return any(rule is not None for rule in (self.epochs, self.plateau, self.same_best, self.target))
+
     def reason(self, trials: Sequence[Official], maximize: bool) -> str | None:
         """Why to stop, knowing these finished trials in number order; None to go on."""
         if self.epochs is not None and sum(t.step for t in trials) >= self.epochs:

@@ -6,6 +6,7 @@ trials it may know. So it does not matter which worker samples a trial, nor how 
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import importlib.util
 import inspect
@@ -178,13 +179,15 @@ class Sampler:
     def __init__(self, spec: SamplerSpec, params: Sequence[space.Param], directions: Sequence[str], seed: int) -> None:
         self.spec, self.params, self.directions, self.seed = spec, list(params), list(directions), seed
         self._distributions = {p.name: distribution(p.spec) for p in params if not isinstance(p.spec, space.Fixed)}
+        self._cap = _Cap(directions)
 
     def ask(self, number: int, known: Sequence[FrozenTrial], extend: Any = None) -> FrozenTrial:
         """Sample trial `number` knowing the finished trials `known`; returns it with params, distributions and attributes.
 
+        `known` is the beginning of the study's history: the same trials in the same order at each call, more or fewer of them.
         `extend(trial)` may suggest more with Optuna's own calls (hydra-optuna-sweeper's custom_search_space).
         """
-        view = _View(_teach(_capped(known, self.directions), self.spec.name, self.directions), number)
+        view = _View(_teach(self._cap(known), self.spec.name, self.directions), number)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = self._build(number)
@@ -242,42 +245,52 @@ class _Qmc(optuna.samplers.QMCSampler):
         return self._number
 
 
-def _rank_key(trial: FrozenTrial, directions: Sequence[str]) -> float:
-    """Lower is better; for ordering only, by the first objective."""
-    if trial.state != TrialState.COMPLETE or not trial.values:
-        return math.inf
-    return -trial.values[0] if directions[0] == "maximize" else trial.values[0]
+class _Cap:
+    """Cuts a history to what a sampler sees: the best of the older trials and all of the latest, in their order.
+
+    Histories come one longer than the other, as a rule, so the order of the older trials is kept from call to call: a cut
+    costs the same however long the study is.
+    """
+
+    def __init__(self, directions: Sequence[str]) -> None:
+        self._sign = -1.0 if directions[0] == "maximize" else 1.0
+        self._ranked: list[tuple[float, int]] = []  # of the older trials: the first objective, lower is better, and the place
+
+    def __call__(self, known: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        """`known` is the beginning of one growing history: calls differ in its length alone."""
+        n_older = len(known) - (HISTORY_CAP - N_BEST_KEPT)
+        if len(known) <= HISTORY_CAP:
+            return known
+        if n_older < len(self._ranked):
+            self._ranked.clear()
+        for place in range(len(self._ranked), n_older):
+            bisect.insort(self._ranked, (self._rank(known[place]), place))
+        return [*(known[place] for place in sorted(place for _, place in self._ranked[:N_BEST_KEPT])), *known[n_older:]]
+
+    def _rank(self, trial: FrozenTrial) -> float:
+        return self._sign * trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else math.inf
 
 
-def _capped(known: Sequence[FrozenTrial], directions: Sequence[str]) -> Sequence[FrozenTrial]:
-    if len(known) <= HISTORY_CAP:
-        return known
-    recent = known[-(HISTORY_CAP - N_BEST_KEPT) :]
-    older = sorted(known[: -len(recent)], key=lambda t: _rank_key(t, directions))[:N_BEST_KEPT]
-    return [*sorted(older, key=lambda t: t.number), *recent]
-
-
-def _teach(known: Sequence[FrozenTrial], name: str, directions: Sequence[str]) -> list[FrozenTrial]:
+def _teach(known: Sequence[FrozenTrial], name: str, directions: Sequence[str]) -> Sequence[FrozenTrial]:
     """Show failed trials as bad ones, so that the sampler stays away; and pruned ones to samplers that know no pruning.
 
     TPE ranks a pruned trial without a value behind all others. GP, CMA-ES and NSGA-II look at completed trials only: a
     pruned one comes with its last value, a failed one with the worst value seen.
     """
-    worst = _worst(known, directions)
+    untold = [t.state == TrialState.FAIL or (t.state == TrialState.PRUNED and name != "tpe") for t in known]
+    if not any(untold):
+        return known
+    pruned_tpe = name == "tpe" and len(directions) == 1
+    worst = None if pruned_tpe else _worst(known, directions)
     taught = []
-    for trial in known:
-        if trial.state == TrialState.FAIL or (trial.state == TrialState.PRUNED and name != "tpe"):
-            pruned_tpe = name == "tpe" and len(directions) == 1
-            values = list(trial.values) if trial.values else worst
-            if not pruned_tpe and values is None:
-                continue
-            trial = _copy(
-                trial,
-                state=TrialState.PRUNED if pruned_tpe else TrialState.COMPLETE,
-                values=None if pruned_tpe else values,
-                intermediate_values={},
-            )
-        taught.append(trial)
+    for trial, to_tell in zip(known, untold, strict=True):
+        if not to_tell:
+            taught.append(trial)
+        elif pruned_tpe:
+            taught.append(_copy(trial, state=TrialState.PRUNED, values=None, intermediate_values={}))
+        elif trial.values or worst is not None:
+            values = list(trial.values or worst or [])
+            taught.append(_copy(trial, state=TrialState.COMPLETE, values=values, intermediate_values={}))
     return taught
 
 

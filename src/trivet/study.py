@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,34 +18,20 @@ from typing import Any, Literal
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trivet import pruning, space
 from trivet.errors import UserError
 from trivet.history import History
-from trivet.journal import FileLocks, Journal, PostgresLocks
 from trivet.metrics import MetricsFile
 from trivet.records import Claim, Official, Outcome, StudySpec
 from trivet.sampling import INDEPENDENT, Sampler, distribution, external, internal
+from trivet.storage import Trials, batch, close, open_locks, open_storage
 
-JOURNAL = "journal.log"
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
-
-
-def open_storage(url: str | None, folder: str | Path) -> BaseStorage:
-    """The journal in `folder`, or the database at `url`. Raises `UserError` where it cannot be reached."""
-    if url is None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        return JournalStorage(Journal(Path(folder) / JOURNAL))
-    try:
-        kwargs = {"pool_pre_ping": True} if url.startswith("postgresql") else {"connect_args": {"timeout": 60}}
-        return RDBStorage(url, engine_kwargs=kwargs)
-    except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
 
 
 class Study:
@@ -53,11 +39,7 @@ class Study:
 
     def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
         self._read(spec, storage or open_storage(spec.storage, spec.folder), spec.pruner)
-        engine = getattr(self.storage, "engine", None)
-        if engine is not None and engine.dialect.name == "postgresql":
-            self.locks: FileLocks | PostgresLocks = PostgresLocks(engine, self.study_id)
-        else:
-            self.locks = FileLocks(Path(spec.folder) / "claims")
+        self.locks = open_locks(self.storage, self.study_id, spec.folder)
         self.sync()
 
     @classmethod
@@ -81,13 +63,12 @@ class Study:
         self.sampler = None if spec.sampler.name in ("grid", "list") else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
         self._specs = {p.name: p.spec for p in spec.params}
         self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
-        self._trials: list[FrozenTrial] = []
-        self._unfinished: list[int] = []  # in the storage
-        self._n_seen = 0
+        self._stored = Trials(storage, self.study_id)
         self._fed: dict[int, int] = {}  # number -> reported values handed to the history
         self._official: list[Official] = []  # the settled prefix
         self._last_step: dict[int, int] = {}  # of the trials that this worker runs
-        self._warm = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]
+        self._known = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]  # what samplers may learn of: then the settled ones
+        self._n_failed = [0]  # among the first 0, 1, 2 ... settled trials
         self._sync_due = 0.0
 
     def _open(self) -> int:
@@ -99,21 +80,15 @@ class Study:
     def close(self) -> None:
         """Give up every claim and connection."""
         self.locks.close()
-        self.storage.remove_session()
+        close(self.storage)
 
     # What is known -----------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
         """Read what is new in the storage and give the verdicts that follow."""
-        try:
-            self._trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        except UpdateFinishedTrialError:  # a record of ours came after another worker had finished the trial; it is skipped
-            self._trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        self._unfinished += range(self._n_seen, len(self._trials))
-        self._n_seen = len(self._trials)
-        self._unfinished = [n for n in self._unfinished if not self._trials[n].state.is_finished()]
-        for number in range(len(self._official), len(self._trials)):
-            trial = self._trials[number]
+        self._stored.read()
+        for number in range(len(self._official), len(self.trials)):
+            trial = self.trials[number]
             self.history.curve(number)
             if len(trial.intermediate_values) > self._fed.get(number, 0):
                 for step in sorted(trial.intermediate_values):
@@ -126,12 +101,15 @@ class Study:
                 self.history.end(number, failed=trial.user_attrs["trivet:end"]["state"] != "COMPLETE")
         self.history.judge()
         for number in range(len(self._official), self.history.n_settled):
-            self._official.append(self._make_official(number))
+            official = self._make_official(number)
+            self._official.append(official)
+            self._known.append(official.trial)
+            self._n_failed.append(self._n_failed[-1] + (official.state == "FAIL"))
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """All trials as the storage has them at the last sync."""
-        return self._trials
+        return self._stored.all
 
     @property
     def settled(self) -> list[Official]:
@@ -140,11 +118,11 @@ class Study:
 
     def finished(self) -> list[Official]:
         """Every trial that is final, in number order, gaps or not."""
-        later = range(len(self._official), len(self._trials))
+        later = range(len(self._official), len(self.trials))
         return [*self._official, *(self._make_official(n) for n in later if self.history.curve(n).final)]
 
     def _make_official(self, number: int) -> Official:
-        trial, curve = self._trials[number], self.history.curve(number)
+        trial, curve = self.trials[number], self.history.curve(number)
         rows = sorted(trial.intermediate_values.items())
         if curve.pruned_at is not None:
             rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
@@ -177,10 +155,10 @@ class Study:
         """The parameters of a trial by name, as the space writes them; those of an explicit trial as it gave them."""
         if number < len(self.spec.explicit):
             return dict(self.spec.explicit[number]["params"])
-        outside = self._trials[number].user_attrs.get("trivet:params")
+        outside = self.trials[number].user_attrs.get("trivet:params")
         if outside is not None:
             return dict(outside)
-        sampled = self._trials[number].params
+        sampled = self.trials[number].params
         values: dict[str, Any] = {}
         chosen: dict[str, Any] = {}
         for param in self.spec.params:
@@ -243,10 +221,10 @@ class Study:
             taken = self._take_over(worker)
             if taken is not None:
                 return taken
-            number = len(self._trials)
+            number = len(self.trials)
             reason = self._stop_reason(number)
             if reason is not None:  # trials that still run elsewhere may yet need a worker, and the table needs their rows
-                return "wait" if self._unfinished else f"stop: {reason}"
+                return "wait" if self._stored.unfinished else f"stop: {reason}"
             if not self._may_begin(number):
                 return "wait"
             self._create(number, worker)
@@ -254,13 +232,9 @@ class Study:
 
     def _may_begin(self, number: int) -> bool:
         independent = self.spec.sampler.name in INDEPENDENT or number < len(self.spec.explicit)
-        if independent and not self._has_rules():
+        if independent and not self.spec.stop.has_rules and self.spec.max_failure_rate >= 1:
             return True
         return self.history.n_settled >= number - self.spec.lag
-
-    def _has_rules(self) -> bool:
-        stop = self.spec.stop
-        return any(rule is not None for rule in (stop.epochs, stop.plateau, stop.same_best, stop.target)) or self.spec.max_failure_rate < 1
 
     def _stop_reason(self, number: int) -> str | None:
         """Why trial `number` is not to begin, from the fixed history of that trial."""
@@ -269,18 +243,17 @@ class Study:
             return "n_trials"
         if self.spec.deadline is not None and time.time() >= self.spec.deadline:
             return "seconds"
-        known = self._official[: max(0, number - self.spec.lag)]
-        if len(known) < number - self.spec.lag:
+        n_known = max(0, number - self.spec.lag)
+        if len(self._official) < n_known:
             return None  # the rules speak of the whole fixed history or not at all
-        if self.failure_rate_exceeded(known):
+        if n_known >= MIN_TRIALS_FOR_FAILURE_RATE and self._n_failed[n_known] / n_known > self.spec.max_failure_rate:
             return "failure_rate"
-        return stop.reason(known, self.spec.maximize) if self._has_rules() else None
+        return stop.reason(self._official[:n_known], self.spec.maximize) if stop.has_rules else None
 
-    def failure_rate_exceeded(self, trials: Sequence[Official], final: bool = False) -> bool:
-        """Whether more than max_failure_rate of these trials failed, where they are enough to tell (or the sweep is over)."""
-        if not trials or (len(trials) < MIN_TRIALS_FOR_FAILURE_RATE and not final):
-            return False
-        return sum(t.state == "FAIL" for t in trials) / len(trials) > self.spec.max_failure_rate
+    def failed_too_often(self) -> bool:
+        """Whether, of a study that is over, more than max_failure_rate of the trials failed."""
+        trials = self.finished()
+        return bool(trials) and sum(t.state == "FAIL" for t in trials) / len(trials) > self.spec.max_failure_rate
 
     def _create(self, number: int, worker: str) -> None:
         template = FrozenTrial(
@@ -303,13 +276,13 @@ class Study:
 
     def _take_over(self, worker: str) -> Claim | None:
         """Continue the first trial that runs nowhere; settle those that need no more running."""
-        for number in list(self._unfinished):
-            if "trivet:end" in self._trials[number].user_attrs and not self.history.curve(number).final:
+        for number in list(self._stored.unfinished):
+            if "trivet:end" in self.trials[number].user_attrs and not self.history.curve(number).final:
                 continue  # it ran to its end; its verdict waits for an earlier trial
             if not self.locks.acquire(number):
                 continue
             self.sync()
-            trial = self._trials[number]
+            trial = self.trials[number]
             if trial.state.is_finished():
                 self.locks.release(number)
             elif self.history.curve(number).final:
@@ -327,7 +300,7 @@ class Study:
 
     def _died_too_often(self, number: int, worker: str) -> bool:
         """Count a death where a worker of this same sweep left the trial; deaths of whole sweeps are not the trial's fault."""
-        trial = self._trials[number]
+        trial = self.trials[number]
         last = trial.user_attrs.get("trivet:claim", {"session": "", "deaths": 0, "step": 0})
         step = max(trial.intermediate_values, default=0)
         deaths = int(last["deaths"]) if step <= int(last["step"]) else 0
@@ -338,7 +311,7 @@ class Study:
 
     def _proposal(self, number: int, resumed: bool) -> Claim:
         """Sample the trial (or look it up) and write its parameters."""
-        trial = self._trials[number]
+        trial = self.trials[number]
         explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
         if explicit is not None:
             sampled = None
@@ -349,7 +322,7 @@ class Study:
             assert self.sampler is not None
             known: list[FrozenTrial] = []
             if self.spec.sampler.name not in INDEPENDENT:
-                known = [*self._warm, *(o.trial for o in self._official[: max(0, number - self.spec.lag)])]
+                known = self._known[: len(self.spec.warm) + max(0, number - self.spec.lag)]
             sampled = self.sampler.ask(number, known, self._extend)
             wanted, distributions = sampled.params, sampled.distributions
         self._write_params(trial, wanted, distributions, sampled.system_attrs if sampled else {}, explicit)
@@ -371,7 +344,7 @@ class Study:
         outside = explicit is not None and len(wanted) < len(explicit["params"]) and "trivet:params" not in trial.user_attrs
         if not params and not attrs and not outside:
             return
-        with self._batch():
+        with batch(self.storage):
             if explicit is not None and outside:
                 self.storage.set_trial_user_attr(trial._trial_id, "trivet:params", dict(explicit["params"]))
             for name, value in params.items():
@@ -384,15 +357,6 @@ class Study:
     _looks_only = False
     _extend: Any = None  # custom_search_space, set by the worker
 
-    @contextlib.contextmanager
-    def _batch(self) -> Iterator[None]:
-        backend = getattr(self.storage, "_backend", None)
-        if isinstance(backend, Journal):
-            with backend.batch():
-                yield
-        else:
-            yield
-
     # Running -------------------------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -400,7 +364,7 @@ class Study:
 
         A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
         """
-        trial = self._trials[number]
+        trial = self.trials[number]
         if step > self._last_step.get(number, 0) and not trial.state.is_finished():
             self._last_step[number] = step
             with contextlib.suppress(UpdateFinishedTrialError):
@@ -415,17 +379,17 @@ class Study:
     def tell(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
         """End this worker's trial and give its claim back. `attrs` are stored with it."""
         self.sync()
-        trial = self._trials[number]
+        trial = self.trials[number]
         if not trial.state.is_finished():
             with contextlib.suppress(UpdateFinishedTrialError):
                 self._write_end(number, outcome, attrs or {})
         self.locks.release(number)
 
     def _write_end(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
-        trial_id = self._trials[number]._trial_id
+        trial_id = self.trials[number]._trial_id
         self.history.end(number, failed=outcome.state != "COMPLETE")
         self.history.judge()
-        with self._batch():
+        with batch(self.storage):
             for key, value in (attrs or {}).items():
                 self.storage.set_trial_user_attr(trial_id, key, value)
             end = {"state": outcome.state, "values": list(outcome.values), "reason": outcome.reason}
@@ -437,9 +401,9 @@ class Study:
     def _settle(self, number: int) -> None:
         """Write the final state of a trial whose verdicts are all known."""
         official = self._make_official(number)
-        trial_id = self._trials[number]._trial_id
-        abandoned = "trivet:end" not in self._trials[number].user_attrs  # pruned after its worker had died
-        with contextlib.suppress(UpdateFinishedTrialError), self._batch():
+        trial_id = self.trials[number]._trial_id
+        abandoned = "trivet:end" not in self.trials[number].user_attrs  # pruned after its worker had died
+        with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
             for key, value in (self.left_behind(number) if abandoned else {}).items():
                 self.storage.set_trial_user_attr(trial_id, key, value)
             self.storage.set_trial_user_attr(trial_id, "trivet:step", official.step)
@@ -456,7 +420,7 @@ class Study:
         """Write the final state of every trial that has one and runs nowhere; the last worker's verdicts may have freed some."""
         with self.locks.mutex():
             self.sync()
-            for number in list(self._unfinished):
+            for number in list(self._stored.unfinished):
                 if self.history.curve(number).final and self.locks.acquire(number):
                     self._settle(number)
                     self.locks.release(number)
@@ -464,4 +428,4 @@ class Study:
     def why_stopped(self) -> str | None:
         """Why no further trial is to begin; None while trials are left to begin or to finish."""
         self.sync()
-        return None if self._unfinished else self._stop_reason(len(self._trials))
+        return None if self._stored.unfinished else self._stop_reason(len(self.trials))

@@ -40,7 +40,8 @@ from trivet.settings import (
     read_mapping,
     stop_rules,
 )
-from trivet.study import Study, open_storage
+from trivet.storage import close, open_storage
+from trivet.study import Study
 from trivet.worker import Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
@@ -78,7 +79,7 @@ class Sweep:
             self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.time() - started)
         finished = study.finished()
         summarize(study, folder, plan.fixed, stopped_by, meta["script"])
-        if stopped_by == "failure_rate" or study.failure_rate_exceeded(finished, final=True):
+        if stopped_by == "failure_rate" or study.failed_too_often():
             failed = [t for t in finished if t.state == "FAIL"]
             raise UserError(
                 f"{len(failed)} of {len(finished)} trials failed, more than hydra.sweeper.max_failure_rate={plan.spec.max_failure_rate:g}; "
@@ -146,7 +147,7 @@ class Sweep:
         if s.publish is not None:
             check_publish(self.root / s.publish)
         if s.storage is not None:
-            open_storage(s.storage, folder).remove_session()  # a storage that cannot be reached is told of before anything is written
+            close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
         self.gpus = gpus
         plan = WorkerPlan(spec, tuple(fixed), s.trial_timeout, s.threads, s.custom_search_space, composer.composed, keep_logging=True)
