@@ -1,8 +1,6 @@
 """The same workers through Hydra's launchers: the table is the one of a sweep in the calling process.
 
     pytest tests/test_sweeper_launchers.py
-
-hydra-ray-launcher is not tested: it is not in the lock file.
 """
 
 import os
@@ -12,7 +10,7 @@ import pytest
 from apps.running import Running, command_of, curves, meeting, notes, rows, run_all, send, table, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
-PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit"}  # what stands in the command line of a launcher's workers
+PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit", "ray": b"ray::"}  # what stands in the command line of a launcher's workers
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,9 @@ def here(tmp_path_factory):
 
 
 def launched(launcher, n_jobs=2, pace=0.02):
-    return [*ARGUMENTS, f"hydra/launcher={launcher}", f"hydra.sweeper.n_jobs={n_jobs}", f"pace={pace}"]
+    # Ray runs as many jobs at once as it believes to have cores.
+    own = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"] if launcher == "ray" else []
+    return [*ARGUMENTS, f"hydra/launcher={launcher}", f"hydra.sweeper.n_jobs={n_jobs}", f"pace={pace}", *own]
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_a_launched_worker_that_is_killed_is_replaced(launcher, here, tmp_path):
         send(victim, signal.SIGKILL)
         ended = running.wait()
     assert ended.code == 0, ended.text
-    # loky ends all of a pool that lost a process; submitit's other job takes the trial over.
+    # loky ends all of a pool that lost a process; submitit's other job takes the trial over; ray starts the job again.
     assert ("starting them again" in ended.text) == (launcher == "joblib")
     assert table(folder) == table(here)
     assert curves(folder) == curves(here)
