@@ -8,7 +8,7 @@ import random
 import signal
 
 import pytest
-from apps.running import Running, curves, n_records, notes, rows, run, run_all, send, table, until
+from apps.running import Running, assert_same, n_records, notes, rows, run, run_all, send, table, until
 from simulated_workers import spec_of
 
 from trivet.metrics import MetricsFile
@@ -20,20 +20,6 @@ ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=16", "
 TWO = [*ARGUMENTS, "hydra.sweeper.n_jobs=2", "pace=0.02"]
 
 
-@pytest.fixture(scope="module")
-def in_peace(tmp_path_factory):
-    """The folder of the sweep that nobody disturbed."""
-    base = tmp_path_factory.mktemp("peace")
-    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
-    assert ended.code == 0, ended.text
-    return base / "sweep"
-
-
-def same(folder, in_peace):
-    assert table(folder) == table(in_peace)
-    assert curves(folder) == curves(in_peace)
-
-
 def victims(running, rng):
     """Processes to kill: the parent, a worker, both, or all at once."""
     workers = running.workers()
@@ -43,9 +29,9 @@ def victims(running, rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
+def test_killed_again_and_again_the_table_is_the_same(seed, undisturbed, tmp_path):
     rng = random.Random(seed)
-    moments = sorted(rng.sample(range(2, n_records(in_peace) - 20), 7))
+    moments = sorted(rng.sample(range(2, n_records(undisturbed) - 20), 7))
     n_starts = 0
     while True:
         n_starts += 1
@@ -60,7 +46,7 @@ def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
         if ended.code == 0:
             break
         assert ended.code == -signal.SIGKILL, ended.text
-    same(tmp_path / "sweep", in_peace)
+    assert_same(tmp_path / "sweep", undisturbed)
     ran = notes(tmp_path / "sweep")
     assert sorted(ran) == list(range(16)), "job numbers go on, and n_trials is the total"
     begun = [line for lines in ran.values() for line in lines if line.startswith("begin")]
@@ -69,7 +55,7 @@ def test_killed_again_and_again_the_table_is_the_same(seed, in_peace, tmp_path):
 
 
 @pytest.mark.slow
-def test_files_that_a_kill_left_torn_are_mended(in_peace, tmp_path):
+def test_files_that_a_kill_left_torn_are_mended(undisturbed, tmp_path):
     sweep = tmp_path / "sweep"
     for n in (60, 80):
         with Running("checkpointing.py", *ARGUMENTS, "pace=0.02", cwd=tmp_path) as running:
@@ -85,7 +71,7 @@ def test_files_that_a_kill_left_torn_are_mended(in_peace, tmp_path):
     ended = run("checkpointing.py", *ARGUMENTS, cwd=tmp_path)
     assert ended.code == 0, ended.text
     assert "continuing" in ended.text
-    same(sweep, in_peace)
+    assert_same(sweep, undisturbed)
 
 
 @pytest.mark.slow
@@ -99,7 +85,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, in_peace, tmp_path):
+def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, undisturbed, tmp_path):
     arguments = [*ARGUMENTS, f"hydra.sweeper.n_jobs={n_jobs}"]
     with Running("checkpointing.py", *arguments, "pace=0.02", cwd=tmp_path) as running:
         until(lambda: len(notes(tmp_path / "sweep")) >= 6, "six trials")
@@ -110,11 +96,11 @@ def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, in_peace, tmp_path):
     assert "Traceback" not in ended.text
     assert ended.text.strip().splitlines()[-1] == "interrupted: the same command continues this sweep"
     assert 0 < len(rows(tmp_path / "sweep")) < 16
-    assert table(in_peace).startswith(table(tmp_path / "sweep").rsplit("\n", 1)[0]), "what is there is the beginning of the whole"
+    assert table(undisturbed).startswith(table(tmp_path / "sweep").rsplit("\n", 1)[0]), "what is there is the beginning of the whole"
     assert "stopped_by: interrupted" in (tmp_path / "sweep" / "study.yaml").read_text()
     [again] = run_all("checkpointing.py", [(tmp_path, ARGUMENTS)], cwd=tmp_path)
     assert again.code == 0, again.text
-    same(tmp_path / "sweep", in_peace)
+    assert_same(tmp_path / "sweep", undisturbed)
 
 
 @pytest.mark.slow
@@ -129,13 +115,13 @@ def test_ctrl_c_before_the_first_trial(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_sweeps_on_one_study_work_together(in_peace, tmp_path):
+def test_two_sweeps_on_one_study_work_together(undisturbed, tmp_path):
     arguments = [*ARGUMENTS, "pace=0.05", "hydra.sweeper.publish=published", "hydra.sweeper.n_jobs=1"]
     with Running("checkpointing.py", *arguments, cwd=tmp_path) as one, Running("checkpointing.py", *arguments, cwd=tmp_path) as other:
         ended = [one.wait(), other.wait()]
     assert [end.code for end in ended] == [0, 0], "\n".join(end.text for end in ended)
-    same(tmp_path / "sweep", in_peace)
-    same(tmp_path / "published", in_peace)
+    assert_same(tmp_path / "sweep", undisturbed)
+    assert_same(tmp_path / "published", undisturbed)
     ran = notes(tmp_path / "sweep")
     assert sorted(ran) == list(range(16))
     assert all(sum(line.startswith("begin") for line in lines) == 1 for lines in ran.values()), "each trial is run once"

@@ -1,25 +1,16 @@
 """The same workers through Hydra's launchers: the table is the one of a sweep in the calling process.
 
-    pytest tests/test_sweeper_launchers.py
+pytest tests/test_sweeper_launchers.py
 """
 
 import os
 import signal
 
 import pytest
-from apps.running import Running, command_of, curves, meeting, notes, rows, run_all, send, table, until
+from apps.running import Running, assert_same, command_of, meeting, notes, rows, send, table, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
 PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit", "ray": b"ray::"}  # what stands in the command line of a launcher's workers
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """The folder of the sweep in the calling process."""
-    base = tmp_path_factory.mktemp("basic")
-    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
-    assert ended.code == 0, ended.text
-    return base / "sweep"
 
 
 def launched(launcher, n_jobs=2, pace=0.02):
@@ -30,14 +21,13 @@ def launched(launcher, n_jobs=2, pace=0.02):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", PROCESSES)
-def test_workers_through_a_launcher_make_the_same_table(launcher, here, tmp_path):
+def test_workers_through_a_launcher_make_the_same_table(launcher, undisturbed, tmp_path):
     with Running("checkpointing.py", *launched(launcher), meeting(tmp_path), cwd=tmp_path) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert "Traceback" not in ended.text
     folder = tmp_path / "sweep"
-    assert table(folder) == table(here)
-    assert curves(folder) == curves(here)
+    assert_same(folder, undisturbed)
     assert len({row["worker"] for row in rows(folder)}) == 2
     pids = {line.split()[-1] for log in folder.glob("[0-9]*/runs.log") for line in log.read_text().splitlines()}
     assert len(pids) == 2 and str(running.pid) not in pids
@@ -46,7 +36,7 @@ def test_workers_through_a_launcher_make_the_same_table(launcher, here, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", PROCESSES)
-def test_a_launched_worker_that_is_killed_is_replaced(launcher, here, tmp_path):
+def test_a_launched_worker_that_is_killed_is_replaced(launcher, undisturbed, tmp_path):
     folder = tmp_path / "sweep"
     with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
         until(lambda: len(notes(folder)) >= 4, "four trials")
@@ -58,8 +48,7 @@ def test_a_launched_worker_that_is_killed_is_replaced(launcher, here, tmp_path):
     assert ended.code == 0, ended.text
     # loky ends all of a pool that lost a process; submitit's other job takes the trial over; ray starts the job again.
     assert ("starting them again" in ended.text) == (launcher == "joblib")
-    assert table(folder) == table(here)
-    assert curves(folder) == curves(here)
+    assert_same(folder, undisturbed)
 
 
 @pytest.mark.slow
@@ -88,8 +77,8 @@ def test_ctrl_c_with_a_launcher(launcher, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_launched_worker(here, tmp_path):
+def test_one_launched_worker(undisturbed, tmp_path):
     with Running("checkpointing.py", *launched("joblib", n_jobs=1, pace=0), cwd=tmp_path) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
-    assert table(tmp_path / "sweep") == table(here)
+    assert table(tmp_path / "sweep") == table(undisturbed)

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from apps.running import Running, curves, meeting, notes, rows, run_all, send, table, until
+from apps.running import Running, assert_same, meeting, notes, rows, run_all, send, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
 
@@ -55,15 +55,6 @@ def server():
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
-def with_a_file(tmp_path_factory):
-    """The folder of the sweep in one process with the journal."""
-    base = tmp_path_factory.mktemp("file")
-    [ended] = run_all("checkpointing.py", [(base, ARGUMENTS)], cwd=base)
-    assert ended.code == 0, ended.text
-    return base / "sweep"
-
-
 def stored(url, n_jobs=2, pace=0.02, name="curves"):
     """The URL has an equals sign in it, so Hydra wants it quoted."""
     return [
@@ -75,13 +66,8 @@ def stored(url, n_jobs=2, pace=0.02, name="curves"):
     ]
 
 
-def same(folder, with_a_file):
-    assert table(folder) == table(with_a_file)
-    assert curves(folder) == curves(with_a_file)
-
-
 @pytest.mark.slow
-def test_postgres_makes_the_same_table_and_a_killed_worker_is_replaced(server, with_a_file, tmp_path):
+def test_postgres_makes_the_same_table_and_a_killed_worker_is_replaced(server, undisturbed, tmp_path):
     folder, rng = tmp_path / "sweep", random.Random(0)
     with Running("checkpointing.py", *stored(server), cwd=tmp_path) as running:
         for n in (3, 7):
@@ -90,11 +76,11 @@ def test_postgres_makes_the_same_table_and_a_killed_worker_is_replaced(server, w
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert not (folder / "journal.log").exists()
-    same(folder, with_a_file)
+    assert_same(folder, undisturbed)
 
 
 @pytest.mark.slow
-def test_postgres_killed_at_once_and_continued(server, with_a_file, tmp_path):
+def test_postgres_killed_at_once_and_continued(server, undisturbed, tmp_path):
     folder = tmp_path / "sweep"
     with Running("checkpointing.py", *stored(server, name="again"), cwd=tmp_path) as running:
         until(lambda: len(notes(folder)) >= 5, "five trials")
@@ -104,11 +90,11 @@ def test_postgres_killed_at_once_and_continued(server, with_a_file, tmp_path):
     [ended] = run_all("checkpointing.py", [(tmp_path, stored(server, n_jobs=1, pace=0, name="again"))], cwd=tmp_path)
     assert ended.code == 0, ended.text
     assert "continuing again-" in ended.text
-    same(folder, with_a_file)
+    assert_same(folder, undisturbed)
 
 
 @pytest.mark.slow
-def test_two_machines_that_share_only_the_database(server, with_a_file, tmp_path):
+def test_two_machines_that_share_only_the_database(server, undisturbed, tmp_path):
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
@@ -120,14 +106,14 @@ def test_two_machines_that_share_only_the_database(server, with_a_file, tmp_path
     assert all(ran), "both take part"
     assert sorted([*ran[0], *ran[1]]) == list(range(12)), "and each trial is run once"
     for folder in folders:
-        same(folder / "sweep", with_a_file)
+        assert_same(folder / "sweep", undisturbed)
 
 
 @pytest.mark.slow
-def test_a_study_in_sqlite(with_a_file, tmp_path):
+def test_a_study_in_sqlite(undisturbed, tmp_path):
     with Running("checkpointing.py", *stored("sqlite:///study.db", pace=0.01), meeting(tmp_path), cwd=tmp_path) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert (tmp_path / "study.db").exists()
     assert len({row["worker"] for row in rows(tmp_path / "sweep")}) == 2
-    same(tmp_path / "sweep", with_a_file)
+    assert_same(tmp_path / "sweep", undisturbed)

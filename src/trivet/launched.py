@@ -17,7 +17,6 @@ from typing import Any
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from trivet.errors import UserError
@@ -31,8 +30,8 @@ log = logging.getLogger("trivet")
 class Launched:
     """Runs `n_jobs` workers through the launcher of the config until the study has nothing left to begin."""
 
-    def __init__(self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction, n_jobs: int) -> None:
-        self.plan, self.context, self.config, self.task_function, self.n_jobs = plan, context, config, task_function, n_jobs
+    def __init__(self, plan: WorkerPlan, n_jobs: int) -> None:
+        self.plan, self.n_jobs = plan, n_jobs
 
     def run(self, study: Study, progress: Progress) -> None:
         """Launch workers, again while some died and trials are left. Raises `UserError` when that gets nowhere.
@@ -62,8 +61,8 @@ class Launched:
 
     def _launch(self, plan: WorkerPlan, n_jobs: int, progress: Progress) -> Exception | None:
         """Run one set of workers to their end; returns what the launcher raised."""
-        task = WorkerTask(plan, self.context, self.config, self.task_function)
-        launcher = Plugins.instance().instantiate_launcher(config=self.config, hydra_context=self.context, task_function=task)
+        task = WorkerTask(plan)
+        launcher = Plugins.instance().instantiate_launcher(config=plan.config, hydra_context=plan.context, task_function=task)
         with progress.in_background():
             try:
                 for job in launcher.launch([[f"hydra.sweep.subdir=workers/launched-{i}"] for i in range(n_jobs)], initial_job_idx=0):
@@ -89,19 +88,19 @@ def _in_short(error: BaseException | None) -> str:
 class WorkerTask:
     """The worker loop as a task function for a Hydra launcher."""
 
-    def __init__(self, plan: WorkerPlan, context: HydraContext, config: DictConfig, task_function: TaskFunction) -> None:
-        self.plan, self.context, self.config, self.task_function = plan, context, config, task_function
+    def __init__(self, plan: WorkerPlan) -> None:
+        self.plan = plan
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with the paths of imports, so that modules beside the app's script are found where only its code was sent."""
-        return _arrived, (list(sys.path), cloudpickle.dumps((self.plan, self.context, self.config, self.task_function)))
+        return _arrived, (list(sys.path), cloudpickle.dumps(self.plan))
 
     def __call__(self, job_config: DictConfig) -> str:
         name = os.path.basename(str(HydraConfig.get().sweep.subdir)).replace("launched", "worker")
         set_threads(self.plan.threads)
-        return Worker(self.plan, self.context, self.config, self.task_function, name).run()
+        return Worker(self.plan, name).run()
 
 
 def _arrived(path: Sequence[str], content: bytes) -> WorkerTask:
     sys.path[:0] = [entry for entry in path if entry and entry not in sys.path]
-    return WorkerTask(*pickle.loads(content))
+    return WorkerTask(pickle.loads(content))

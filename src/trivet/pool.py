@@ -17,8 +17,6 @@ from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 import trivet
 from trivet.errors import UserError
@@ -42,22 +40,14 @@ class _Process:
 class Pool:
     """Runs `n_jobs` workers until the study has nothing left to begin."""
 
-    def __init__(
-        self,
-        plan: WorkerPlan,
-        context: HydraContext,
-        config: DictConfig,
-        task_function: TaskFunction,
-        n_jobs: int,
-        gpus: Sequence[str],
-    ) -> None:
+    def __init__(self, plan: WorkerPlan, n_jobs: int, gpus: Sequence[str]) -> None:
         self.plan, self.n_jobs, self.gpus = plan, n_jobs, list(gpus)
         self._folder = Path(plan.spec.folder) / "workers"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._payload = self._folder / f"{plan.spec.session}.pickle"
         with self._payload.open("wb") as file:
             file.write(json.dumps(sys.path).encode() + b"\n")
-            cloudpickle.dump((plan, context, config, task_function, Singleton.get_state()), file)
+            cloudpickle.dump((plan, Singleton.get_state()), file)
         self._processes: list[_Process] = []
         self._n_started = 0
         self._fruitless = 0  # deaths in a row during which no trial was begun or went on

@@ -150,7 +150,18 @@ class Sweep:
             close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
         self.gpus = gpus
-        plan = WorkerPlan(spec, tuple(fixed), s.trial_timeout, s.threads, s.custom_search_space, composer.composed, keep_logging=True)
+        plan = WorkerPlan(
+            spec,
+            self.context,
+            self.config,
+            self.task_function,
+            tuple(fixed),
+            s.trial_timeout,
+            s.threads,
+            s.custom_search_space,
+            composer.composed,
+            keep_logging=True,
+        )
         meta = {
             "fingerprint": mark,
             "identity": parts,
@@ -266,13 +277,13 @@ class Sweep:
         launcher = str(OmegaConf.select(self.config, "hydra.launcher._target_"))
         if not launcher.endswith("BasicLauncher"):
             plan = replace(plan, keep_logging=False)
-            Launched(plan, self.context, self.config, self.task_function, self.n_jobs).run(study, progress)
+            Launched(plan, self.n_jobs).run(study, progress)
         elif self.n_jobs == 1:
-            worker = Worker(plan, self.context, self.config, self.task_function, "worker-0", lambda number: progress.tick())
+            worker = Worker(plan, "worker-0", lambda number: progress.tick())
             worker.run()
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         else:
-            pool = Pool(replace(plan, keep_logging=False), self.context, self.config, self.task_function, self.n_jobs, self.gpus)
+            pool = Pool(replace(plan, keep_logging=False), self.n_jobs, self.gpus)
             pool.run(study, progress.tick)
         study.settle_all()
         return study.why_stopped() or "interrupted"

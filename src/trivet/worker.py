@@ -44,9 +44,12 @@ EXIT_TOLD, EXIT_FAULT, EXIT_DISK = 2, 70, 74
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """What a worker needs besides its study: all picklable."""
+    """What a worker needs besides its study: all of it can be pickled (by cloudpickle, where the app is `__main__`)."""
 
     spec: StudySpec
+    context: HydraContext
+    config: DictConfig  # of the sweep, `hydra` in it
+    task_function: TaskFunction
     fixed: tuple[str, ...]  # command-line overrides that hold for every trial
     trial_timeout: float | None
     threads: int | None
@@ -65,20 +68,16 @@ class Worker:
     def __init__(
         self,
         plan: WorkerPlan,
-        context: HydraContext,
-        config: DictConfig,
-        task_function: TaskFunction,
         name: str,
         on_trial: Callable[[int], None] | None = None,
     ) -> None:
-        self.plan, self.context, self.task_function, self.name = plan, context, task_function, name
-        self.config = config
-        self.composer = Composer(context, config, plan.fixed, plan.spec.folder, plan.composed)
+        self.plan, self.name = plan, name
+        self.composer = Composer(plan.context, plan.config, plan.fixed, plan.spec.folder, plan.composed)
         self.on_trial = on_trial
         self.study = Study(plan.spec)
         if plan.custom_search_space is not None:
             extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
-            self.study._extend = lambda trial: extend(config, trial)
+            self.study._extend = lambda trial: extend(plan.config, trial)
 
     def run(self) -> str:
         """Work until nothing is left to begin or continue; returns why."""
@@ -109,13 +108,13 @@ class Worker:
         trial_api.set_reporter(reporter)
         try:
             with alarm.set(self.plan.trial_timeout):
-                result = run_job(self.context, self._logged(task), full, task)
+                result = run_job(self.plan.context, self._logged(task), full, task)
         finally:
             trial_api.set_reporter(None)
         if self.plan.keep_logging:
             from hydra.core.utils import configure_log
 
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+            configure_log(self.plan.config.hydra.hydra_logging, self.plan.config.hydra.verbose)
         if _is_disks_fault(result):
             raise result._return_value
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout)
@@ -136,7 +135,7 @@ class Worker:
 
         def call(config: DictConfig) -> Any:
             try:
-                return self.task_function(config)
+                return self.plan.task_function(config)
             except (TrialPruned, KeyboardInterrupt):
                 raise
             except BaseException as error:
@@ -305,12 +304,12 @@ def main(argv: Sequence[str]) -> int:
         path = json.loads(file.readline())
         sys.path[:] = path
         setup_globals()
-        plan, context, config, task_function, singletons = cloudpickle.load(file)
+        plan, singletons = cloudpickle.load(file)
     Singleton.set_state(singletons)
     set_threads(plan.threads)
-    OmegaConf.set_readonly(config, True)
+    OmegaConf.set_readonly(plan.config, True)
     try:
-        Worker(plan, context, config, task_function, name).run()
+        Worker(plan, name).run()
     except (UserError, OSError) as error:
         with contextlib.suppress(OSError):  # the log is on that same full disk
             print(f"error: {error}", file=sys.stderr)

@@ -159,6 +159,12 @@ def curves(folder):
     return "\n".join(",".join(line[:cut]) for line in lines)
 
 
+def assert_same(folder, other):
+    """Two sweeps' tables, up to what differs from run to run."""
+    assert table(folder) == table(other)
+    assert curves(folder) == curves(other)
+
+
 def notes(folder):
     """What each trial wrote of its runs: number -> lines of runs.log, process ids left out."""
     logs = Path(folder).glob("[0-9]*/runs.log")
