@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import yaml
-from test_training import blobs, config
+from small_training import blobs, config
 
 from trivet import UserError, lr_range
 from trivet.space import parse

@@ -1,6 +1,5 @@
-"""Training on problems with a known answer: what it reaches, when it stops, and that stopping and going on changes no number."""
+"""Training on problems with a known answer: what it reaches, when it stops, what it refuses."""
 
-import copy
 import functools
 import json
 import math
@@ -14,82 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_training import ORDER, REGRESSION, Recorder, blobs, config, line, same
 from torch import nn
 
-from trivet import Diverged, TrialPruned, UserError, training
-from trivet.data import Data, Split, prepared
-from trivet.training import checkpoint, console, settings
+from trivet import Diverged, UserError, training
+from trivet.training import console, settings
 from trivet.training.run import Run, n_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "OMP_NUM_THREADS": "1"}
-VARYING = ("seconds", "peak_gpu_mb")
-ORDER = ["train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr", "grad_norm", "weight_norm", "seconds"]
-
-
-def blobs(n_train=90, n_val=40, seed=0, shape=(4,)):
-    """Three classes that a line separates, with plenty of room."""
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.arange(n_train + n_val) % 3
-    x = torch.randn(len(y), math.prod(shape), generator=generator) * 0.3
-    x[torch.arange(len(y)), y] += 3
-    x = x.reshape(-1, *shape)
-    meta = {"name": "blobs", "task": "classification", "n_classes": 3, "n_outputs": 3, "input_shape": list(shape), "sha256": f"{seed}"}
-    meta |= {"mean": [0.0] * shape[0], "std": [1.0] * shape[0], "classes": ["a", "b", "c"]}
-    return Data(Split(x[:n_train], y[:n_train]), Split(x[n_train:], y[n_train:]), meta)
-
-
-def line(n=120):
-    """One target, 100 + 20 * (2 a - b), without noise."""
-    x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
-    y = 100 + 20 * (2 * x[:, :1] - x[:, 1:])
-    meta = {"name": "line", "task": "regression", "n_classes": None, "n_outputs": 1, "input_shape": [2], "sha256": "l"}
-    meta |= {"mean": [0.0, 0.0], "std": [1.0, 1.0], "y_mean": [100.0], "y_std": [45.0]}
-    return Data(Split(x[:80], y[:80]), Split(x[80:], y[80:]), meta)
-
-
-def config(**changes):
-    base = {
-        "seed": 0,
-        "epochs": 5,
-        "batch_size": 16,
-        "metric": "val/accuracy",
-        "direction": "maximize",
-        "data": {"name": "blobs"},
-        "model": {"name": "mlp", "width": 8, "depth": 1, "norm": "batch", "dropout": 0.3},
-        "optimizer": {"name": "adam", "lr": 0.02},
-        "schedule": {"name": "constant"},
-        "loss": {"name": "cross_entropy"},
-    }
-    return base | changes
-
-
-REGRESSION = {"metric": "val/rmse", "direction": "minimize", "loss": {"name": "mse"}, "model": {"name": "linear"}}
-
-
-def numbers(curves):
-    return [{name: value for name, value in metrics.items() if name not in VARYING} for metrics in curves]
-
-
-def same(a, b):
-    assert numbers(a.curves) == numbers(b.curves)
-    assert (a.value, a.best_step, list(a.state)) == (b.value, b.best_step, list(b.state))
-    assert all(torch.equal(a.state[name], b.state[name]) for name in a.state)
-
-
-class Recorder:
-    """A report that remembers, and raises `error` at step `stop`."""
-
-    def __init__(self, stop=None, error=KeyboardInterrupt):
-        self.steps, self.values, self.metrics, self.stop, self.error = [], [], [], stop, error
-
-    def __call__(self, value, step, metrics):
-        self.steps.append(step)
-        self.values.append(value)
-        self.metrics.append(metrics)
-        if step == self.stop:
-            raise self.error
-
 
 # What a training reaches and reports
 
@@ -261,166 +193,6 @@ def test_an_operation_without_a_deterministic_form_is_named():
         raise RuntimeError("something else")
 
 
-# Stopped and continued
-
-CONTINUED = {
-    "dropout and adam": {},
-    "plateau": {"schedule": {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.5}, "optimizer": {"name": "sgd", "lr": 2.0}},
-    "cosine with warm-up": {"schedule": {"name": "cosine", "warmup": 0.3}, "optimizer": {"name": "adamw", "lr": 0.02}},
-    "onecycle, clipped": {"schedule": {"name": "onecycle", "warmup": 0.3, "div_factor": 25.0, "end": 1e-4}, "clip_norm": 0.5},
-    "multistep": {"schedule": {"name": "multistep", "milestones": [2, 3], "gamma": 0.1, "warmup": 3}},
-    "lookahead": {"optimizer": {"name": "sgd", "lr": 0.1, "lookahead": 3, "lookahead_alpha": 0.5}},
-    "patience": {"patience": 2, "epochs": 9, "optimizer": {"name": "sgd", "lr": 3.0}},
-    "fp16": {"precision": "fp16"},
-    "regression": REGRESSION,
-}
-
-
-@pytest.mark.parametrize("name", CONTINUED)
-def test_continuing_at_every_epoch_gives_the_same_numbers(name, tmp_path):
-    c = config(**CONTINUED[name])
-    data = line() if c["metric"] == "val/rmse" else blobs()
-    whole = training.train(c, data)
-    for stop in range(1, len(whole.curves) + 1):
-        with pytest.raises(KeyboardInterrupt):
-            training.train(c, data, Recorder(stop), tmp_path)
-        assert (tmp_path / "checkpoint.pt").exists()
-        heard = Recorder()
-        same(whole, training.train(c, data, heard, tmp_path))
-        assert heard.steps == list(range(1, len(whole.curves) + 1))  # the earlier epochs are told again
-        assert numbers(heard.metrics) == numbers(whole.curves)
-        assert list(tmp_path.iterdir()) == []  # nothing is left when a run is over
-
-
-def test_stopped_twice_in_other_states_of_the_process(tmp_path):
-    whole = training.train(config(), blobs())
-    for stop in (1, 3, 4):
-        torch.manual_seed(stop)
-        with pytest.raises(KeyboardInterrupt):
-            training.train(config(), blobs(), Recorder(stop), tmp_path)
-    same(whole, training.train(config(), blobs(), None, tmp_path))
-
-
-def test_pruned_keeps_a_checkpoint_that_continues(tmp_path):
-    with pytest.raises(TrialPruned):
-        training.train(config(), blobs(), Recorder(2, TrialPruned), tmp_path)
-    with pytest.raises(TrialPruned):  # the earlier epochs are told again, and that is enough to be pruned
-        heard = Recorder(2, TrialPruned)
-        training.train(config(), blobs(), heard, tmp_path)
-    assert heard.steps == [1, 2]
-    same(training.train(config(), blobs()), training.train(config(), blobs(), None, tmp_path))
-
-
-def damaged(path, how):
-    content = path.read_bytes()
-    match how:
-        case "empty":
-            path.write_bytes(b"")
-        case "cut":
-            path.write_bytes(content[: len(content) // 2])
-        case "text":
-            path.write_text("not a checkpoint")
-        case "flipped":
-            path.write_bytes(content[:300] + bytes(b ^ 0xFF for b in content[300:400]) + content[400:])
-        case "pickle":
-            torch.save({"identity": torch.nn.Linear(2, 2)}, path)  # a class: refused by weights_only
-        case "list":
-            torch.save([1, 2], path)
-        case "lacking":
-            state = torch.load(path, weights_only=True)
-            del state["tree"]["model"]
-            torch.save(state, path)
-        case "shapes":
-            state = torch.load(path, weights_only=True)
-            state["tree"]["model"] = {name: ("<tensor>", kind, 0, (1,)) for name, (_, kind, _, _) in state["tree"]["model"].items()}
-            torch.save(state, path)
-
-
-@pytest.mark.parametrize("how", ["empty", "cut", "text", "flipped", "pickle", "list", "lacking", "shapes"])
-def test_a_damaged_checkpoint_starts_over(how, tmp_path, caplog):
-    with pytest.raises(KeyboardInterrupt):
-        training.train(config(), blobs(), Recorder(3), tmp_path)
-    damaged(tmp_path / "checkpoint.pt", how)
-    same(training.train(config(), blobs()), training.train(config(), blobs(), None, tmp_path))
-    assert "starting over" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "other", [{"seed": 1}, {"epochs": 6}, {"model": {"name": "mlp", "width": 9, "depth": 1}}, {"optimizer": {"name": "adam", "lr": 0.01}}]
-)
-def test_a_foreign_checkpoint_starts_over(other, tmp_path, caplog):
-    with pytest.raises(KeyboardInterrupt):
-        training.train(config(**other), blobs(), Recorder(3), tmp_path)
-    same(training.train(config(), blobs()), training.train(config(), blobs(), None, tmp_path))
-    assert "another configuration" in caplog.text
-
-
-def test_other_data_is_foreign_and_a_label_is_not(tmp_path, caplog):
-    with pytest.raises(KeyboardInterrupt):
-        training.train(config(), blobs(seed=1), Recorder(3), tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        training.train(config(), blobs(), Recorder(2), tmp_path)
-    assert "another configuration" in caplog.text
-    caplog.clear()
-    training.train(config(save_model=True, finalist=3), blobs(), None, tmp_path)
-    assert "starting over" not in caplog.text
-
-
-def test_a_failed_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
-    checkpoint.save(tmp_path, "key", {"a": torch.ones(2)})
-
-    def full(content, path):
-        path.write_bytes(b"half")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="no space"):
-        checkpoint.save(tmp_path, "key", {"a": torch.zeros(2)})
-    assert torch.equal(checkpoint.load(tmp_path, "key", torch.device("cpu"))["a"], torch.ones(2))
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
-
-
-@pytest.mark.parametrize("killed_at", ["unlink", "rename"])
-def test_a_kill_while_a_checkpoint_is_replaced_leaves_one(killed_at, tmp_path, monkeypatch):
-    """Killed before the old file goes, and between that and the new one's renaming."""
-    checkpoint.save(tmp_path, "key", {"epoch": 1})
-
-    def kill(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "unlink" if killed_at == "unlink" else "rename", kill)
-        checkpoint.save(tmp_path, "key", {"epoch": 2})
-    assert checkpoint.load(tmp_path, "key", torch.device("cpu"))["epoch"] == (1 if killed_at == "unlink" else 2)
-    checkpoint.save(tmp_path, "key", {"epoch": 3})
-    assert checkpoint.load(tmp_path, "key", torch.device("cpu"))["epoch"] == 3
-    checkpoint.remove(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_half_a_file_under_the_temporary_name_is_no_checkpoint(tmp_path, caplog):
-    checkpoint.save(tmp_path, "key", {"a": torch.ones(200)})
-    (tmp_path / checkpoint.NEXT).write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:500])
-    assert checkpoint.load(tmp_path, "key", torch.device("cpu")) is not None
-    (tmp_path / "checkpoint.pt").unlink()
-    assert checkpoint.load(tmp_path, "key", torch.device("cpu")) is None
-    assert "starting over" in caplog.text
-
-
-def test_pack_and_unpack_give_back_what_went_in():
-    state = {
-        "a": [torch.arange(6).reshape(2, 3), {"b": (torch.tensor(1.5), None, "x")}],
-        3: {"e": torch.empty(0), "n": math.inf},
-        "t": torch.tensor([True, False]),
-        "empty": {},
-        "betas": (0.9, 0.99),
-    }
-    tree, flat = checkpoint.pack(copy.deepcopy(state))
-    again = checkpoint.unpack(tree, flat, torch.device("cpu"))
-    assert str(again) == str(state)
-    assert again["a"][0].dtype == torch.int64 and again["t"].dtype == torch.bool and again["a"][1]["b"][0].shape == ()
-
-
 # Refused at once
 
 BAD = [
@@ -479,62 +251,6 @@ def test_devices_that_are_there():
     assert training.pick_device("auto").type in ("cpu", "cuda", "mps")
 
 
-# The model that is left
-
-
-def trained(tmp_path, data=None, **changes):
-    data, c = data or blobs(), config(**changes)
-    result = training.train(c, data)
-    training.save_model(tmp_path / "kept" / "model.pt", c, result, data.meta)
-    return data, result, training.load_model(tmp_path / "kept" / "model.pt")
-
-
-def test_a_saved_model_predicts_raw_samples(tmp_path):
-    data = blobs()
-    data.meta.update(mean=[10.0, 0.0, 0.0, 0.0], std=[1.0, 2.0, 1.0, 1.0])
-    raw = data.val.x * torch.tensor(data.meta["std"]) + torch.tensor(data.meta["mean"])
-    data, result, model = trained(tmp_path, data, epochs=10)
-    assert training.evaluate(model, data.val)["accuracy"] == pytest.approx(result.value)
-    expected = np.array(["a", "b", "c"])[data.val.y.numpy()]
-    assert (model.predict(raw) == expected).mean() == pytest.approx(result.value)
-    for x in (raw.numpy(), raw.double(), raw.tolist()):
-        np.testing.assert_array_equal(model.predict(x), model.predict(raw))
-    assert model.predict(raw[0]).tolist() == model.predict(raw).tolist()[:1]
-    p = model.predict_proba(raw)
-    assert p.shape == (40, 3) and p.sum(1) == pytest.approx(1, abs=1e-5)
-    assert (np.array(model.classes)[p.argmax(1)] == model.predict(raw)).all()
-    with pytest.raises(UserError, match=r"x has shape \(3, 5\): must be \(N, 4\)"):
-        model.predict(np.zeros((3, 5)))
-
-
-def test_one_channel_may_be_left_out(tmp_path):
-    data, _, model = trained(tmp_path, blobs(shape=(1, 8)), epochs=1)
-    x = data.val.x.numpy()
-    for variant in (x[:, 0], x):
-        np.testing.assert_array_equal(model.predict(variant), model.predict(x))
-    assert model.predict(x[0, 0]).shape == (1,)
-
-
-def test_a_regression_predicts_in_its_units(tmp_path):
-    data, result, model = trained(tmp_path, line(), **REGRESSION, epochs=40, optimizer={"name": "sgd", "lr": 0.1})
-    prediction = model.predict(data.val.x)
-    assert prediction.shape == (40,) and prediction == pytest.approx(data.val.y[:, 0].numpy(), abs=0.5)
-    assert training.evaluate(model, data.val)["rmse"] == pytest.approx(result.value, rel=1e-5)
-    with pytest.raises(UserError, match="regression"):
-        model.predict_proba(data.val.x)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"junk", [1], {"config": {}}])
-def test_what_is_no_model_is_refused(content, tmp_path):
-    path = tmp_path / "model.pt"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        torch.save(content, path)
-    with pytest.raises(UserError, match=r"model\.pt: (no such file|is not a model)"):
-        training.load_model(path)
-
-
 # What a person sees
 
 
@@ -553,34 +269,12 @@ def test_curves_are_written_whole(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-# Data prepared when it is asked for
-
-DIGITS = {"name": "digits", "path": "data/prepared", "test_fraction": 0.2, "val_fraction": 0.2, "seed": 0, "published": {}}
-
-
-def test_data_is_prepared_once_and_other_data_goes_beside(tmp_path):
-    first = prepared.folder_for(DIGITS, tmp_path)
-    assert first == tmp_path / "data/prepared" and (first / "search.npz").exists()
-    stamp = (first / "search.npz").stat().st_mtime_ns
-    assert prepared.folder_for(DIGITS | {"published": {"person": 1.0}}, tmp_path) == first
-    other = prepared.folder_for(DIGITS | {"seed": 1}, tmp_path)
-    assert other.parent == first.parent and other.name.startswith("prepared-digits-")
-    assert prepared.folder_for(DIGITS | {"seed": 1}, tmp_path) == other
-    assert (first / "search.npz").stat().st_mtime_ns == stamp
-
-
-def test_bad_data_settings_prepare_nothing(tmp_path):
-    with pytest.raises(UserError, match=r"data\.val_fraction=2"):
-        prepared.folder_for(DIGITS | {"val_fraction": 2}, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
 # The start of a process
 
 TRAIN_ONE = """
 import json, sys
 {first}
-from tests.test_training import blobs, config, numbers
+from tests.small_training import blobs, config, numbers
 from trivet import training
 curves = [training.train(config(optimizer={{"name": name, "lr": 0.01}}), blobs()).curves for name in ("adamw", "sgd", "rmsprop")]
 print(json.dumps([[numbers(c) for c in curves], "torch._dynamo" in sys.modules]))
