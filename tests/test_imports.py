@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PURE = {"space", "finalists", "diagnosis"}
-STUDY = {"study", "records", "sampling", "pruning", "history", "journal", "metrics"}  # the only rooms with Optuna
+STUDY = {"study", "storage", "records", "sampling", "pruning", "history", "journal", "metrics"}  # the only rooms with Optuna
 TRAINING = {"training", "data", "models", "losses", "optimizers", "schedules", "options"}
 PLUGIN = "hydra_plugins"
 

@@ -36,6 +36,11 @@ def meeting(folder):
     return f"meet={place}"
 
 
+def _hears_interrupts():
+    """Ctrl-C reaches the app though a shell started the tests in its background, which ignores it and lets children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A started app: leader of a session of its own, so that nothing of it can hide or outlive a test."""
 
@@ -52,6 +57,7 @@ class Running:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=_hears_interrupts,
             )
         self.pid = self.popen.pid
 
