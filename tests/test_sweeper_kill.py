@@ -65,7 +65,7 @@ def test_files_that_a_kill_left_torn_are_mended(undisturbed, tmp_path):
         with (sweep / "journal.log").open("ab") as journal:
             journal.write(b'{"op_code": 5, "torn')  # a record that its writer could not finish
         for trial in sweep.glob("[0-9]*"):
-            if "end" not in notes(sweep)[int(trial.name)]:
+            if "end" not in notes(sweep).get(int(trial.name), []):
                 with (trial / "metrics.jsonl").open("a") as metrics:
                     metrics.write('{"step": 8, "tr')
     ended = run("checkpointing.py", *ARGUMENTS, cwd=tmp_path)

@@ -41,7 +41,7 @@ def test_a_launched_worker_that_is_killed_is_replaced(launcher, undisturbed, tmp
     with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
         until(lambda: len(notes(folder)) >= 4, "four trials")
         logs = sorted(folder.glob("[0-9]*/runs.log"), key=lambda log: log.stat().st_mtime)
-        victim = int(logs[-1].read_text().split()[-1])
+        victim = int([log.read_text() for log in logs if log.stat().st_size][-1].split()[-1])
         assert PROCESSES[launcher] in command_of(victim)
         send(victim, signal.SIGKILL)
         ended = running.wait()
