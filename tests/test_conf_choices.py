@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
-from trivet import data, losses, models, optimizers, schedules, space
+from trivet import data, losses, models, optimizers, pruning, schedules, space
 from trivet.data.sources import SOURCES
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -53,3 +54,16 @@ def test_lookahead_inherits_the_ranges_of_adamw():
     assert config["name"] == "adamw"
     assert config["lookahead"] == 5
     assert set(config["space"]) == set(node("optimizer", "adamw")["space"]) | {"lookahead", "lookahead_alpha"}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "pruner").glob("*.yaml")))
+def test_every_pruner_can_be_built(name):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", [f"pruner={name}"]), resolve=True)
+    assert (pruning.build(config["pruner"]) is None) == (name == "none")
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "schedule", "loss", "pruner", "experiment", "hparams", "debug"])
+def test_an_option_that_does_not_exist_is_refused(group):
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(MissingConfigException, match="Available options"):
+        compose("config", [f"{group}=ashaa"])
