@@ -1,7 +1,7 @@
 """How long a report of very many trials takes to build, and its page to open.
 
-    python benchmarks/report.py                    # 10,000 trials with up to 30 epochs each; prints seconds and sizes
-    python benchmarks/report.py --trials 1000
+    python -m benchmarks.report                    # 10,000 trials with up to 30 epochs each; prints seconds and sizes
+    python -m benchmarks.report --trials 1000
 
 Building runs in a fresh process, imports included. Opening is measured in headless Chromium until the last chart is drawn (left out where
 there is no Chromium). The limit is 10 seconds for building 10,000 trials.
@@ -16,12 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import browser, fake_results
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
-
-import browser  # noqa: E402  (the line above makes it importable)
-import fake_results  # noqa: E402
-
 BUILD = "import sys; from trivet.reporting.build import build_sweep; build_sweep(sys.argv[1], sys.argv[2])"
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,15 +25,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from trivet import data
+from trivet.data.prepared import folder_for
+from trivet.training import Run, checkpoint, losses, models, optimizers, pick_device, reproducible
+from trivet.training.predictor import EVAL_BATCH, EVAL_BATCH_GPU
+from trivet.training.run import n_steps
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
-
-from trivet import data, losses, models, optimizers  # noqa: E402 the line above makes it importable
-from trivet.data.prepared import folder_for  # noqa: E402
-from trivet.training import Run, checkpoint, pick_device, reproducible  # noqa: E402
-from trivet.training.predictor import EVAL_BATCH, EVAL_BATCH_GPU  # noqa: E402
-from trivet.training.run import n_steps  # noqa: E402
-
 WARM_UP = 2
 
 

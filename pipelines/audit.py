@@ -1,67 +1,12 @@
-"""audit: was pruning right? Train a sample of a search's pruned trials to the end, and look where they would have come out.
+"""Was pruning right? Train a sample of a search's pruned trials to the end.
 
-    python pipelines/audit.py results/coarse --n 8        # then: dvc repro report
-
-Takes pruned trials evenly from the best to the worst of them, writes their configurations to results/audit-trials.yaml, runs
-`python src/train.py -m hparams=audit` over that list, and publishes results/audit, which the report reads where it exists. The same
-command again continues it.
+python pipelines/audit.py results/coarse --n 8        # then: dvc repro report
 """
 
-import argparse
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
-
-from trivet import space, tables  # noqa: E402  (the path above comes first)
-from trivet.errors import UserError, exit_code  # noqa: E402
-
-
-def sample(rows: Sequence[Mapping[str, str]], n: int, maximize: bool) -> list[Mapping[str, str]]:
-    """`n` pruned rows, evenly spaced from the best value when stopped to the worst; all of them where there are fewer."""
-    pruned = [row for row in rows if row["state"] == "PRUNED" and row["value"]]
-    pruned.sort(key=lambda row: (-float(row["value"]) if maximize else float(row["value"]), int(row["number"])))
-    if n >= len(pruned):
-        return pruned
-    return [pruned[round(i * (len(pruned) - 1) / max(1, n - 1))] for i in range(n)]
-
-
-def overrides(row: Mapping[str, str], study: Mapping[str, Any]) -> list[str]:
-    """The Hydra overrides of a row of trials.csv, group choices before what depends on them; `audited` names the trial."""
-    params = [space.Param(p["key"], space.parse(p["spec"], p["key"]), tuple(p["when"].items())) for p in study["space"]]
-    chosen: dict[str, Any] = {}
-    for param in params:
-        if param.active(chosen) and row.get(param.key):
-            chosen[param.key] = tables.from_cell(param.spec, row[param.key])
-    return [f"audited={row['number']}", *(f"{key}={space.value_text(value)}" for key, value in chosen.items())]
-
-
-def run(folder: Path, n: int) -> int:
-    """Write the list and run the sweep; returns its exit code. Raises `UserError` where nothing was pruned."""
-    study = tables.load_study(folder)
-    chosen = sample(tables.read_csv(folder / "trials.csv"), n, study["directions"][0] == "maximize")
-    if not chosen:
-        raise UserError(f"{folder}: no trial was pruned, so there is nothing to audit")
-    tables.write_yaml(ROOT / "results" / "audit-trials.yaml", [overrides(row, study) for row in chosen])
-    fixed = [text for text in study["overrides"] if not text.startswith(("hparams=", "hydra.", "pruner="))]
-    command = [sys.executable, "src/train.py", "-m", "hparams=audit", *fixed, "hydra.sweeper.publish=results/audit"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
-
-
-def main() -> int:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "results" / "coarse", help="a published search")
-    parser.add_argument("--n", type=int, default=8, help="how many pruned trials")
-    given = parser.parse_args()
-    if given.n < 1:
-        raise UserError(f"--n={given.n}: must be >= 1")
-    return run(given.folder, given.n)
-
+from trivet.errors import exit_code
+from trivet.phases import audit
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(exit_code(audit.main))

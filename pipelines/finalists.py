@@ -1,122 +1,12 @@
-"""finalists: the best distinct configurations of both searches and the default, each with the same fresh seeds.
+"""The best distinct configurations of both searches and the default, each with the same fresh seeds.
 
-    python pipelines/finalists.py --seed 0 --seeds 3 --finalists 5
-
-Reads results/coarse, results/narrow and results/fine; writes results/finalists/finalists.csv (for the report) and trials.yaml (one list
-of Hydra overrides per run, for the seeds stage), seeds in the inner loop. Finalist 0 is the default configuration, 1.. are by the value
-they showed.
+python pipelines/finalists.py --seed 0 --seeds 3 --finalists 5
 """
 
-import argparse
-import csv
-import io
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))  # the code of this checkout, wherever another one is installed
-
-import pandas as pd  # noqa: E402  (the path above comes first)
-import yaml  # noqa: E402
-
-from trivet import finalists, space  # noqa: E402
-from trivet.errors import UserError, exit_code  # noqa: E402
-
-PHASES = ("coarse", "fine")
-
-
-def find_default(table: pd.DataFrame, defaults: Mapping, options: Mapping) -> finalists.Finalist | None:
-    """The coarse trial that ran the default configuration, as finalist 0; None when there was none (baseline switched off).
-
-    `defaults` of study.yaml: value by parameter, its condition in brackets (`optimizer.lr [optimizer=sgd]`).
-    """
-    columns = finalists.param_columns(table)
-    defaults = {name.partition(" [")[0].lstrip("+"): value for name, value in defaults.items()}
-    for row in table.to_dict("records"):
-        params = finalists.params_of(row, columns, options)
-        if params and all(key in defaults and finalists.alike({key: value}, {key: defaults[key]}, 1e-12) for key, value in params.items()):
-            value = float(row["value"]) if row["value"] else None
-            return finalists.Finalist(0, "default", int(row["number"]), value, params)
-    return None
-
-
-def with_fixed(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The fine table with a column for every value that the fine space sets for all trials: the sweep takes those for given."""
-    params = space.load(yaml.safe_load(path.read_text()) or {}) if path.is_file() else []
-    given = {param.key.lstrip("+"): param.spec.value for param in params if isinstance(param.spec, space.Fixed) and not param.when}
-    for key, value in given.items():
-        if key not in table.columns:
-            table.insert(table.columns.get_loc("seconds"), key, finalists.text(value))
-    return table
-
-
-def choose(results: Path, k: int) -> list[finalists.Finalist]:
-    """Finalist 0 and up to k more, from the published sweeps in `results`."""
-    tables, study = {}, {}
-    for phase in PHASES:
-        folder = results / phase
-        for name in ("trials.csv", "study.yaml"):
-            if not (folder / name).is_file():
-                raise UserError(f"{folder / name} is missing: run dvc repro {phase}")
-        tables[phase] = finalists.read_trials(folder / "trials.csv")
-        study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
-    tables["fine"] = with_fixed(tables["fine"], results / "narrow/space.yaml")
-    options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
-    default = find_default(tables["coarse"], study["coarse"].get("defaults") or {}, options)
-    best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params, options)
-    if not best and default is None:
-        raise UserError("no trial of coarse or fine is COMPLETE: see the reason column of results/coarse/trials.csv")
-    return [default or finalists.Finalist(0, "default", None, None, {}), *best]
-
-
-def table(chosen: Sequence[finalists.Finalist]) -> str:
-    """finalists.csv: finalist, phase, number, value, then every parameter that one of them has (empty where not in play)."""
-    params = list(dict.fromkeys(key for one in chosen for key in one.params))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["finalist", "phase", "number", "value", *params])
-    for one in chosen:
-        values = [finalists.text(one.params[key]) if key in one.params else "" for key in params]
-        number, value = ("" if item is None else item for item in (one.number, one.value))
-        writer.writerow([one.finalist, one.phase, number, value, *values])
-    return text.getvalue()
-
-
-def runs(chosen: Sequence[finalists.Finalist], seeds: Sequence[int], groups: Sequence[str]) -> list[list[str]]:
-    """One list of overrides per run. The default brings none of its own: it is what conf says."""
-    bare = [one if one.finalist else finalists.Finalist(0, one.phase, one.number, one.value, {}) for one in chosen]
-    return [finalists.overrides(one, seed, groups) for one in bare for seed in seeds]
-
-
-def write(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(text)
-    os.replace(draft, path)
-
-
-def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, required=True, help="the seed of the searches; the fresh seeds derive from it")
-    parser.add_argument("--seeds", type=int, required=True, help="runs per finalist")
-    parser.add_argument("--finalists", type=int, required=True, help="configurations beside the default")
-    args = parser.parse_args(argv)
-    if args.seeds < 1 or args.finalists < 0:
-        raise UserError(f"seeds.n={args.seeds} must be >= 1 and seeds.finalists={args.finalists} >= 0: mend params.yaml")
-    chosen = choose(root / "results", args.finalists)
-    groups = sorted(path.name for path in (root / "conf").iterdir() if path.is_dir())
-    trials = runs(chosen, finalists.fresh_seeds(args.seed, args.seeds), groups)
-    folder = root / "results/finalists"
-    write(folder / "finalists.csv", table(chosen))
-    write(folder / "trials.yaml", yaml.safe_dump(trials, default_flow_style=None, sort_keys=False, width=10**6))
-    print(f"{len(chosen)} finalists x {args.seeds} seeds = {len(trials)} runs")
-    for one in chosen:
-        shown = "not run" if one.value is None else f"{one.value:.4f}"
-        print(f"  {one.finalist}  {one.phase:7} {shown}  " + " ".join(finalists.override(key, value) for key, value in one.params.items()))
-
+from trivet.errors import exit_code
+from trivet.phases import selection
 
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(exit_code(selection.main))

@@ -12,22 +12,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from hydra import compose, initialize_config_dir  # noqa: E402  (the path above comes first)
-from hydra.errors import HydraException  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
-from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+from trivet import data
+from trivet.errors import UserError
 
-from trivet import data  # noqa: E402
-from trivet.errors import UserError  # noqa: E402
+CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 def data_config(overrides: list[str]) -> dict[str, Any]:
     """The conf/data node that the overrides choose, resolved. UserError when Hydra refuses them."""
     try:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             node = compose("config", overrides=overrides).data
         return OmegaConf.to_container(node, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:

@@ -51,7 +51,7 @@ def run(config: dict, folder: Path, single: bool) -> float:
     device = training.pick_device(config["device"])
     loaded = data.load(prepared.folder_for(config["data"], Path(to_absolute_path("."))), device)
     if config.get("lr_range") is not None:
-        from trivet import lr_range
+        from trivet.training import lr_range
 
         return lr_range.run(config, loaded, folder, dict(HydraConfig.get().runtime.choices))
     table = console.EpochTable(config["direction"])

@@ -11,10 +11,12 @@ import random
 import uuid
 from dataclasses import replace
 
-from trivet import space, tables
-from trivet.records import Claim, Outcome, StopRules, StudySpec
-from trivet.sampling import SamplerSpec
-from trivet.study import Study
+from trivet import space
+from trivet.search.sampling import SamplerSpec
+from trivet.search.stopping import StopRules
+from trivet.study import tables
+from trivet.study.records import Claim, Outcome, StudySpec
+from trivet.study.study import Study
 
 PARAMS = (
     space.Param("x", space.Float(-5.0, 5.0)),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines import audit
+from trivet.phases import audit
 
 ROWS = [
     {"number": str(i), "state": state, "value": value}

@@ -1,9 +1,7 @@
 """The check stage in this process, in a folder of its own with the real conf/: what it finds, what it refuses, what it writes."""
 
-import importlib.util
 import math
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 import yaml
 
 from trivet import space
+from trivet.phases import check
 from trivet.training import Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,17 +22,6 @@ QUICK = [
     "hydra.sweeper.n_trials=10",
     "hydra.sweeper.n_jobs=2",
 ]
-
-
-def load():
-    spec = importlib.util.spec_from_file_location("check", ROOT / "pipelines" / "check.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["check"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-check = load()
 
 
 @pytest.fixture(scope="module")

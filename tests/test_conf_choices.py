@@ -7,8 +7,10 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
-from trivet import data, losses, models, optimizers, pruning, schedules, space
+from trivet import data, space
 from trivet.data.sources import SOURCES
+from trivet.search import pruning
+from trivet.training import losses, models, optimizers, schedules
 
 CONF = Path(__file__).parent.parent / "conf"
 MODULES = {"model": models, "optimizer": optimizers, "schedule": schedules, "loss": losses, "data": data}

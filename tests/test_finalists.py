@@ -1,8 +1,6 @@
 """finalists: choosing, seeding and comparing, on tables whose answers are known."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trivet import finalists
 from trivet.errors import UserError
+from trivet.phases import finalists, selection
 
-SCRIPT = Path(__file__).parent.parent / "pipelines/finalists.py"
 HEAD = "number,state,reason,value,step,best_step,optimizer,optimizer.lr,model.width,seconds,worker,started,overrun"
 COARSE = f"""{HEAD}
 0,COMPLETE,,0.80,30,30,sgd,0.1,32,1,0,,
@@ -221,14 +218,6 @@ def test_overrides_put_group_choices_first():
 
 
 @pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("pipeline_finalists", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
 def project(tmp_path):
     defaults = {"optimizer": "sgd", "optimizer.lr [optimizer=sgd]": 0.1, "model.width": 32}
     for phase, text in {"coarse": COARSE, "fine": FINE}.items():
@@ -240,8 +229,8 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_the_script_writes_the_runs_and_the_table(script, project):
-    script.main(["--seed", "0", "--seeds", "2", "--finalists", "2"], project)
+def test_the_script_writes_the_runs_and_the_table(project):
+    selection.main(["--seed", "0", "--seeds", "2", "--finalists", "2"], project)
     folder = project / "results/finalists"
     assert (folder / "finalists.csv").read_text().splitlines() == [
         "finalist,phase,number,value,optimizer,optimizer.lr,model.width",
@@ -259,11 +248,11 @@ def test_the_script_writes_the_runs_and_the_table(script, project):
     ]
 
 
-def test_what_the_fine_space_sets_for_all_trials_is_kept(script, project):
+def test_what_the_fine_space_sets_for_all_trials_is_kept(project):
     (project / "results/narrow").mkdir()
     lines = ["batch_size: 32", "optimizer: choice(adamw)", "optimizer=adamw:", "  optimizer.beta1: 0.8"]
     (project / "results/narrow/space.yaml").write_text("\n".join(lines))
-    script.main(["--seed", "0", "--seeds", "1", "--finalists", "4"], project)
+    selection.main(["--seed", "0", "--seeds", "1", "--finalists", "4"], project)
     runs = yaml.safe_load((project / "results/finalists/trials.yaml").read_text())
     assert ["batch_size=32" in run for run in runs] == [False, True, True, True, False]  # the last is of the coarse search
 
@@ -275,13 +264,13 @@ def test_what_the_fine_space_sets_for_all_trials_is_kept(script, project):
         (["--seed", "0", "--seeds", "1", "--finalists", "-1"], "seeds.finalists=-1 >= 0"),
     ],
 )
-def test_the_script_refuses_bad_numbers_and_writes_nothing(script, project, arguments, message):
+def test_the_script_refuses_bad_numbers_and_writes_nothing(project, arguments, message):
     with pytest.raises(UserError, match=message):
-        script.main(arguments, project)
+        selection.main(arguments, project)
     assert not (project / "results/finalists").exists()
 
 
-def test_the_script_names_the_missing_sweep(script, project):
+def test_the_script_names_the_missing_sweep(project):
     (project / "results/fine/trials.csv").unlink()
     with pytest.raises(UserError, match=r"fine/trials.csv is missing: run dvc repro fine"):
-        script.main(["--seed", "0", "--seeds", "1", "--finalists", "1"], project)
+        selection.main(["--seed", "0", "--seeds", "1", "--finalists", "1"], project)

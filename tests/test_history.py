@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trivet import pruning
-from trivet.history import History
+from trivet.search import pruning
+from trivet.search.history import History
 
 NAN, INF = math.nan, math.inf
 

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from trivet import identity
 from trivet.errors import UserError
-from trivet.identity import differences, file_hashes, fingerprint, gpu_ids, gpu_names, without
+from trivet.study import identity
+from trivet.study.identity import differences, file_hashes, fingerprint, gpu_ids, gpu_names, without
 
 
 def test_a_fingerprint_depends_on_content_and_not_on_order():

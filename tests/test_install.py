@@ -14,11 +14,9 @@ from pathlib import Path
 
 import pytest
 from apps.running import HERE, Running, rows
+from install import sources, uv
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-from install import sources, uv  # noqa: E402 - the repository's own way to the user's package index
-
 NO_NETWORK = ("dns error", "Could not connect", "error sending request", "Network connectivity is disabled", "Connection refused")
 
 

@@ -23,7 +23,7 @@ from omegaconf import MISSING, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError
 
 from trivet.errors import UserError
-from trivet.jobs import Composer, run_job
+from trivet.sweep.jobs import Composer, run_job
 
 
 class Color(enum.Enum):

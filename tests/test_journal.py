@@ -15,7 +15,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from trivet.journal import FileLocks, Journal
+from trivet.study.journal import Journal
+from trivet.study.locks import FileLocks
 
 RECORDS = [{"op_code": 0, "worker_id": "a"}, {"x": 0.1, "text": "ü\n\r\u2028 ✓ " + "long" * 10}, {"op": 3, "nan": None, "list": [1, [2]]}]
 FORK = multiprocessing.get_context("fork")

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from trivet import losses
 from trivet.errors import UserError
+from trivet.training import losses
 
 CLASSES = {"task": "classification", "n_classes": 2}
 TARGETS = {"task": "regression", "n_classes": None, "n_outputs": 1, "y_mean": [0.0], "y_std": [2.0]}

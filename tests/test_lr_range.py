@@ -7,8 +7,9 @@ import torch
 import yaml
 from small_training import blobs, config
 
-from trivet import UserError, lr_range
+from trivet import UserError
 from trivet.space import parse
+from trivet.training import lr_range
 
 LRS = [10 ** (-6 + 7 * i / 199) for i in range(200)]
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from trivet.metrics import MetricsFile
+from trivet.study.metrics import MetricsFile
 
 
 def test_metrics_come_back_and_go(tmp_path):

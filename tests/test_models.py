@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from trivet import models
 from trivet.errors import UserError
+from trivet.training import models
 
 SIGNAL = {"task": "classification", "n_classes": 10, "input_shape": [1, 40]}
 IMAGE = {"task": "classification", "n_classes": 3, "input_shape": [2, 12, 16]}

@@ -1,6 +1,5 @@
 """Narrowing: what the best trials say, what they do not, and the stage that writes it down."""
 
-import importlib.util
 import math
 import random
 from pathlib import Path
@@ -12,6 +11,7 @@ from omegaconf import OmegaConf
 
 from trivet import space
 from trivet.errors import UserError
+from trivet.phases import narrow as stage
 from trivet.space import Choice, Float, Int, Param, contains, narrow, parse_params
 from trivet.space.scale import widest
 
@@ -418,14 +418,6 @@ def test_whatever_the_trials_the_result_is_sound(case, n, rng, maximize, skew):
 # The stage ----------
 
 
-@pytest.fixture(scope="module")
-def stage():
-    loaded = importlib.util.spec_from_file_location("narrow_stage", ROOT / "pipelines/narrow.py")
-    module = importlib.util.module_from_spec(loaded)
-    loaded.loader.exec_module(module)
-    return module
-
-
 COARSE = {
     "batch_size": [16, 32, 64],
     "optimizer": "choice(sgd, adam)",
@@ -471,7 +463,7 @@ def coarse_rows():
     return rows
 
 
-def test_the_stage_writes_a_space_that_reads_back(stage, tmp_path, capsys):
+def test_the_stage_writes_a_space_that_reads_back(tmp_path, capsys):
     write_sweep(tmp_path / "coarse", coarse_rows())
     stage.main([str(tmp_path / "coarse"), str(tmp_path / "out/narrow")])
     text = (tmp_path / "out/narrow/space.yaml").read_text()
@@ -496,7 +488,7 @@ def test_the_stage_writes_a_space_that_reads_back(stage, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "out/narrow").iterdir()) == ["moves.csv", "space.yaml"]
 
 
-def test_the_stage_reads_cells_as_their_options(stage, tmp_path):
+def test_the_stage_reads_cells_as_their_options(tmp_path):
     write_sweep(tmp_path / "coarse", coarse_rows())
     trials, _, _ = stage.read_sweep(tmp_path / "coarse")
     assert trials[0]["params"] == {"norm": None, "bias": True}
@@ -505,7 +497,7 @@ def test_the_stage_reads_cells_as_their_options(stage, tmp_path):
     assert {t["params"]["batch_size"] for t in trials[1:-1]} == {16, 32, 64}
 
 
-def test_the_stage_takes_thresholds(stage, tmp_path):
+def test_the_stage_takes_thresholds(tmp_path):
     write_sweep(tmp_path / "coarse", coarse_rows())
     stage.main([str(tmp_path / "coarse"), str(tmp_path / "out"), "--min-good", "60"])
     assert "narrowed from" not in (tmp_path / "out/space.yaml").read_text()
@@ -523,7 +515,7 @@ def test_the_stage_takes_thresholds(stage, tmp_path):
         (lambda folder: write_sweep(folder, coarse_rows()), ["--top", "2"], "narrow.top=2.0"),
     ],
 )
-def test_the_stage_refuses_and_writes_nothing(stage, tmp_path, make, arguments, mend):
+def test_the_stage_refuses_and_writes_nothing(tmp_path, make, arguments, mend):
     make(tmp_path / "coarse")
     with pytest.raises(UserError) as error:
         stage.main([str(tmp_path / "coarse"), str(tmp_path / "out"), *arguments])
@@ -532,7 +524,7 @@ def test_the_stage_refuses_and_writes_nothing(stage, tmp_path, make, arguments, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sweep_without_trials_keeps_the_coarse_space(stage, tmp_path):
+def test_a_sweep_without_trials_keeps_the_coarse_space(tmp_path):
     write_sweep(tmp_path / "coarse", [])
     stage.main([str(tmp_path / "coarse"), str(tmp_path / "out")])
     assert space.load(OmegaConf.to_container(OmegaConf.load(tmp_path / "out/space.yaml"))) == parse_params(COARSE)

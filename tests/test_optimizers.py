@@ -5,8 +5,8 @@ import io
 import pytest
 import torch
 
-from trivet import optimizers
 from trivet.errors import UserError
+from trivet.training import optimizers
 
 CONFIGS = [
     {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},

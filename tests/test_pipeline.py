@@ -36,9 +36,9 @@ def lookup(params, dotted):
 @pytest.fixture(scope="module")
 def stages():
     """dvc.yaml's stages with the knobs of params.yaml put in; outs as plain paths."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    text = re.sub(r"\$\{([\w.]+)\}", lambda match: lookup(params, match[1]), (ROOT / "dvc.yaml").read_text())
-    found = yaml.safe_load(text)["stages"]
+    text = (ROOT / "dvc.yaml").read_text()
+    values = {**yaml.safe_load((ROOT / "params.yaml").read_text()), **yaml.safe_load(text)["vars"][0]}
+    found = yaml.safe_load(re.sub(r"\$\{([\w.]+)\}", lambda match: lookup(values, match[1]), text))["stages"]
     for stage in found.values():
         written = [*stage.get("outs", []), *stage.get("metrics", [])]
         stage["outs"] = [next(iter(out)) if isinstance(out, dict) else out for out in written]

@@ -8,11 +8,12 @@ import yaml
 from hydra_apps import app, write
 from omegaconf import OmegaConf
 
-from trivet import planning, space
+from trivet import space
 from trivet.errors import UserError
-from trivet.jobs import Composer
-from trivet.planning import Space, enumerate_grid, explicit_trials
-from trivet.sampling import Sampler, SamplerSpec
+from trivet.search.sampling import Sampler, SamplerSpec
+from trivet.sweep import planning
+from trivet.sweep.jobs import Composer
+from trivet.sweep.planning import Space, enumerate_grid, explicit_trials
 
 CONF = {
     "config.yaml": """

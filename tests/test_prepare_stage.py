@@ -1,15 +1,9 @@
 """The script of the stage `prepare`: what it writes and prints, its exit status, and one line for every mistake."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "pipelines" / "prepare.py"
-spec = importlib.util.spec_from_file_location("prepare_stage", SCRIPT)
-prepare_stage = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(prepare_stage)
+from pipelines import prepare as prepare_stage
 
 
 def test_prepares_what_the_overrides_say(tmp_path, capsys):

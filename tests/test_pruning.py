@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from trivet import pruning
 from trivet.errors import UserError
-from trivet.history import History
+from trivet.search import pruning
+from trivet.search.history import History
 
 NAN, INF = math.nan, math.inf
 

@@ -308,7 +308,7 @@ def test_what_next_follows_the_flags(tmp_path):
 
 
 def test_luck_and_seed_noise_are_told_apart():
-    from trivet import finalists
+    from trivet.phases import finalists
 
     scale = Scale("val/accuracy", [0.5])
     clear = finalists.paired([0.95, 0.951, 0.952], [0.90, 0.901, 0.903])

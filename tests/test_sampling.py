@@ -15,9 +15,10 @@ from hydra_plugins.hydra_optuna_sweeper import config as stock
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 
-from trivet import sampling, space
+from trivet import space
 from trivet.errors import UserError
-from trivet.sampling import Sampler, SamplerSpec, distribution, external, internal, sampler_spec, trial_seed
+from trivet.search import sampling
+from trivet.search.sampling import Sampler, SamplerSpec, distribution, external, internal, sampler_spec, trial_seed
 
 NUMBERS = (space.Param("x", space.Float(-5.0, 5.0)), space.Param("y", space.Float(1e-4, 1.0, log=True)), space.Param("n", space.Int(1, 16)))
 MIXED = (

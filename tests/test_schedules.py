@@ -7,8 +7,8 @@ import warnings
 import pytest
 import torch
 
-from trivet import optimizers, schedules
 from trivet.errors import UserError
+from trivet.training import optimizers, schedules
 
 EPOCHS, STEPS = 4, 5
 TOTAL = EPOCHS * STEPS

@@ -8,10 +8,11 @@ import pytest
 from simulated_workers import SimulatedWorker, run_alone, run_scheduled, run_together, spec_of, table
 
 from trivet.errors import UserError
-from trivet.records import Official, Outcome, StopRules
-from trivet.sampling import SamplerSpec
-from trivet.settings import Settings, rate, stop_rules
-from trivet.study import Study
+from trivet.search.sampling import SamplerSpec
+from trivet.search.stopping import StopRules
+from trivet.study.records import Official, Outcome
+from trivet.study.study import Study
+from trivet.sweep.settings import Settings, rate, stop_rules
 
 N = None
 

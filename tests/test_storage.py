@@ -8,7 +8,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from trivet.storage import Trials, batch, close, open_storage
+from trivet.study.storage import Trials, batch, close, open_storage
 
 
 @pytest.fixture(params=["journal", "sqlite"])

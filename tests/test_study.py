@@ -8,8 +8,8 @@ import pytest
 from simulated_workers import Killed, SimulatedWorker, quality, run_alone, run_scheduled, run_together, spec_of, table, two_objectives
 
 from trivet import space
-from trivet.records import Claim, Outcome
-from trivet.study import Study
+from trivet.study.records import Claim, Outcome
+from trivet.study.study import Study
 
 N = 14
 TPE = ("tpe", {"n_startup_trials": 3})

@@ -11,10 +11,10 @@ import pytest
 from apps.running import Running, assert_same, n_records, notes, rows, run, run_all, send, table, until
 from simulated_workers import spec_of
 
-from trivet.metrics import MetricsFile
-from trivet.records import Outcome
-from trivet.study import Study
-from trivet.tables import write_tables
+from trivet.study.metrics import MetricsFile
+from trivet.study.records import Outcome
+from trivet.study.study import Study
+from trivet.study.tables import write_tables
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=16", "steps=8"]
 TWO = [*ARGUMENTS, "hydra.sweeper.n_jobs=2", "pace=0.02"]

@@ -12,11 +12,12 @@ import pytest
 import yaml
 from simulated_workers import PARAMS, quality, run_alone, run_scheduled, spec_of, two_objectives
 
-from trivet import space, tables
+from trivet import space
 from trivet.errors import UserError
-from trivet.records import Official, Outcome
-from trivet.study import Study
-from trivet.tables import best_of, cell, from_cell, param_cell, pareto, publish, read_csv, read_warm, write_tables, write_text
+from trivet.study import tables
+from trivet.study.records import Official, Outcome
+from trivet.study.study import Study
+from trivet.study.tables import best_of, cell, from_cell, param_cell, pareto, publish, read_csv, read_warm, write_tables, write_text
 
 NAN = math.nan
 

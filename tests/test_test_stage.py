@@ -1,29 +1,18 @@
 """The test stage on runs whose predictions are known: linear models that always answer one class."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import yaml
 
-from trivet import data, models
+from trivet import data
 from trivet.errors import UserError
-from trivet.training import load_model, save_model
+from trivet.phases import test as stage
+from trivet.training import load_model, models, save_model
 
-SCRIPT = Path(__file__).parent.parent / "pipelines/test.py"
 META = {"name": "toy", "task": "classification", "n_classes": 2, "n_outputs": 2, "input_shape": [1, 2], "mean": [0.0], "std": [1.0]}
 LABELS = np.array([0, 0, 0, 1])  # always answering 0 is right for three of four
 HEAD = "number,state,reason,value,step,best_step,finalist,seed,seconds,worker,started,overrun"
-
-
-@pytest.fixture(scope="module")
-def stage():
-    spec = importlib.util.spec_from_file_location("pipeline_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def answering(logits, path):
@@ -69,7 +58,7 @@ ROWS = [
 ]
 
 
-def test_winner_default_and_ensembles(stage, project, capsys):
+def test_winner_default_and_ensembles(project, capsys):
     publish(project, ROWS)
     stage.main(project)
     got = yaml.safe_load((project / "results/test/test.yaml").read_text())
@@ -84,7 +73,7 @@ def test_winner_default_and_ensembles(stage, project, capsys):
     assert "winner             test/accuracy 0.5000 over 2 seeds" in capsys.readouterr().out
 
 
-def test_the_kept_model_is_the_winners_best_seed_by_validation(stage, project):
+def test_the_kept_model_is_the_winners_best_seed_by_validation(project):
     publish(project, ROWS)
     stage.main(project)
     kept = load_model(project / "results/model/model.pt")
@@ -93,7 +82,7 @@ def test_the_kept_model_is_the_winners_best_seed_by_validation(stage, project):
     assert config == {"model": {"name": "linear"}, "loss": {"name": "cross_entropy"}, "precision": "fp32"}
 
 
-def test_an_objective_to_be_minimized(stage, project):
+def test_an_objective_to_be_minimized(project):
     rows = [(finalist, seed, -value, answer) for finalist, seed, value, answer in ROWS]
     publish(project, rows, "minimize", "val/loss")
     stage.main(project)
@@ -104,7 +93,7 @@ def test_an_objective_to_be_minimized(stage, project):
     assert got["ensemble_winner"] == pytest.approx(-(3 * np.log(0.6) + np.log(0.4)) / 4, rel=1e-5)
 
 
-def test_the_default_may_win(stage, project):
+def test_the_default_may_win(project):
     publish(project, [(0, 101, 0.9, [0.9, 0.1]), (1, 101, 0.2, [0.1, 0.9])])
     stage.main(project)
     text = (project / "results/test/test.yaml").read_text()
@@ -114,14 +103,14 @@ def test_the_default_may_win(stage, project):
     assert got["n_models"] == {"ensemble_winner": 1, "ensemble_finalists": 2}
 
 
-def test_failed_runs_are_left_out(stage, project):
+def test_failed_runs_are_left_out(project):
     publish(project, [*ROWS, (3, 101, None, None)])
     stage.main(project)
     assert yaml.safe_load((project / "results/test/test.yaml").read_text())["winner"]["finalist"] == 1
 
 
 @pytest.mark.parametrize("missing", ["trials.csv", "study.yaml", "model/2.pt"])
-def test_what_is_missing_is_named_and_nothing_is_written(stage, project, missing):
+def test_what_is_missing_is_named_and_nothing_is_written(project, missing):
     publish(project, ROWS)
     (project / "results/seeds" / missing).unlink()
     with pytest.raises(UserError, match=missing.split("/")[-1]):

@@ -12,8 +12,8 @@ from hydra.core.utils import JobReturn, JobStatus
 
 import trivet
 from trivet.errors import UserError
-from trivet.records import Outcome
-from trivet.worker import TrialTimeout, _Alarm, locate, outcome_of
+from trivet.study.records import Outcome
+from trivet.sweep.worker import TrialTimeout, _Alarm, locate, outcome_of
 
 
 def returned(value):

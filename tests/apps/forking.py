@@ -11,7 +11,7 @@ import optuna  # noqa: F401 - so that each fork finds it imported
 import sqlalchemy  # noqa: F401
 from hydra.core.plugins import Plugins
 
-import trivet.sweep  # noqa: F401
+import trivet.sweep.sweep  # noqa: F401
 
 
 def child(app, job):

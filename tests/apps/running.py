@@ -79,7 +79,7 @@ class Running:
 
     def workers(self):
         """Living local workers of this app."""
-        return [pid for pid in self.members() if b"trivet.worker" in command_of(pid)]
+        return [pid for pid in self.members() if b"trivet.sweep.worker" in command_of(pid)]
 
     def wait(self, seconds=DEADLINE):
         """Wait for the app's own process to end."""

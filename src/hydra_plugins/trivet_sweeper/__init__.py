@@ -1,4 +1,4 @@
-"""Hydra's view of trivet's sweeper: `hydra/sweeper=trivet`. The work is in `trivet.sweep`, imported when a sweep begins."""
+"""Hydra's view of trivet's sweeper: `hydra/sweeper=trivet`. The work is in `trivet.sweep.sweep`, imported when a sweep begins."""
 
 import importlib.util
 import sys
@@ -67,7 +67,7 @@ if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
 
 
 class TrivetSweeper(Sweeper):
-    """Hands the sweep to `trivet.sweep.Sweep`; an error of the user's ends as one line and exit code 2."""
+    """Hands the sweep to `trivet.sweep.sweep.Sweep`; an error of the user's ends as one line and exit code 2."""
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
@@ -78,7 +78,7 @@ class TrivetSweeper(Sweeper):
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Run the sweep and return the best value; `arguments` are the command line's overrides."""
         from trivet.errors import UserError
-        from trivet.sweep import Settings, Sweep
+        from trivet.sweep.sweep import Settings, Sweep
 
         plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in self._settings.items()}
         try:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from trivet import finalists
 from trivet.diagnosis.sweep import Sweep
 from trivet.errors import UserError
+from trivet.phases import finalists
 
 
 @dataclass

@@ -10,12 +10,12 @@ from functools import cached_property
 
 import numpy as np
 
-from trivet import finalists
 from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
 from trivet.diagnosis.flag import Flag
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Sweep
+from trivet.phases import finalists
 from trivet.reporting.model import Axis
 from trivet.reporting.tables import Results
 from trivet.reporting.words import Scale, override_list, settings

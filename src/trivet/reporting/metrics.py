@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from trivet import finalists
 from trivet.diagnosis.sweep import Sweep
+from trivet.phases import finalists
 from trivet.reporting.context import Context, seed_values
 from trivet.reporting.sections.phases import wall
 from trivet.reporting.sections.went import best_so_far, value_column

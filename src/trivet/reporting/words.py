@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from trivet import finalists
 from trivet.diagnosis.wording import Scale, count, duration, listing, number, share, value_text
+from trivet.phases import finalists
 from trivet.reporting.model import Cell, Code, Inline
 
 __all__ = ["Scale", "count", "duration", "listing", "number", "share", "value_text"]

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trivet import losses, models
 from trivet.errors import UserError
+from trivet.training import losses, models
 from trivet.training.checkpoint import write_whole
 from trivet.training.settings import METRICS, pick_device
 

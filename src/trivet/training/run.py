@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trivet import losses, models, optimizers, schedules
-from trivet.training import checkpoint
+from trivet.training import checkpoint, losses, models, optimizers, schedules
 from trivet.training.predictor import autocast, outputs, score, wide
 from trivet.training.settings import METRICS, check, derive, reproducible, seed_everything
 from trivet.trial import Diverged

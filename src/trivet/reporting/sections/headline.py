@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trivet import finalists
+from trivet.phases import finalists
 from trivet.reporting.context import Context, seed_values
 from trivet.reporting.model import Axis, Chart, Code, Command, Layer, Panel, Section, Strong
 from trivet.reporting.words import Scale, configuration, count, listing, number

@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from trivet import tables
-from trivet.records import Official
-from trivet.study import Study
+from trivet.study import tables
+from trivet.study.records import Official
+from trivet.study.study import Study
 
 log = logging.getLogger("trivet")
 PLAIN_EVERY_SECONDS = 10.0

@@ -20,9 +20,9 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from trivet.errors import UserError
-from trivet.progress import Progress
-from trivet.study import Study
-from trivet.worker import Worker, WorkerPlan, is_full, set_threads
+from trivet.study.study import Study
+from trivet.sweep.progress import Progress
+from trivet.sweep.worker import Worker, WorkerPlan, is_full, set_threads
 
 log = logging.getLogger("trivet")
 

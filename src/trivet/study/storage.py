@@ -10,7 +10,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial
 
 from trivet.errors import UserError
-from trivet.journal import FileLocks, Journal, PostgresLocks
+from trivet.study.journal import Journal
+from trivet.study.locks import FileLocks, PostgresLocks
 
 JOURNAL = "journal.log"
 

@@ -22,13 +22,14 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from trivet import pruning, space
+from trivet import space
 from trivet.errors import UserError
-from trivet.history import History
-from trivet.metrics import MetricsFile
-from trivet.records import Claim, Official, Outcome, StudySpec
-from trivet.sampling import INDEPENDENT, Sampler, distribution, external, internal
-from trivet.storage import Trials, batch, close, open_locks, open_storage
+from trivet.search import pruning
+from trivet.search.history import History
+from trivet.search.sampling import INDEPENDENT, Sampler, distribution, external, internal
+from trivet.study.metrics import MetricsFile
+from trivet.study.records import Claim, Official, Outcome, StudySpec
+from trivet.study.storage import Trials, batch, close, open_locks, open_storage
 
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from trivet import pruning
 from trivet.errors import UserError
-from trivet.records import StopRules
-from trivet.sampling import ENUMERATING, SamplerSpec
+from trivet.search import pruning
+from trivet.search.sampling import ENUMERATING, SamplerSpec
+from trivet.search.stopping import StopRules
 
 DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
 

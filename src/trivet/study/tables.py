@@ -18,8 +18,8 @@ import yaml
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.records import Official, StudySpec
-from trivet.study import Study
+from trivet.study.records import Official, StudySpec
+from trivet.study.study import Study
 
 VARYING = ("seconds", "worker", "started", "overrun")
 VARYING_METRICS = ("seconds", "peak_gpu_mb")

@@ -20,9 +20,9 @@ from hydra.core.singleton import Singleton
 
 import trivet
 from trivet.errors import UserError
-from trivet.records import Outcome
-from trivet.study import Study
-from trivet.worker import EXIT_DISK, EXIT_FAULT, EXIT_TOLD, WorkerPlan
+from trivet.study.records import Outcome
+from trivet.study.study import Study
+from trivet.sweep.worker import EXIT_DISK, EXIT_FAULT, EXIT_TOLD, WorkerPlan
 
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 5.0
@@ -97,7 +97,7 @@ class Pool:
                 environment[variable] = str(self.plan.threads)
         with (self._folder / f"{name}.log").open("ab") as log, _interrupts_ignored():
             popen = subprocess.Popen(
-                [sys.executable, "-m", "trivet.worker", str(self._payload), name, str(self._alive)],
+                [sys.executable, "-m", "trivet.sweep.worker", str(self._payload), name, str(self._alive)],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -19,15 +19,20 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from trivet import identity, planning, space, tables
+from trivet import space
 from trivet.errors import UserError
-from trivet.jobs import Composer
-from trivet.launched import Launched
-from trivet.pool import Pool
-from trivet.progress import Progress, summarize
-from trivet.records import StopRules, StudySpec
-from trivet.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
-from trivet.settings import (
+from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
+from trivet.search.stopping import StopRules
+from trivet.study import identity, tables
+from trivet.study.records import StudySpec
+from trivet.study.storage import close, open_storage
+from trivet.study.study import Study
+from trivet.sweep import planning
+from trivet.sweep.jobs import Composer
+from trivet.sweep.launched import Launched
+from trivet.sweep.pool import Pool
+from trivet.sweep.progress import Progress, summarize
+from trivet.sweep.settings import (
     Settings,
     at_least,
     check,
@@ -40,9 +45,7 @@ from trivet.settings import (
     read_mapping,
     stop_rules,
 )
-from trivet.storage import close, open_storage
-from trivet.study import Study
-from trivet.worker import Worker, WorkerPlan, locate
+from trivet.sweep.worker import Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
 

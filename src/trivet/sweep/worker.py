@@ -1,6 +1,6 @@
 """One worker of a sweep: claim, sample, compose, run, tell, until nothing is left.
 
-The same loop runs in the calling process (n_jobs=1), in local worker processes (`python -m trivet.worker`), and as a job of any
+The same loop runs in the calling process (n_jobs=1), in local worker processes (`python -m trivet.sweep.worker`), and as a job of any
 Hydra launcher. Workers need nothing but the study's storage; none of them is special.
 """
 
@@ -28,10 +28,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from trivet import trial as trial_api
 from trivet.errors import UserError
-from trivet.jobs import Composed, Composer, run_job
-from trivet.metrics import MetricsFile
-from trivet.records import Claim, Outcome, StudySpec
-from trivet.study import Study
+from trivet.study.metrics import MetricsFile
+from trivet.study.records import Claim, Outcome, StudySpec
+from trivet.study.study import Study
+from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.trial import Diverged, TrialPruned, is_bad
 
 log = logging.getLogger("trivet")
@@ -323,7 +323,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # As `trivet.worker`, not `__main__`: classes pickled by the parent must be the ones that this process uses.
-    from trivet.worker import main as entry
+    # As `trivet.sweep.worker`, not `__main__`: classes pickled by the parent must be the ones that this process uses.
+    from trivet.sweep.worker import main as entry
 
     sys.exit(entry(sys.argv[1:]))

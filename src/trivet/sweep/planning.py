@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.jobs import Composer
-from trivet.sampling import SamplerSpec
+from trivet.search.sampling import SamplerSpec
+from trivet.sweep.jobs import Composer
 
 GRID_LIMIT = 1000
 """Grid points that run without being asked for: more is usually an accident (`hydra.sweeper.sampler.limit` lifts it)."""

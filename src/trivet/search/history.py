@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trivet.pruning import Pruner
+from trivet.search.pruning import Pruner
 
 
 @dataclass

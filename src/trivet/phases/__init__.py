@@ -1,0 +1,1 @@
+"""What the stages of the pipeline do: one module for each, over published tables and configs of any app."""

@@ -1,0 +1,1 @@
+"""Running a study: settings, planning, composing jobs, workers and how they are started, progress."""
