@@ -44,6 +44,29 @@ def first_step(config):
     return param.item()
 
 
+@pytest.mark.parametrize("config", ALL, ids=name)
+def test_a_first_step_left_out_in_fp16_leaves_nothing(config, monkeypatch):
+    """Gradients often overflow there; what an optimizer makes without filling it is NaN here."""
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True)
+    try:
+        ends = []
+        for scales in ([2.0**127, 1.0], [1.0]):
+            params = parameters()
+            optimizer = optimizers.build(config, params)
+            for scale in scales:
+                scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+                optimizer.zero_grad()
+                scaler.scale(sum(((p - 3) ** 2).sum() for p in params) * 4).backward()
+                scaler.unscale_(optimizer)
+                scaler.step(optimizer)
+                scaler.update()
+            ends.append(params)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [

@@ -74,6 +74,10 @@ def build(config: Mapping[str, Any], params: Iterable[torch.nn.Parameter]) -> to
     else:
         values["foreach"] = True
     optimizer = CLASSES[name](params, **values)
+    if values.get("fused") and values.get("momentum"):
+        # torch makes them empty, for its first step to fill; a step that fp16 leaves out does not, and the next adds what was in memory
+        for param in params:
+            optimizer.state[param]["momentum_buffer"] = torch.zeros_like(param)
     if k is None:
         return optimizer
     from pytorch_optimizer import Lookahead  # slow to import, and used by few trials
