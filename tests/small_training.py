@@ -22,13 +22,14 @@ def blobs(n_train=90, n_val=40, seed=0, shape=(4,)):
     return Data(Split(x[:n_train], y[:n_train]), Split(x[n_train:], y[n_train:]), meta)
 
 
-def line(n=120):
-    """One target, 100 + 20 * (2 a - b), without noise."""
-    x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
-    y = 100 + 20 * (2 * x[:, :1] - x[:, 1:])
-    meta = {"name": "line", "task": "regression", "n_classes": None, "n_outputs": 1, "input_shape": [2], "sha256": "l"}
-    meta |= {"mean": [0.0, 0.0], "std": [1.0, 1.0], "y_mean": [100.0], "y_std": [45.0]}
-    return Data(Split(x[:80], y[:80]), Split(x[80:], y[80:]), meta)
+def line(n=120, n_train=80, shape=(2,)):
+    """One target, 100 + 20 * (2 a - b) of the first two inputs, without noise."""
+    x = torch.randn(n, math.prod(shape), generator=torch.Generator().manual_seed(0))
+    y = 100 + 20 * (2 * x[:, :1] - x[:, 1:2])
+    x = x.reshape(-1, *shape)
+    meta = {"name": "line", "task": "regression", "n_classes": None, "n_outputs": 1, "input_shape": list(shape), "sha256": "l"}
+    meta |= {"mean": [0.0] * shape[0], "std": [1.0] * shape[0], "y_mean": [100.0], "y_std": [45.0]}
+    return Data(Split(x[:n_train], y[:n_train]), Split(x[n_train:], y[n_train:]), meta)
 
 
 def config(**changes):

@@ -80,7 +80,7 @@ def damaged(path, how):
             torch.save(state, path)
         case "shapes":
             state = torch.load(path, weights_only=True)
-            state["tree"]["model"] = {name: ("<tensor>", kind, 0, (1,)) for name, (_, kind, _, _) in state["tree"]["model"].items()}
+            state["tree"]["model"] = {name: ("<tensor>", kind, 0, (1,), (1,)) for name, (_, kind, *_) in state["tree"]["model"].items()}
             torch.save(state, path)
 
 
