@@ -72,7 +72,7 @@ BAD_TABLES = [
     (frame(), {"drop": ["size", "rooms", "colour"]}, "has no column left to predict y from"),
     (frame(), {"task": "regression"}, "data.target=y: holds no numbers"),
     (frame(), {"impute": "zero"}, "data.impute=zero: must be one of null, mean, median"),
-    (frame().assign(size=[np.nan, *range(39)]), {}, "column size has 1 missing values: set data.impute=median"),
+    (frame().assign(size=[np.nan, *range(39)]), {}, "column size has 1 missing values, the first in row 2: set data.impute=median"),
     (frame().assign(colour=[None] + ["red"] * 39), {}, "column colour has 1 missing values"),
     (frame().assign(size=[np.inf, *range(39)]), {}, "column size has infinite or too large values"),
     (frame().assign(size=[np.nan] * 40), {"impute": "mean"}, "column size has no value in the training part to impute from"),
@@ -111,7 +111,7 @@ def test_bad_table_files(tmp_path, name, content, message):
     ("test_rows", "message"),
     [
         (frame().drop(columns="rooms"), "has no column rooms"),
-        (frame().assign(size="big"), "column size holds text where data.file holds numbers"),
+        (frame().assign(size="big"), "column size: 'big' in row 2 is not a number (and 39 more such cells): mend it"),
     ],
 )
 def test_bad_test_files(tmp_path, test_rows, message):

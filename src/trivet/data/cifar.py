@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trivet.data.sources import Raw
+from trivet.data.raw import Raw
 from trivet.errors import UserError
 
 ARCHIVE = "cifar-10-python.tar.gz"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import yaml
 
+from trivet.data import npz
 from trivet.errors import UserError
 
 if TYPE_CHECKING:
@@ -120,14 +120,20 @@ def _stamp(folder: Path, name: str) -> tuple[int, int, int]:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    return yaml.safe_load((folder / META).read_text(encoding="utf-8"))
+    path = folder / META
+    try:
+        meta = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:  # ValueError: a date that is none
+        raise UserError(f"{path}: cannot be read ({type(error).__name__}): run `python pipelines/prepare.py` again") from error
+    if not isinstance(meta, dict) or not {"task", "mean", "std", "input_shape", "sha256"} <= set(meta):
+        raise UserError(f"{path}: does not describe prepared data: run `python pipelines/prepare.py` again")
+    return meta
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return npz.read(path)
+    except npz.Unreadable as error:
         raise UserError(f"{path}: cannot be read ({error}): run `python pipelines/prepare.py` again") from error
 
 

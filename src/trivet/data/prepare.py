@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from trivet.data import files
-from trivet.data.sources import FIELDS, SOURCES, Raw
+from trivet.data.fields import FIELDS, PLACE_ONLY
+from trivet.data.origin import Origin
+from trivet.data.raw import Encoded, Raw
+from trivet.data.sources import SOURCES
 from trivet.data.split import split_indices
 from trivet.errors import UserError
 from trivet.options import choose, read, show
 
-PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url"})  # settings that do not change what is prepared
+CONTINUOUS = 20  # different numbers in a target, from which few samples per number mean that they are no classes
 
 
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,6 +35,7 @@ def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
     Classes become 0..K-1 in sorted order. UserError, and nothing written, when the data cannot be used.
     """
     values = validate(config)
+    origin = Origin(values, Path(folder))
     raw = SOURCES[values["name"]](values)
     y, classes = _targets(raw.y, raw.task, "y")
     stratify = y if raw.task == "classification" else None
@@ -43,12 +47,12 @@ def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
     else:
         x_test, y_test = raw.x_test, _targets(raw.y_test, raw.task, "y_test", classes)[0]
     train, val = split_indices(rest, values["val_fraction"], stratify, rng, "data.val_fraction", classes)
-    encode, columns = raw.fit(raw.take(train))
-    search = {"x_train": encode(raw.take(train)), "y_train": y[train], "x_val": encode(raw.take(val)), "y_val": y[val]}
-    test = {"x": encode(x_test), "y": y_test}
-    _check(search["x_train"], test["x"], len(y), y_test)
-    meta = _describe(values, raw, search, test, classes, columns)
-    return files.write(Path(folder), search, test, meta)
+    encoded = raw.fit(train, y[train])
+    search = {"x_train": encoded.train, "y_train": y[train], "x_val": encoded.encode(raw.take(val)), "y_val": y[val]}
+    test = {"x": encoded.encode(x_test), "y": y_test}
+    _check(search["x_train"], test["x"], y_test)
+    meta = _describe(values, raw, search, test, classes, encoded)
+    return files.write(Path(folder), search, test, {**meta, **origin.recorded()})
 
 
 def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple[np.ndarray, list | None]:
@@ -73,6 +77,8 @@ def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple
             f"data: {name} holds fractions such as {fractions[0]:g}: classes are whole numbers or texts, or set data.task=regression"
         )
     found = np.unique(y)
+    if classes is None and y.dtype.kind in "fiu":
+        _refuse_measurements(y, name)
     if classes is None:
         if len(found) < 2:
             raise UserError(f"data: {name} holds one class only, {show(found[0])}: a classification needs two or more")
@@ -83,16 +89,26 @@ def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple
     return np.searchsorted(np.asarray(classes), y).astype(np.int64), classes
 
 
-def _check(x: np.ndarray, x_test: np.ndarray, n: int, y_test: np.ndarray) -> None:
+def _refuse_measurements(y: np.ndarray, name: str) -> None:
+    """Numbers most of which come but a few times are no classes."""
+    found, counts = np.unique(y, return_counts=True)
+    if len(found) > CONTINUOUS and np.median(counts) < 5:
+        raise UserError(
+            f"data: {name} holds {len(found)} different numbers in {len(y)} samples, such as {found[0]:g}: they look like measurements, "
+            "not classes: set data.task=regression loss=mse metric=val/rmse direction=minimize"
+        )
+
+
+def _check(x: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> None:
     if x.shape[1:] != x_test.shape[1:]:
         raise UserError(f"data: x has samples of shape {x.shape[1:]}, x_test of {x_test.shape[1:]}: they must be the same")
     if len(x_test) != len(y_test):
         raise UserError(f"data: x_test has {len(x_test)} samples, y_test {len(y_test)}: they must be as many")
 
 
-def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | None, columns: list[str] | None) -> dict[str, Any]:
+def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | None, encoded: Encoded) -> dict[str, Any]:
     x = search["x_train"]
-    mean, std = _statistics(x, raw.scaled)
+    mean, std = _statistics(x, encoded.scaled)
     meta = {
         "name": values["name"],
         "task": raw.task,
@@ -109,8 +125,10 @@ def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | 
         meta["y_mean"], meta["y_std"] = _statistics(search["y_train"])
     else:
         meta["classes"] = [raw.names[label] for label in classes] if raw.names else classes
-    if columns is not None:
-        meta["columns"] = columns
+    if encoded.columns is not None:
+        meta["columns"] = encoded.columns
+    if raw.summary is not None:
+        meta["understood"] = raw.summary
     made_with = {key: value for key, value in values.items() if key not in PLACE_ONLY}
     return {**meta, "published": dict(values["published"]), "config": made_with}
 

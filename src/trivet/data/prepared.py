@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from trivet import data
-from trivet.data.prepare import PLACE_ONLY
+from trivet.data.fields import FILE_KEYS, PLACE_ONLY
+from trivet.data.origin import contents
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +22,26 @@ log = logging.getLogger(__name__)
 def folder_for(config: Mapping[str, Any], root: Path) -> Path:
     """The folder with the data of a conf/data node, prepared if need be. `root`: what a relative `path` counts from.
 
-    That is `path`. When `path` holds something else (another data set, split or seed), it is left alone, and a folder beside it,
-    named after the data and its settings, is used. Processes that ask at once wait for the one that prepares.
+    That is `path`. When `path` holds something else (another data set, split or seed, or an earlier content of the user's file), it is left
+    alone, and a folder beside it, named after the data, its settings and its content, is used. A file that is gone is taken to be the one
+    that its prepared data was made of. Processes that ask at once wait for the one that prepares.
     """
     values = data.validate(config)
-    wanted = {key: value for key, value in values.items() if key not in PLACE_ONLY}
     path = root / values["path"]
-    if _holds(path, wanted):
+    if _holds(path, values, contents(values, path)):
         return path
-    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True, default=str).encode()).hexdigest()[:8]
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.parent / f".{path.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists() and not _holds(path, wanted):
-            beside = path.parent / f"{path.name}-{values['name']}-{digest}"
+        origin = contents(values, path)
+        if path.exists() and not _holds(path, values, origin):
+            beside = path.parent / f"{path.name}-{values['name']}-{_digest(values, origin)}"
             log.info("%s holds other data than this configuration asks for; using %s", path, beside)
             path = beside
-        if not _holds(path, wanted):
+        if not _holds(path, values, origin):
             log.info("preparing %s in %s", values["name"], path)
-            data.prepare(config, path)
+            for line in (data.prepare(config, path).get("understood") or {}).get("warnings", ()):
+                log.warning("data: %s", line)
     return path
 
 
@@ -49,10 +51,24 @@ def identity(config: Mapping[str, Any]) -> dict[str, str]:
     return {"data": str(meta["sha256"])}
 
 
-def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
-    """Whether the folder was prepared with these settings."""
+def _settings(values: Mapping[str, Any], origin: Mapping[str, str] | None) -> dict[str, Any]:
+    """What decides the prepared data: the settings, and the content of the files in the place of their names (where it is known)."""
+    names = FILE_KEYS.get(values["name"], ()) if origin is not None else ()
+    return {key: value for key, value in values.items() if key not in PLACE_ONLY and key not in names}
+
+
+def _digest(values: Mapping[str, Any], origin: Mapping[str, str] | None) -> str:
+    wanted = _settings(values, origin) | ({"origin": dict(origin)} if origin else {})
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _holds(path: Path, values: Mapping[str, Any], origin: Mapping[str, str] | None) -> bool:
+    """Whether the folder was prepared with these settings from files of this content."""
     try:
         meta = yaml.safe_load((path / "data.yaml").read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
-    return (path / "search.npz").exists() and isinstance(meta, dict) and meta.get("config") == dict(wanted)
+    if not isinstance(meta, dict) or not isinstance(meta.get("config"), dict) or not (path / "search.npz").exists():
+        return False
+    same = _settings({"name": values["name"], **meta["config"]}, origin) == _settings(values, origin)
+    return same and (origin is None or meta.get("origin", {}) == dict(origin))

@@ -1,56 +1,94 @@
-"""A CSV or Parquet file with one column to predict: numbers as they are, texts one-hot."""
+"""A CSV, TSV or Parquet file with one column to predict: numbers as they are, categories one-hot or by target or frequency."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from trivet.data.sources import Raw, existing
+from trivet.data import encoding, suspicious
+from trivet.data.kinds import Writing, is_number, share_of_dates, typed
+from trivet.data.raw import Encoded, Raw, existing
+from trivet.data.reading import read_frame
 from trivet.errors import UserError
 from trivet.options import nearest
 
-MAX_CATEGORIES = 256  # a column with more is a text or a key, not a category
-MISSING = "(missing)"
+WHAT = "the CSV or Parquet file"
 
 
 @dataclass
 class TableRaw(Raw):
-    """Raw with a data frame as x. What encodes it (categories, imputed values) is learnt from the training rows."""
+    """Raw with a data frame as x, its columns typed. What encodes it is learnt from the training rows."""
 
     numeric: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
-    impute: str | None = None
+    rules: encoding.Rules = field(default_factory=encoding.Rules)
 
     def take(self, indices: np.ndarray) -> pd.DataFrame:
         return self.x.iloc[indices]
 
-    def fit(self, x_train: pd.DataFrame) -> tuple[Callable[[pd.DataFrame], np.ndarray], list[str]]:
-        """Columns: the numeric ones, then one per category seen in training; a category not seen there is all zeros."""
-        fill = {name: getattr(_numbers(x_train[name]), self.impute)() for name in self.numeric} if self.impute else {}
-        empty = [name for name, value in fill.items() if not np.isfinite(value)]
-        if empty:
-            raise UserError(f"data: column {empty[0]} has no value in the training part to impute from: add it to data.drop")
-        seen = {name: sorted(_texts(x_train[name]).unique()) for name in self.categorical}
-        for name, found in seen.items():
-            if len(found) > MAX_CATEGORIES:
-                raise UserError(
-                    f"data: column {name} has {len(found)} categories, more than {MAX_CATEGORIES}: add it to data.drop, or group them"
-                )
+    def fit(self, train: np.ndarray, y: np.ndarray) -> Encoded:
+        frame = self.take(train)
+        encoded = encoding.fit(frame, y, self.numeric, self.categorical, self.rules)
+        self.summary["warnings"] = [*self.summary["warnings"], *suspicious.warnings(frame, y, self.categorical, self.rules.seed)]
+        return encoded
 
-        def encode(x: pd.DataFrame) -> np.ndarray:
-            parts = [_numbers(x[name]).fillna(fill[name]) if fill else _numbers(x[name]) for name in self.numeric]
-            parts += [_texts(x[name]) == value for name, found in seen.items() for value in found]
-            return np.stack([part.to_numpy(dtype=np.float32) for part in parts], axis=1)
 
-        columns = self.numeric + [f"{name}={value}" for name, found in seen.items() for value in found]
-        self.scaled = np.arange(len(columns)) < len(self.numeric)
-        return encode, columns
+@dataclass(frozen=True)
+class Reader:
+    """One of the two files: the key and path that errors name, and the settings."""
+
+    key: str
+    values: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.key}={self.values[self.key.removeprefix('data.')]}"
+
+    @property
+    def writing(self) -> Writing:
+        return Writing(self.values["decimal"], self.values["thousands"])
+
+    def read(self) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The file's rows; those without a target are left out where that is asked for, and counted."""
+        frame, facts = read_frame(existing(self.values[self.key.removeprefix("data.")], self.key, WHAT), self.key, self.values)
+        target = self.values["target"]
+        facts["rows"] = len(frame)
+        if target in frame and self.values["drop_missing_target"]:
+            frame = frame[frame[target].notna()]
+            facts["rows_without_target"] = facts["rows"] - len(frame)
+            if frame.empty:
+                raise UserError(f"{self.where}: no row has a value of {target}, the target: name another data.target")
+        return frame, facts
+
+    def typed(self, frame: pd.DataFrame, name: str, numbers_only: bool = False) -> pd.Series:
+        return typed(frame[name], f"{self.where}: column {name}", self.writing, numbers_only)
+
+    def target(self, frame: pd.DataFrame) -> np.ndarray:
+        """Classes as whole numbers or texts, or targets as numbers. UserError where they are missing or of the other task."""
+        name, regression = self.values["target"], self.values["task"] == "regression"
+        missing = frame[name].isna()
+        if missing.any():
+            raise UserError(
+                f"data.target={name}: {int(missing.sum())} rows have no value, the first is row {frame.index[missing][0]}: "
+                "drop those rows, or set data.drop_missing_target=true"
+            )
+        raw = frame[name]
+        truths = bool(raw.astype(str).str.lower().isin(("true", "false")).all())
+        if regression:
+            column = raw if truths else self.typed(frame, name)
+            if truths or not is_number(column):
+                raise UserError(f"data.target={name}: holds no numbers, which data.task=regression needs")
+            return column.to_numpy(dtype=np.float64)
+        try:
+            column = self.typed(frame, name)
+        except UserError:
+            column = raw  # classes of which some are written like numbers
+        if truths or not is_number(column):
+            return raw.astype(str).to_numpy(dtype=str)
+        return column.to_numpy()
 
 
 def read_table(values: dict[str, Any]) -> TableRaw:
@@ -58,7 +96,27 @@ def read_table(values: dict[str, Any]) -> TableRaw:
 
     A missing number is an error unless `impute` says what to fill in; then a missing text is a category of its own.
     """
-    frame = _read(existing(values["file"], "data.file", "the CSV or Parquet file"), "data.file")
+    reader = Reader("data.file", values)
+    frame, facts = reader.read()
+    used = _used(frame, values)
+    for name in used:
+        if name not in values["categorical"]:
+            frame[name] = reader.typed(frame, name)
+    numeric = [name for name in used if name not in values["categorical"] and is_number(frame[name])]
+    categorical = [name for name in used if name not in numeric]
+    _refuse_dates(frame, categorical, values["categorical"])
+    y = reader.target(frame)
+    _check_values(frame, numeric, categorical, values["impute"], reader.where)
+    rules = encoding.Rules(values["impute"], values["max_categories"], values["many_categories"], values["seed"])
+    summary = _summary(frame, values, facts, numeric, categorical)
+    raw = TableRaw(frame[used], y, task=values["task"], numeric=numeric, categorical=categorical, rules=rules, summary=summary)
+    if values["test_file"] is not None:
+        _add_test(raw, Reader("data.test_file", values))
+    return raw
+
+
+def _used(frame: pd.DataFrame, values: dict[str, Any]) -> list[str]:
+    """The columns to learn from. UserError for a name that is no column."""
     if values["target"] is None:
         raise UserError(f"data.target=null: name the column to predict, one of {_names(frame)}")
     for key, names in (("target", [values["target"]]), ("categorical", values["categorical"]), ("drop", values["drop"])):
@@ -68,39 +126,22 @@ def read_table(values: dict[str, Any]) -> TableRaw:
     used = [name for name in frame if name != values["target"] and name not in values["drop"]]
     if not used:
         raise UserError(f"data.file={values['file']}: has no column left to predict {values['target']} from")
-    categorical = [name for name in used if name in values["categorical"] or not is_numeric_dtype(frame[name])]
-    numeric = [name for name in used if name not in categorical]
-    _check_kinds(frame, categorical)
-    raw = TableRaw(
-        frame[used], _target(frame, values), task=values["task"], numeric=numeric, categorical=categorical, impute=values["impute"]
-    )
-    frames = {"data.file": frame}
-    if values["test_file"] is not None:
-        test = _read(existing(values["test_file"], "data.test_file", "the CSV or Parquet file"), "data.test_file")
-        for name in [*used, values["target"]]:
-            if name not in test:
-                raise UserError(f"data.test_file={values['test_file']}: has no column {name}; it has {_names(test)}")
-            if name in numeric and not is_numeric_dtype(test[name]):
-                raise UserError(f"data.test_file={values['test_file']}: column {name} holds text where data.file holds numbers")
-        raw.x_test, raw.y_test = test[used], _target(test, values)
-        frames["data.test_file"] = test
-    for key, rows in frames.items():
-        _check_values(rows, numeric, categorical, values["impute"], f"{key}={values[key.removeprefix('data.')]}")
-    return raw
+    return used
 
 
-def _read(path: Path, key: str) -> pd.DataFrame:
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".pq": pd.read_parquet}
-    if path.suffix.lower() not in readers:
-        raise UserError(f"{key}={path}: must end in .csv or .parquet")
-    try:
-        frame = readers[path.suffix.lower()](path)
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's own errors are ValueErrors or OSErrors
-        raise UserError(f"{key}={path}: cannot be read ({' '.join(str(error).split())})") from error
-    if frame.empty:
-        raise UserError(f"{key}={path}: has no rows")
-    frame.columns = frame.columns.map(str)
-    return frame.reset_index(drop=True)
+def _add_test(raw: TableRaw, reader: Reader) -> None:
+    frame, facts = reader.read()
+    target = reader.values["target"]
+    for name in [*raw.x, target]:
+        if name not in frame:
+            raise UserError(f"{reader.where}: has no column {name}; it has {_names(frame)}")
+    for name in raw.numeric:
+        frame[name] = reader.typed(frame, name, numbers_only=True)
+        if not is_number(frame[name]):
+            raise UserError(f"{reader.where}: column {name} holds text where data.file holds numbers")
+    _check_values(frame, raw.numeric, raw.categorical, reader.values["impute"], reader.where)
+    raw.x_test, raw.y_test = frame[list(raw.x)], reader.target(frame)
+    raw.summary["test_file"] = facts
 
 
 def _names(frame: pd.DataFrame) -> str:
@@ -108,37 +149,45 @@ def _names(frame: pd.DataFrame) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _target(frame: pd.DataFrame, values: dict[str, Any]) -> np.ndarray:
-    column, name = frame[values["target"]], values["target"]
-    if column.isna().any():
-        raise UserError(f"data.target={name}: {int(column.isna().sum())} rows have no value: drop those rows")
-    if values["task"] == "regression":
-        if not is_numeric_dtype(column) or is_bool_dtype(column):
-            raise UserError(f"data.target={name}: holds no numbers, which data.task=regression needs")
-        return column.to_numpy(dtype=np.float64)
-    return column.to_numpy() if is_numeric_dtype(column) and not is_bool_dtype(column) else column.astype(str).to_numpy(dtype=str)
-
-
-def _check_kinds(frame: pd.DataFrame, categorical: list[str]) -> None:
+def _refuse_dates(frame: pd.DataFrame, categorical: list[str], accepted: list[str]) -> None:
     for name in categorical:
-        if frame[name].dtype.kind in "mM":
+        if frame[name].dtype.kind in "mM" or (name not in accepted and share_of_dates(frame[name]) > 0.9):
             raise UserError(f"data: column {name} holds dates or times: turn it into numbers, or add it to data.drop")
 
 
 def _check_values(frame: pd.DataFrame, numeric: list[str], categorical: list[str], impute: str | None, where: str) -> None:
     for name in numeric:
-        column = _numbers(frame[name])
-        if np.isinf(column.astype(np.float32)).any():
-            raise UserError(f"{where}: column {name} has infinite or too large values: mend those rows, or add it to data.drop")
+        with np.errstate(over="ignore"):
+            infinite = np.isinf(encoding.numbers(frame[name]).astype(np.float32))
+        if infinite.any():
+            row = frame.index[infinite][0]
+            raise UserError(
+                f"{where}: column {name} has infinite or too large values, the first in row {row}: mend those rows, or add it to data.drop"
+            )
     for name in [*numeric, *categorical]:
-        missing = int(frame[name].isna().sum())
-        if missing and impute is None:
-            raise UserError(f"{where}: column {name} has {missing} missing values: set data.impute=median, or add it to data.drop")
+        missing = frame[name].isna()
+        if missing.any() and impute is None:
+            raise UserError(
+                f"{where}: column {name} has {int(missing.sum())} missing values, the first in row {frame.index[missing][0]}: "
+                "set data.impute=median, or add it to data.drop"
+            )
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
+def _summary(
+    frame: pd.DataFrame, values: dict[str, Any], facts: dict[str, Any], numeric: list[str], categorical: list[str]
+) -> dict[str, Any]:
+    """What was understood of the file, for data.yaml: a row per column in the file's order."""
+    kinds = {**dict.fromkeys(numeric, "number"), **dict.fromkeys(categorical, "category"), values["target"]: "target"}
+    columns = [_described(frame[name], name, kinds.get(name, "dropped")) for name in frame]
+    return {"file": facts, "columns": columns, "warnings": []}
 
 
-def _texts(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), MISSING).map(str)
+def _described(column: pd.Series, name: str, kind: str) -> dict[str, Any]:
+    """A row of the summary. values: the range of numbers, or the three most frequent texts (by name among equals)."""
+    counts = column.dropna().astype(str).value_counts()
+    row = {"column": name, "kind": kind, "missing": int(column.isna().sum()), "distinct": len(counts)}
+    if kind == "number" and len(counts):
+        found = encoding.numbers(column)
+        return {**row, "values": f"{found.min():g} to {found.max():g}"}
+    common = sorted(counts.index, key=lambda text: (-counts[text], text))[:3]
+    return {**row, "values": ", ".join(text[:30] for text in common) + (", ..." if len(counts) > 3 else "")}

@@ -1,0 +1,65 @@
+"""The settings of each source, as conf/data gives them, and which of them do not change what is prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trivet.options import REQUIRED, Either, Flag, ListOf, MapOf, Maybe, OneOf, Real, Text, Whole
+
+PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url"})  # settings that do not change what is prepared
+FILE_KEYS = {"arrays": ("file",), "table": ("file", "test_file")}  # settings that name a file of the user's, by source
+LAYOUTS = ("auto", "nhw", "nhwc", "nchw", "nlc", "ncl")
+
+
+@dataclass(frozen=True)
+class Character:
+    r"""One character that is no line end and no quote; `\t` and `tab` mean the tab, which a shell does not pass on easily."""
+
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return "one character, or tab"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and (value in ("\\t", "tab") or (len(value) == 1 and value not in '\r\n"'))
+
+
+FRACTION = Real(0, 1, open="both")
+COMMON: dict[str, Any] = {
+    "path": Text(default="data/prepared"),
+    "val_fraction": FRACTION,
+    "seed": Whole(0, default=0),
+    "published": MapOf(Real(), default={}),
+}
+HELD_OUT = {**COMMON, "test_fraction": FRACTION}
+TASK = OneOf(("classification", "regression"))
+READING: dict[str, Any] = {
+    "sep": Maybe(Character()),
+    "decimal": Character(default="."),
+    "thousands": Maybe(Character()),
+    "encoding": Maybe(Text()),
+    "na_values": ListOf(Either((Text(), Real())), low=0, default=[]),
+}
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "mnist1d": COMMON,
+    "digits": HELD_OUT,
+    "mnist5k": HELD_OUT,
+    "cifar10": {**COMMON, "folder": Text(), "download": Flag(default=False), "url": Maybe(Text()), "md5": Maybe(Text())},
+    "arrays": {**HELD_OUT, "file": Maybe(Text()), "task": TASK, "layout": OneOf(LAYOUTS, default="auto")},
+    "table": {
+        **HELD_OUT,
+        **READING,
+        "file": Maybe(Text()),
+        "test_file": Maybe(Text()),
+        "target": Maybe(Text()),
+        "task": TASK,
+        "drop_missing_target": Flag(default=False),
+        "categorical": ListOf(Text(), low=0, default=[]),
+        "drop": ListOf(Text(), low=0, default=[]),
+        "impute": OneOf((None, "mean", "median"), default=None),
+        "max_categories": Whole(2, default=256),
+        "many_categories": OneOf((None, "target", "frequency"), default=None),
+    },
+}

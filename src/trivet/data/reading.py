@@ -1,0 +1,183 @@
+"""A CSV, TSV or Parquet file as a data frame whose index tells the row as a spreadsheet counts: the header of a CSV is row 1.
+
+A CSV is read as text; what is a number is decided afterwards (kinds.py), so that no reader's guess stands between a cell and its meaning.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from trivet.data.kinds import is_text
+from trivet.errors import UserError
+
+TEXTS, PARQUET = {".csv": None, ".tsv": "\t"}, (".parquet", ".pq")
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SAMPLE = 1 << 16  # characters from which the separator is found
+
+
+def read_frame(path: Path, key: str, values: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The frame, and how it was read: {} for Parquet, else separator and encoding. Cells of a CSV are texts, NA where empty or a marker.
+
+    `values`: the settings of fields.READING. UserError with the row for a cell too many, a quote too few, or bytes that are no text.
+    """
+    where = f"{key}={path}"
+    name = path.name.lower().removesuffix(".gz")
+    suffix = name[name.rfind(".") :] if "." in name else ""
+    try:
+        if suffix in TEXTS:
+            frame, facts = _read_text(path, where, {**values, "sep": values["sep"] or TEXTS[suffix]})
+        elif suffix in PARQUET and name == path.name.lower():
+            frame, facts = pd.read_parquet(path).reset_index(drop=True), {}
+            frame.columns = frame.columns.map(str)
+            frame.index += 1
+        else:
+            raise UserError(f"{where}: must end in .csv, .tsv, .csv.gz, .tsv.gz or .parquet")
+    except UserError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error, MemoryError, pd.errors.ParserError) as error:
+        raise UserError(f"{where}: cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
+    if frame.empty:
+        raise UserError(f"{where}: has no rows")
+    twice = [name for name, n in Counter(frame.columns).items() if n > 1]
+    if twice:
+        raise UserError(f"{where}: has two columns called {twice[0]}: rename one")
+    return _mark_missing(frame, values["na_values"]), facts
+
+
+def _mark_missing(frame: pd.DataFrame, markers: list[Any]) -> pd.DataFrame:
+    """NA for cells that are a marker: the same text, or the same number."""
+    if not markers:
+        return frame
+    texts, numbers = {str(marker) for marker in markers}, set()
+    for marker in texts:
+        value = pd.to_numeric(marker, errors="coerce")
+        numbers |= {float(value)} if pd.notna(value) else set()
+
+    def marked(column: pd.Series) -> pd.Series:
+        if not (is_numeric_dtype(column) or is_text(column)):
+            return column
+        found = column.astype(object).isin(texts) | pd.to_numeric(column, errors="coerce").isin(numbers)
+        return column.mask(found.to_numpy(dtype=bool)) if found.any() else column
+
+    return frame.apply(marked)
+
+
+def _read_text(path: Path, where: str, values: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    encoding = _encoding(path, values["encoding"])
+    _check_text(path, where, encoding)
+    sep = {"\\t": "\t", "tab": "\t"}.get(values["sep"], values["sep"])
+    if sep is None:
+        with _opened(path, encoding) as file:
+            sample = file.read(SAMPLE)
+            sep = _find_separator(sample, not file.read(1), where)
+    for key in ("decimal", "thousands"):
+        if values[key] == sep:
+            raise UserError(f"data.{key}={sep}: also separates the cells of {path}; set data.sep to another character, or mend data.{key}")
+    header, n_rows = _survey(path, where, encoding, sep)
+    with _opened(path, encoding) as file:
+        frame = pd.read_csv(file, sep=sep, dtype=str, na_filter=False, skip_blank_lines=False, index_col=False)
+    if len(frame) != n_rows or len(frame.columns) != len(header):
+        raise UserError(f"{where}: its quotes can be read in several ways: write it anew, with every quote inside a cell doubled")
+    frame.columns = header
+    frame.index += 2
+    frame = frame.fillna("").apply(lambda column: column.str.strip())
+    frame = frame.mask(frame == "")
+    empty = [name for name in header if name.startswith("Unnamed: ") and frame[name].isna().all()]  # separators at the ends of the rows
+    frame = frame.drop(columns=empty).dropna(how="all")
+    return frame, {"separator": SEPARATORS.get(sep, sep), "encoding": encoding}
+
+
+def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_bytes(path), encoding, newline="")
+
+
+def _bytes(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _encoding(path: Path, given: str | None) -> str:
+    with _bytes(path) as file:
+        start = file.read(4)
+    found = next((name for bom, name in BOMS.items() if start.startswith(bom)), None)
+    if given is None:
+        return found or "utf-8"
+    try:
+        b"a".decode(given, errors="ignore")  # an empty text is never looked at
+    except (LookupError, ValueError) as error:
+        raise UserError(f"data.encoding={given}: there is no such text encoding; for example utf-8, latin-1, cp1252, utf-16") from error
+    return "utf-8-sig" if codecs.lookup(given).name == "utf-8" else given
+
+
+def _check_text(path: Path, where: str, encoding: str) -> None:
+    """UserError, with the line and what stands before it, for bytes that are no text in this encoding."""
+    wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    with _bytes(path) as file:
+        for number, line in enumerate([file.read()] if wide else file, 1):
+            try:
+                text = line.decode(encoding)
+            except UnicodeDecodeError as error:
+                before = line[: error.start].decode(encoding, errors="replace")[-20:]
+                mend = "set data.encoding, for example latin-1 or cp1252"
+                raise UserError(f"{where}: line {number}: the byte after {before!r} is not {encoding}: {mend}") from error
+            if "\0" in text:
+                raise UserError(f"{where}: line {number} holds a NUL: it is no text in {encoding}; set data.encoding, for example utf-16")
+
+
+def _rows(file: Iterator[str], sep: str) -> Iterator[list[str]]:
+    return csv.reader(file, delimiter=sep, strict=True)
+
+
+def _find_separator(sample: str, whole: bool, where: str) -> str:
+    """The character that cuts every row of the sample into as many cells as the header, and more than one."""
+    fits, counts, broken = [], {}, ""
+    for sep in SEPARATORS:
+        rows = []
+        try:
+            rows.extend(_rows(io.StringIO(sample, newline=""), sep))  # what came before an error counts
+        except csv.Error as error:
+            broken = f" ({error}: look for a quote without its partner)"
+        rows = [row for row in (rows if whole or broken or len(rows) < 2 else rows[:-1]) if row]
+        counts[sep] = len(rows[0]) if rows else 0
+        if counts[sep] > 1 and all(len(row) == counts[sep] for row in rows):
+            fits.append(sep)
+    if len(fits) > 1:
+        named = " and ".join(SEPARATORS[sep] for sep in fits)
+        raise UserError(f"{where}: {named} both cut its rows into equal numbers of cells: set data.sep, for example data.sep='{fits[0]}'")
+    best = fits[0] if fits else max(counts, key=counts.__getitem__)
+    if counts[best] < 2:
+        first = sample.strip().partition("\n")[0][:40]
+        raise UserError(f"{where}: cannot be read as a table: its first row is one cell, {first!r}: set data.sep{broken}")
+    return best
+
+
+def _survey(path: Path, where: str, encoding: str, sep: str) -> tuple[list[str], int]:
+    """The header, and how many rows come after it; UserError for a row that has not as many cells."""
+    header, number = [], 0
+    with _opened(path, encoding) as file:
+        rows = enumerate(_rows(file, sep), 1)
+        try:
+            for number, row in rows:
+                if number == 1:
+                    header = [cell.strip() or f"Unnamed: {i}" for i, cell in enumerate(row)]
+                    if not row:
+                        raise UserError(f"{where}: row 1 is empty: it must hold the names of the columns")
+                elif row and len(row) != len(header):
+                    short = f"; nothing for column {header[len(row)]}" if len(row) < len(header) else f"; the last is {row[-1][:30]!r}"
+                    raise UserError(
+                        f"{where}: row {number} has {len(row)} cells, the header {len(header)}{short}: mend it, or set data.sep"
+                    )
+        except csv.Error as error:
+            raise UserError(f"{where}: row {number + 1} cannot be read ({error}): look for a quote without its partner") from error
+    return header, number - 1

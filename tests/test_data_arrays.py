@@ -1,0 +1,169 @@
+"""Arrays of the user's own: how their axes lie, and files that claim what they do not hold."""
+
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from data_checks import SPLIT, prepared, refused
+
+from trivet import data
+from trivet.data import npz
+from trivet.data.arrays import layout_of
+from trivet.errors import UserError
+
+
+def images(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+
+
+def config(tmp_path, x, **changes):
+    np.savez(tmp_path / "mine.npz", x=x, y=np.arange(len(x)) % 4)
+    return {"name": "arrays", "file": str(tmp_path / "mine.npz"), "task": "classification", **SPLIT, **changes}
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "layout"),
+    [
+        ((50, 7), "float32", "nf"),
+        ((50, 28, 28), "uint8", "nhw"),
+        ((50, 28, 28), "float32", "nhw"),
+        ((50, 20, 30), "uint8", "nhw"),
+        ((50, 3, 100), "float32", "ncl"),
+        ((50, 1, 40), "uint8", "ncl"),
+        ((50, 100, 3), "float32", "nlc"),
+        ((50, 1, 8, 8), "float32", "nchw"),
+        ((50, 3, 32, 32), "uint8", "nchw"),
+        ((50, 32, 32, 3), "uint8", "nhwc"),
+        ((50, 32, 32, 4), "float32", "nhwc"),
+    ],
+)
+def test_the_layout_that_a_shape_can_only_mean(shape, dtype, layout):
+    assert layout_of(shape, np.dtype(dtype), "auto", "x") == layout
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "choices"),
+    [
+        ((50, 12, 1000), "float32", ("ncl", "nlc", "nhw")),  # twelve leads of an ECG, or odd images
+        ((50, 3, 4), "float32", ("ncl", "nlc", "nhw")),
+        ((50, 3, 3), "uint8", ("ncl", "nlc", "nhw")),
+        ((50, 3, 32, 3), "uint8", ("nchw", "nhwc")),
+        ((50, 16, 32, 32), "uint8", ("nchw", "nhwc")),
+    ],
+)
+def test_an_ambiguous_shape_is_refused_with_every_choice(tmp_path, shape, dtype, choices):
+    message = f"x of shape {shape} can be read in several ways: set data.layout={choices[0]} for "
+    refused(config(tmp_path, images(*shape, dtype=dtype)), tmp_path, message)
+    for layout in choices:
+        meta, *_ = prepared(config(tmp_path, images(*shape, dtype=dtype), layout=layout), tmp_path)
+        assert meta["understood"]["layout"] == layout
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "axes", "inputs", "meaning"),
+    [
+        ("nhw", (40, 6, 5), None, [1, 6, 5], "images of 6 x 5, one channel"),
+        ("nhwc", (40, 6, 5, 3), (0, 3, 1, 2), [3, 6, 5], "images of 6 x 5, 3 channels"),
+        ("nchw", (40, 3, 6, 5), (0, 1, 2, 3), [3, 6, 5], "images of 6 x 5, 3 channels"),
+        ("nlc", (40, 9, 2), (0, 2, 1), [2, 9], "signals of length 9, 2 channels"),
+        ("ncl", (40, 2, 9), (0, 1, 2), [2, 9], "signals of length 9, 2 channels"),
+    ],
+)
+def test_channels_come_first_and_are_scaled_each(tmp_path, layout, shape, axes, inputs, meaning):
+    x = images(*shape)
+    meta, search, test = prepared(config(tmp_path, x, layout=layout), tmp_path)
+    assert (meta["input_shape"], meta["understood"]["meaning"], len(meta["mean"])) == (inputs, meaning, inputs[0])
+    expected = x[:, None] if axes is None else x.transpose(axes)
+    stored = np.load(tmp_path / "prepared" / "search.npz")["x_train"]
+    assert stored.dtype == np.uint8 and all((expected == row).all(axis=tuple(range(1, expected.ndim))).any() for row in stored)
+    assert abs(search.train.x.mean()) < 1e-5 and abs(search.train.x.std() - 1) < 0.01  # bytes are scaled
+    assert list(test.x.shape[1:]) == inputs
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "message"),
+    [
+        ((40, 6, 5), "nhwc", "data.layout=nhwc: means 4 axes, and"),
+        ((40, 6), "nhw", "data.layout=nhw: means 3 axes, and"),
+        ((40, 6, 5), "hwn", "data.layout=hwn: must be one of auto, nhw, nhwc, nchw, nlc, ncl"),
+    ],
+)
+def test_a_layout_that_does_not_fit(tmp_path, shape, layout, message):
+    refused(config(tmp_path, images(*shape), layout=layout), tmp_path, message)
+
+
+def test_the_test_part_has_the_layout_of_x(tmp_path):
+    settings = config(tmp_path, images(40, 6, 5, 3))
+    np.savez(settings["file"], x=images(40, 6, 5, 3), y=np.arange(40) % 4, x_test=images(8, 6, 5), y_test=np.arange(8) % 4)
+    refused(settings, tmp_path, "x_test has shape (8, 6, 5), which is not of the layout nhwc that x has")
+
+
+def test_numbers_that_are_no_classes(tmp_path):
+    settings = config(tmp_path, images(40, 3))
+    np.savez(settings["file"], x=images(40, 3), y=np.arange(40) * 10)
+    refused(settings, tmp_path, "y holds 40 different numbers in 40 samples, such as 0: they look like measurements")
+
+
+def claiming(path, shape):
+    """An .npz of a kilobyte whose x says that it has this shape."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + b"\0" * 800)
+        with archive.open("y.npy", "w") as file:
+            np.save(file, np.zeros(10))
+
+
+def encrypted(path):
+    np.savez(path, x=np.zeros((10, 3)), y=np.zeros(10))
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags of every entry, locally and in the table of contents
+        start = 0
+        while (start := content.find(mark, start)) >= 0:
+            content[start + offset] |= 1
+            start += 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: claiming(path, (8, 10**12)), "x claims 58 TiB and holds 928 bytes"),
+        (lambda path: claiming(path, (11, 10)), "is not an .npz of plain arrays ("),
+        (encrypted, "is encrypted: save it without a password"),
+        (lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 100), "is not an .npz of plain arrays"),
+    ],
+    ids=["58 TiB", "a little too much", "encrypted", "no zip"],
+)
+def test_a_file_that_claims_what_it_does_not_hold(tmp_path, make, message):
+    make(tmp_path / "mine.npz")
+    settings = {"name": "arrays", "file": str(tmp_path / "mine.npz"), "task": "classification", **SPLIT}
+    refused(settings, tmp_path, message)
+
+
+def test_a_file_that_unpacks_to_more_than_the_memory(tmp_path, monkeypatch):
+    settings = config(tmp_path, images(40, 300))
+    monkeypatch.setattr(npz.os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2}[name])
+    refused(settings, tmp_path, "its arrays unpack to 12 KiB, and this machine has 8 KiB of memory")
+
+
+@pytest.mark.parametrize("damage", [encrypted, lambda path: claiming(path, (10**12,)), lambda path: path.write_bytes(b"")])
+def test_prepared_data_is_read_with_the_same_care(tmp_path, damage):
+    data.prepare(config(tmp_path, images(40, 3)), tmp_path / "a")
+    damage(tmp_path / "a" / "search.npz")
+    with pytest.raises(UserError, match=r"search.npz: cannot be read"):
+        data.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[1, 2]", "mean: 2020-13-45", "a: " + "[" * 3000, "task: [", "{}", "\x00"],
+    ids=["list", "date", "deep", "open", "empty", "NUL"],
+)
+def test_a_damaged_description(tmp_path, content):
+    data.prepare(config(tmp_path, images(40, 3)), tmp_path / "a")
+    (tmp_path / "a" / "data.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"data.yaml: (cannot be read|does not describe)") as error:
+        data.load(tmp_path / "a")
+    assert "\n" not in str(error.value)
