@@ -16,9 +16,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from trivet.errors import UserError
 
-MARKERS = frozenset(
+EXCEL_ERRORS = frozenset(["#n/a", "#na", "#null!", "#value!", "#div/0!", "#ref!"])
+MARKERS = EXCEL_ERRORS | frozenset(
     ["?", "-", "--", "---", ".", "*", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown", "<na>", "\\n"]
-    + ["#n/a", "#na", "#null!", "#value!", "#div/0!", "#ref!"]
 )
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}\S*.*)?|\d{1,2}:\d{2}(:\d{2})?")
 OTHER_WAYS = (  # numbers written in another way than with a decimal point, and the settings that read them
