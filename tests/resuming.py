@@ -7,8 +7,8 @@ import torch
 from small_training import blobs, config, line, numbers
 from test_conf_choices import CONF, node
 
-from trivet import losses, space, training
-from trivet.training import checkpoint
+from trivet import space, training
+from trivet.training import checkpoint, losses
 from trivet.training.settings import FIELDS
 
 GROUPS = ("model", "optimizer", "schedule", "loss")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resuming import change
 from small_training import REGRESSION, Recorder, blobs, config, line, numbers, same
 
 from trivet import TrialPruned, training
@@ -59,6 +60,15 @@ def test_pruned_keeps_a_checkpoint_that_continues(tmp_path):
     same(training.train(config(), blobs()), training.train(config(), blobs(), None, tmp_path))
 
 
+ODD_STATES = {  # by someone who knows the run's identity
+    "curves": lambda state: state.update(curves=[1, 2, 3]),
+    "numbers": lambda state: state["curves"][0].update({"val/accuracy": "0.5"}),
+    "best_step": lambda state: state.update(best_step=4),
+    "best": lambda state: state["best"].clear(),
+    "scheduled": lambda state: state.update(schedule=7),
+}
+
+
 def damaged(path, how):
     content = path.read_bytes()
     match how:
@@ -78,13 +88,15 @@ def damaged(path, how):
             state = torch.load(path, weights_only=True)
             del state["tree"]["model"]
             torch.save(state, path)
+        case "curves" | "numbers" | "best_step" | "best" | "scheduled":
+            change(path, ODD_STATES[how])
         case "shapes":
             state = torch.load(path, weights_only=True)
             state["tree"]["model"] = {name: ("<tensor>", kind, 0, (1,), (1,)) for name, (_, kind, *_) in state["tree"]["model"].items()}
             torch.save(state, path)
 
 
-@pytest.mark.parametrize("how", ["empty", "cut", "text", "flipped", "pickle", "list", "lacking", "shapes"])
+@pytest.mark.parametrize("how", ["empty", "cut", "text", "flipped", "pickle", "list", "lacking", "shapes", *ODD_STATES])
 def test_a_damaged_checkpoint_starts_over(how, tmp_path, caplog):
     with pytest.raises(KeyboardInterrupt):
         training.train(config(), blobs(), Recorder(3), tmp_path)

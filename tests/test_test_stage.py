@@ -117,3 +117,21 @@ def test_what_is_missing_is_named_and_nothing_is_written(project, missing):
         stage.main(project)
     assert not (project / "results/test").exists()
     assert not (project / "results/model").exists()
+
+
+def test_a_model_of_ones_own_is_one_that_conf_names(project):
+    publish(project, ROWS)
+    for path in (project / "results/seeds/model").glob("*.pt"):
+        content = torch.load(path, weights_only=True)
+        content["config"]["model"] = {"_target_": "test_test_stage.own"}
+        torch.save(content, path)
+    with pytest.raises(UserError, match=r"test_test_stage\.own, code that a file may not choose to run"):
+        stage.main(project)
+    (project / "conf/model").mkdir(parents=True)
+    (project / "conf/model/own.yaml").write_text("# mine\n_target_: test_test_stage.own\n")
+    stage.main(project)
+    assert (project / "results/model/config.yaml").read_text().startswith("model:\n  _target_: test_test_stage.own\n")
+
+
+def own(input_shape, n_outputs):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(input_shape[0] * input_shape[1], n_outputs))

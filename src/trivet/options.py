@@ -35,7 +35,12 @@ class Real:
         return " ".join(["a number", " and ".join(ends)]).rstrip()
 
     def accepts(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        try:
+            if not math.isfinite(value):
+                return False
+        except OverflowError:  # an int beyond the largest float
             return False
         above = value > self.low if self.open in ("low", "both") else value >= self.low
         below = value < self.high if self.open in ("high", "both") else value <= self.high
@@ -155,15 +160,19 @@ class Either:
 
 
 def show(value: Any) -> str:
-    """`value` as YAML would write it on one short line."""
+    """`value` as YAML would write it on one short line, what cannot be printed escaped."""
     text = {None: "null", True: "true", False: "false"}.get(value, value) if isinstance(value, bool | None) else value
-    text = str(text)
+    try:
+        text = str(text)
+    except ValueError:  # an int of more than 4,300 digits
+        text = f"a {type(value).__name__} too long to show"
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
     """`"; did you mean x?"` when a known name is close to `name`, else nothing."""
-    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1)
+    close = difflib.get_close_matches(show(name), [str(item) for item in known], n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -200,5 +209,5 @@ def read(config: Mapping[str, Any], section: str, fields: Mapping[str, Any]) -> 
             raise UserError(f"{section}.{key} is missing: must be {field.allowed()}")
         if key in config and not field.accepts(value):
             raise UserError(f"{section}.{key}={show(value)}: must be {field.allowed()}")
-        values[key] = value
+        values[key] = float(value) if isinstance(field, Real) else value  # torch takes no mixture: betas of (0, 0.999) are refused
     return values

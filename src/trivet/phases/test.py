@@ -26,6 +26,7 @@ from trivet.training import (
     load_model,
     losses,
     pick_device,
+    targets_in,
 )
 from trivet.training.predictor import score
 
@@ -84,9 +85,9 @@ def run_test(root: Path) -> dict:
     wanted = [run for run in runs if run.finalist != 0 or winner == 0]
     values: dict[int, dict[int, float]] = {0: {}, winner: {}}
     outputs: dict[Run, np.ndarray] = {}
-    reference = None
+    reference, own = None, targets_in(root / "conf/model")
     for run in runs:
-        model = load_model(run.path, str(device))
+        model = load_model(run.path, str(device), own)
         if run.finalist in values:
             values[run.finalist][run.seed] = evaluate(model, split)[name]
         if run in wanted:
@@ -123,13 +124,15 @@ def write(path: Path, text: str) -> None:
     os.replace(draft, path)
 
 
-def keep_model(run: Run, folder: Path) -> None:
-    """Copy a run's model, and write its configuration beside it for people."""
+def keep_model(run: Run, root: Path) -> None:
+    """Copy a run's model to results/model, and write its configuration beside it for people."""
+    folder = root / "results/model"
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "model.pt.tmp"
     shutil.copyfile(run.path, draft)
     os.replace(draft, folder / "model.pt")
-    write(folder / "config.yaml", yaml.safe_dump(without_ranges(load_model(folder / "model.pt").config), sort_keys=False))
+    config = load_model(folder / "model.pt", allow=targets_in(root / "conf/model")).config
+    write(folder / "config.yaml", yaml.safe_dump(without_ranges(config), sort_keys=False))
 
 
 def without_ranges(config: Mapping) -> dict:
@@ -140,7 +143,7 @@ def without_ranges(config: Mapping) -> dict:
 def main(root: Path = Path()) -> None:
     done = run_test(root)
     content = done["content"]
-    keep_model(done["best"], root / "results/model")
+    keep_model(done["best"], root)
     write(root / "results/test/test.yaml", yaml.safe_dump(content, sort_keys=False))
     for side in ("winner", "default"):
         one = finalists.summary(list(content[side]["seeds"].values())) if content[side]["seeds"] else None

@@ -106,12 +106,12 @@ class Rescale(nn.Module):
 def _custom(values: dict[str, Any], shape: tuple[int, ...], outputs: int) -> nn.Module:
     target = values["_target_"]
     module_name, _, attribute = str(target).rpartition(".")
-    if not module_name:
+    if not module_name or not all(part.isidentifier() for part in str(target).split(".")):
         raise UserError(f"model._target_={show(target)}: must be an import path such as package.module.Class")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"model._target_={target}: cannot be imported ({error}); is its folder on PYTHONPATH?") from error
+        raise UserError(f"model._target_={show(target)}: cannot be imported ({error}); is its folder on PYTHONPATH?") from error
     arguments = {key: value for key, value in values.items() if key not in ("_target_", "name")}
     try:
         model = factory(input_shape=shape, n_outputs=outputs, **arguments)

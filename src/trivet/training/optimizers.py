@@ -15,7 +15,7 @@ import torch
 from trivet.errors import UserError
 from trivet.options import Flag, Maybe, Real, Whole, choose, read
 
-LOOKAHEAD = {"lookahead": Maybe(Whole(1)), "lookahead_alpha": Real(0, 1, default=0.5, open="low")}
+LOOKAHEAD = {"lookahead": Maybe(Whole(1)), "lookahead_alpha": Real(0, 1, default=0.5, open="both")}
 COMMON = {"lr": Real(0, open="low"), "weight_decay": Real(0, default=0.0), **LOOKAHEAD}
 ADAM = {
     **COMMON,

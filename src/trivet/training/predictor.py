@@ -1,4 +1,4 @@
-"""What a training leaves behind, ready to use.
+"""A trained model, ready to use: its outputs, its predictions for raw samples, its scores.
 
 from trivet.training import load_model
 model = load_model("results/model/model.pt")
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from trivet.errors import UserError
-from trivet.training import losses, models
-from trivet.training.checkpoint import write_whole
-from trivet.training.settings import METRICS, pick_device
+from trivet.training import losses
+from trivet.training.settings import METRICS
 
 EVAL_BATCH = {"cpu": 256}  # in the cache of a core
 EVAL_BATCH_GPU = 4096
@@ -54,36 +52,6 @@ def score(out: Tensor, y: Tensor, task: str) -> Tensor:
     if task == "classification":
         return (out.argmax(-1) == y).to(wide(out.device)).mean()
     return (out - y).square().mean().sqrt()
-
-
-def save_model(path: str | Path, config: Mapping[str, Any], result: Any, meta: Mapping[str, Any]) -> None:
-    """Write config, best weights and what is known of the data to `path`, in one piece. `result`: a Result, or a state_dict."""
-    state = getattr(result, "state", result)
-    content = {
-        "config": _plain(config),
-        "state_dict": {name: value.detach().cpu() for name, value in state.items()},
-        "meta": _plain(meta),
-    }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(content, Path(path))
-
-
-def load_model(path: str | Path, device: str = "cpu") -> Predictor:
-    """The model that `save_model` wrote, on `device` (auto, cpu, cuda, mps).
-
-    Runs no code from the file; UserError when it is not such a file.
-    """
-    target = pick_device(device)
-    try:
-        content = torch.load(path, map_location=target, weights_only=True)
-        config, state, meta = content["config"], content["state_dict"], content["meta"]
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `python src/train.py save_model=true` or the pipeline writes a model.pt") from None
-    except Exception as error:  # torch's reader raises struct.error, IndexError and what not on a file that is something else
-        raise UserError(f"{path}: is not a model that Trivet saved ({type(error).__name__}); train it again") from error
-    model = models.build(config["model"], meta).to(target)
-    model.load_state_dict(state)
-    return Predictor(model, config, meta, target)
 
 
 class Predictor:
@@ -147,12 +115,3 @@ def evaluate(model: Predictor, split: Any, config: Mapping[str, Any] | None = No
     with torch.inference_mode():
         values = losses.build(config["loss"], model.meta)(out, split.y), score(out, split.y, model.meta["task"])
     return dict(zip(("loss", METRICS[model.meta["task"]]), torch.stack([v.to(wide(out.device)) for v in values]).tolist(), strict=True))
-
-
-def _plain(value: Any) -> Any:
-    """Nested mappings and sequences as dict and list, so that torch.load(weights_only=True) takes them."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -93,8 +93,9 @@ def _continued(run: Run, folder: Path, key: str) -> Run:
         return run
     try:
         run.load_state_dict(state)
-    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        log.warning("%s does not fit this model (%s); starting over", folder / checkpoint.NAME, str(error).splitlines()[0])
+    except Exception as error:  # what a file of ours but for a part of it may lead to in torch's own code
+        reason = str(error).splitlines() or [type(error).__name__]
+        log.warning("%s does not fit this model (%s); starting over", folder / checkpoint.NAME, reason[0])
         return Run(run.config, run.data)
     log.info("continuing after epoch %d of %d", len(run.curves), run.config["epochs"])
     return run
@@ -145,6 +146,14 @@ class Run:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there. Raises where the state is not one of this run; the run is then good for nothing."""
+        n_done = len(state["curves"])
+        if not 1 <= int(state["best_step"]) <= n_done <= self.config["epochs"]:
+            raise ValueError(f"best_step={state['best_step']} of {n_done} epochs")
+        if not all(isinstance(value, float) for metrics in state["curves"] for value in [*metrics.values(), metrics[self.metric]]):
+            raise TypeError("its curves are not numbers")
+        if {name: value.shape for name, value in self.model.state_dict().items()} != {n: v.shape for n, v in state["best"].items()}:
+            raise ValueError("its best weights are of another model")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -16,7 +16,7 @@ from typing import Any
 from torch.optim import Optimizer, lr_scheduler
 
 from trivet.errors import UserError
-from trivet.options import Either, ListOf, Maybe, Real, Whole, choose, read
+from trivet.options import Either, ListOf, Maybe, Real, Whole, choose, read, show
 
 FRACTION = Real(0, 1, open="both")
 WARMUP = {"warmup": Maybe(Either((Whole(1), FRACTION)))}
@@ -89,7 +89,7 @@ def warmup_steps(warmup: float | None, total: int) -> int:
         return 0
     steps = warmup if isinstance(warmup, int) else max(1, round(warmup * total))
     if isinstance(warmup, int) and steps >= total:
-        raise UserError(f"schedule.warmup={warmup}: must be less than the {total} batches of the run, or a fraction of it in (0, 1)")
+        raise UserError(f"schedule.warmup={show(warmup)}: must be less than the {total} batches of the run, or a fraction of it in (0, 1)")
     return min(steps, total - 1)
 
 

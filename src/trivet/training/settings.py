@@ -24,20 +24,21 @@ METRICS = {"classification": "accuracy", "regression": "rmse"}
 LOWER_IS_BETTER = ("loss", "rmse")
 NAMES = tuple(f"{split}/{name}" for split in ("val", "train") for name in ("accuracy", "rmse", "loss"))
 GROUPS = ("data", "model", "optimizer", "schedule", "loss")
+LARGEST = 2**31 - 1  # of what torch takes as a size
 
 FIELDS: dict[str, Any] = {
     "seed": Whole(0),
     "epochs": Whole(1),
-    "batch_size": Whole(1),
+    "batch_size": Whole(1, LARGEST),
     "metric": OneOf(NAMES),
     "direction": OneOf(("maximize", "minimize")),
     "precision": OneOf(("fp32", "bf16", "fp16"), default="fp32"),
     "device": Text(default="auto"),
-    "threads": Whole(1, default=1),
+    "threads": Whole(1, 1024, default=1),
     "deterministic": Flag(default=True),
     "patience": Maybe(Whole(1)),
     "clip_norm": Maybe(Real(0, open="low")),
-    "max_batches": Maybe(Whole(1)),
+    "max_batches": Maybe(Whole(1, LARGEST)),
     "save_model": Flag(default=False),
     "finalist": Maybe(Whole(0)),
 }
