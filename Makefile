@@ -33,9 +33,8 @@ test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST
 lint: setup ## check style and formatting
 	@ruff check . && ruff format --check .
 
-clean: ## remove caches and sweeps in progress (keeps .venv, data, results and the DVC cache)
-	@rm -rf sweeps outputs multirun build .pytest_cache .ruff_cache .hypothesis src/*.egg-info
-	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+clean: ## remove caches and sweeps in progress (keeps .venv, data, results, the DVC cache, and whatever git tracks)
+	@git clean -Xdfq -- sweeps outputs multirun build .pytest_cache .ruff_cache .hypothesis 'src/*.egg-info' '**/__pycache__/**' ':!.venv'
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	@python scripts/lock.py

@@ -181,7 +181,7 @@ def test_the_tables_are_published_in_one_piece_with_files_of_the_trials(tmp_path
     [ended] = run_all("curves.py", [(tmp_path, arguments)], cwd=tmp_path)
     assert ended.code == 0, ended.text
     out = tmp_path / "out" / "tables"
-    names = {"trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml", "runs"}
+    names = {"trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml", "runs", ".published"}
     assert {path.name for path in out.iterdir()} == names
     assert [path.name for path in sorted((out / "runs").iterdir())] == ["0.log", "1.log", "2.log"]
     assert table(out) == table(tmp_path / "sweep")

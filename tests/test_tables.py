@@ -1,4 +1,4 @@
-"""The files of a sweep: cells and back, best trials, publishing in one rename, earlier sweeps as knowledge."""
+"""The files of a sweep: cells and back, best trials, earlier sweeps as knowledge."""
 
 import csv
 import errno
@@ -6,7 +6,6 @@ import io
 import math
 import os
 import random
-import shutil
 
 import pytest
 import yaml
@@ -17,7 +16,7 @@ from trivet.errors import UserError
 from trivet.study import tables
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study
-from trivet.study.tables import best_of, cell, from_cell, param_cell, pareto, publish, read_csv, read_warm, write_tables, write_text
+from trivet.study.tables import best_of, cell, from_cell, param_cell, pareto, read_csv, read_warm, write_tables, write_text
 
 NAN = math.nan
 
@@ -237,93 +236,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == "old ü\r\n".encode() and [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
-def finished(tmp_path):
-    source = tmp_path / "sweep"
-    for name in tables.TABLES:
-        write_text_in(source / name, f"new {name}")
-    for number in (0, 1, 12):
-        write_text_in(source / f"{number}/model.pt", f"model {number}")
-    write_text_in(source / "0/other.txt", "not asked for")
-    write_text_in(source / "workers/model.pt", "no trial")
-    return source
-
-
-def write_text_in(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def content(folder):
-    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-EXPECTED = {**{name: f"new {name}" for name in tables.TABLES}, **{f"model/{n}.pt": f"model {n}" for n in (0, 1, 12)}}
-
-
-@pytest.mark.parametrize("before", [False, True])
-def test_publishing(tmp_path, before):
-    target = tmp_path / "results/coarse"
-    if before:
-        write_text_in(target / "trials.csv", "old")
-        write_text_in(target / "stale.txt", "old")
-    publish(finished(tmp_path), target, ["model.pt"])
-    assert content(target) == EXPECTED
-    publish(tmp_path / "sweep", target, [])
-    assert content(target) == {name: f"new {name}" for name in tables.TABLES}
-    assert [p.name for p in target.parent.iterdir()] == ["coarse"]
-
-
-class Stopped(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), Stopped()])
-@pytest.mark.parametrize("function", ["copyfile", "replace"])
-def test_publishing_that_is_cut_short_leaves_the_old_or_the_new(tmp_path, monkeypatch, function, error):
-    source, target = finished(tmp_path), tmp_path / "results/coarse"
-    module = shutil if function == "copyfile" else os
-    real, k = getattr(module, function), 0
-    while True:
-        k += 1
-        shutil.rmtree(tmp_path / "results", ignore_errors=True)
-        write_text_in(target / "trials.csv", "old")
-        calls = []
-
-        def cut(*args, calls=calls, k=k):
-            calls.append(args)
-            if len(calls) == k:
-                raise error
-            return real(*args)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(module, function, cut)
-            try:
-                publish(source, target, ["model.pt"])
-            except (OSError, Stopped):
-                if isinstance(error, OSError):
-                    assert content(target) == {"trials.csv": "old"}
-            else:
-                assert content(target) == EXPECTED
-                break
-        publish(source, target, ["model.pt"])  # again
-        assert content(target) == EXPECTED and [p.name for p in target.parent.iterdir()] == ["coarse"]
-    assert k > (7 if function == "copyfile" else 2)
-
-
-def test_publishing_that_was_killed_between_the_renames_loses_nothing(tmp_path, monkeypatch):
-    source, target = finished(tmp_path), tmp_path / "results/coarse"
-    write_text_in(target.with_name(".coarse.old") / "trials.csv", "old")
-
-    def full(*_args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(shutil, "copyfile", full)
-        publish(source, target, [])
-    publish(source, target, [])
-    assert content(target)["trials.csv"] == "new trials.csv"
-
-
 # Earlier sweeps ----------------------------------------------------------------------------------------------------------------
 
 
@@ -427,8 +339,9 @@ def test_what_is_no_table_is_named_in_one_line(tmp_path, files, said):
 
 
 def test_an_empty_table_teaches_nothing(tmp_path):
-    write_text_in(tmp_path / "earlier/curves.csv", "number,step,value\n")
-    write_text_in(tmp_path / "earlier/trials.csv", "number,state,reason,value,step\n")
+    (tmp_path / "earlier").mkdir()
+    write_text(tmp_path / "earlier/curves.csv", "number,step,value\n")
+    write_text(tmp_path / "earlier/trials.csv", "number,state,reason,value,step\n")
     assert read_warm(["earlier"], PARAMS, tmp_path) == []
 
 

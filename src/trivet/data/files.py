@@ -6,6 +6,7 @@ each time the same data is prepared.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -55,13 +56,32 @@ def content_hash(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def write(folder: Path, search: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the three files, each whole, data.yaml last. Returns `meta` with the hash of the search arrays added."""
+    """Write the three files, each whole, data.yaml last. Returns `meta` with the hash of the search arrays added.
+
+    UserError where one of them is there and was not written by this function.
+    """
+    _check_place(folder)
     meta = {**meta, "sha256": content_hash(search)}
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / SEARCH, lambda file: np.savez(file, **search))
     _replace(folder / TEST, lambda file: np.savez(file, **test))
     _replace(folder / META, lambda file: file.write(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True).encode()))
     return meta
+
+
+def _check_place(folder: Path) -> None:
+    """Files of these names that somebody else put there are kept: `data.path=.` would replace a user's own test.npz."""
+    ours = False
+    if (folder / META).exists():
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+            meta = yaml.safe_load((folder / META).read_text(encoding="utf-8"))
+            ours = isinstance(meta, Mapping) and "sha256" in meta
+    elif (folder / SEARCH).exists():  # written first, and then prepare was killed
+        with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(folder / SEARCH) as archive:
+            ours = set(archive.namelist()) == {"x_train.npy", "y_train.npy", "x_val.npy", "y_val.npy"}
+    found = [name for name in (SEARCH, TEST, META) if (folder / name).exists()]
+    if found and not ours:
+        raise UserError(f"data.path={folder}: {', '.join(found)} there was not written by prepare; name a folder for prepared data alone")
 
 
 def _replace(path: Path, fill: Callable[[BinaryIO], Any]) -> None:

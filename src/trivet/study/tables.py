@@ -151,36 +151,6 @@ def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
     return [*fixed, *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
 
 
-def publish(source: Path, target: Path, files: Sequence[str]) -> None:
-    """Copy the tables, and per trial the named files (as `<stem>/<number><suffix>`), so that `target` appears whole in one rename."""
-    import shutil
-
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name in TABLES:
-        if (source / name).exists():
-            shutil.copyfile(source / name, temporary / name)
-    for name in files:
-        for found in sorted(source.glob(f"[0-9]*/{name}")):
-            folder = temporary / Path(name).stem
-            folder.mkdir(exist_ok=True)
-            shutil.copyfile(found, folder / f"{found.parent.name}{Path(name).suffix}")
-    old = target.with_name(f".{target.name}.old")
-    if old.exists() and not target.exists():  # an earlier call was killed between the two renames
-        os.replace(old, target)
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    try:
-        os.replace(temporary, target)
-    except OSError:
-        if old.exists():
-            os.replace(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 # Reading ---------------------------------------------------------------------------------------------------------------
 
 

@@ -140,13 +140,6 @@ def check(s: Settings) -> None:
         raise UserError(f"hydra.sweeper.study_name={s.study_name}: must be a name without '/': it names a folder")
 
 
-def check_publish(target: Path) -> None:
-    """Raise `UserError` where the tables could not be put in the end."""
-    parent = next(p for p in target.absolute().parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK) or (target.exists() and not target.is_dir()):
-        raise UserError(f"hydra.sweeper.publish={target}: cannot be written; name a folder that can")
-
-
 def rate(value: float) -> float:
     """max_failure_rate."""
     if not _is_number(value) or not 0 <= value <= 1:

@@ -23,7 +23,7 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
 from trivet.search.stopping import StopRules
-from trivet.study import identity, tables
+from trivet.study import identity, publishing, tables
 from trivet.study.records import StudySpec
 from trivet.study.storage import close, open_storage
 from trivet.study.study import Study
@@ -36,7 +36,6 @@ from trivet.sweep.settings import (
     Settings,
     at_least,
     check,
-    check_publish,
     directions_of,
     mapping,
     plain,
@@ -56,6 +55,7 @@ class Sweep:
     def __init__(self, settings: Settings, context: HydraContext, config: DictConfig, task_function: TaskFunction) -> None:
         self.settings, self.context, self.config, self.task_function = settings, context, config, task_function
         self.root = Path(str(config.hydra.runtime.cwd))
+        self._publish_to: Path | None = None
 
     def run(self, arguments: Sequence[str]) -> Any:
         """Plan and run. Returns the best value (a list of values with several objectives).
@@ -88,11 +88,18 @@ class Sweep:
                 f"{len(failed)} of {len(finished)} trials failed, more than hydra.sweeper.max_failure_rate={plan.spec.max_failure_rate:g}; "
                 f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)})"
             )
-        if self.settings.publish is not None:
-            with study.locks.mutex():  # another sweep on this study may publish at the same moment
-                tables.publish(folder, self.root / self.settings.publish, self.settings.publish_files)
+        if self._publish_to is not None:
+            self._publish(folder, [t.number for t in finished if t.state == "COMPLETE"])
         best = tables.best_of(finished, plan.spec.maximize)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
+
+    def _publish(self, folder: Path, completed: Sequence[int]) -> None:
+        files = self.settings.publish_files
+        for name, numbers in publishing.missing_files(folder, files, completed).items():
+            some = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
+            log.warning(f"hydra.sweeper.publish_files: {name} {len(numbers)} of {len(completed)} completed trials left none ({some})")
+        assert self._publish_to is not None
+        publishing.publish(folder, self._publish_to, files)
 
     # Planning ------------------------------------------------------------------------------------------------------------
 
@@ -100,6 +107,9 @@ class Sweep:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
         check(s)
+        publishing.check_files(s.publish_files)
+        if s.publish is not None:
+            publishing.target_of(s.publish, self.root)
         sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
@@ -148,7 +158,7 @@ class Sweep:
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
         if s.publish is not None:
-            check_publish(self.root / s.publish)
+            self._publish_to = publishing.target_of(s.publish, self.root, folder)
         if s.storage is not None:
             close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
