@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trivet import data, space
 from trivet.errors import UserError
+from trivet.phases import baselines
 from trivet.space.linting import lint
 from trivet.study import identity
 from trivet.study.tables import write_text
@@ -265,14 +266,17 @@ def check(arguments: Sequence[str], root: Path = Path()) -> tuple[dict[str, Any]
     times = estimate(search, default, points, workers(search.settings, config["threads"]))
     ranges = [p.spec for p in search.where.params if p.key == lr_range.KEY and p.active(search.defaults)]
     summary, lrs, losses = lr_range.examine(config, loaded, ranges)
+    name = config["metric"].rpartition("/")[2]
+    found = baselines.values(loaded.train, loaded.val, name, loaded.meta, config["loss"])
     result = {
         "findings": [{"key": f.key, "message": f.message, "mend": f.mend} for f in findings],
         "extremes": [a.row() for a in attempts],
         "lr_range": summary,
         "estimate": times,
+        **({"baselines": {"metric": f"val/{name}", "values": found}} if found else {}),
     }
     lines = describe(search, findings, attempts, points) + lr_range.describe(summary)
-    return result, lrs, losses, [*lines, time_line(times)]
+    return result, lrs, losses, [*lines, *baselines.line(f"val/{name}", found), time_line(times)]
 
 
 def describe(search: Search, findings: Sequence[Any], attempts: Sequence[Attempt], points: Sequence[Attempt]) -> list[str]:

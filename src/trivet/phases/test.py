@@ -4,7 +4,7 @@
 
 Reads results/seeds and data/prepared (the only stage that reads test.npz); writes results/test/test.yaml, and results/model/model.pt and
 config.yaml: of the winner's seeds the one with the best validation value. Ensembles average class probabilities (or regression outputs):
-over the winner's seeds, and over all seeds of all finalists but the default.
+over the winner's seeds, and over all seeds of all finalists but the default. For a table the baselines (baselines.py), too.
 """
 
 import os
@@ -14,21 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import yaml
 
 from trivet import data
 from trivet.errors import UserError
-from trivet.phases import finalists
-from trivet.training import (
-    Predictor,
-    evaluate,
-    load_model,
-    losses,
-    pick_device,
-    targets_in,
-)
-from trivet.training.predictor import score
+from trivet.phases import baselines, finalists
+from trivet.training import Predictor, evaluate, load_model, pick_device, targets_in
 
 
 @dataclass(frozen=True)
@@ -69,11 +60,7 @@ def predictions(model: Predictor, split: data.Split) -> np.ndarray:
 
 def ensemble_value(parts: Sequence[np.ndarray], model: Predictor, split: data.Split, name: str) -> float:
     """accuracy, rmse or loss (that of `model`'s config) of averaged predictions."""
-    mean = torch.from_numpy(finalists.ensemble(parts)).float()
-    task, y = model.meta["task"], split.y.cpu()
-    out = mean.clamp_min(torch.finfo(mean.dtype).tiny).log() if task == "classification" else mean  # log p are logits of p
-    value = losses.build(model.config["loss"], model.meta)(out, y) if name == "loss" else score(out, y, task)
-    return float(value)
+    return baselines.value_of(finalists.ensemble(parts), split, name, model.meta, model.config["loss"])
 
 
 def run_test(root: Path) -> dict:
@@ -88,6 +75,7 @@ def run_test(root: Path) -> dict:
     reference, own = None, targets_in(root / "conf/model")
     for run in runs:
         model = load_model(run.path, str(device), own)
+        check_data(model, root / "data/prepared")
         if run.finalist in values:
             values[run.finalist][run.seed] = evaluate(model, split)[name]
         if run in wanted:
@@ -113,7 +101,27 @@ def run_test(root: Path) -> dict:
         "model": {"finalist": winner, "seed": best.seed, "chosen": f"best {study['metric']} of the winner's seeds"},
         "val": validation,
     }
+    found = baseline_values(root, split, name, reference)
+    if found:
+        content["baselines"] = found
     return {"content": content, "best": best}
+
+
+def baseline_values(root: Path, split: data.Split, name: str, model: Predictor) -> dict[str, float]:
+    """Of a table, what needs no network, fitted on the training part; {} for other data."""
+    if not baselines.has_baselines(model.meta):
+        return {}
+    train = data.load(root / "data/prepared", model.device).train
+    return baselines.values(train, split, name, model.meta, model.config["loss"])
+
+
+def check_data(model: Predictor, folder: Path) -> None:
+    """UserError where the model was trained on other data than the folder holds: its test file is then another split or another edit."""
+    prepared = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8")).get("sha256")
+    if model.meta.get("sha256", prepared) != prepared:
+        raise UserError(
+            f"{folder}: is not the data that results/seeds was trained on: name your file under deps of prepare, and run dvc repro"
+        )
 
 
 def write(path: Path, text: str) -> None:
@@ -150,3 +158,4 @@ def main(root: Path = Path()) -> None:
         print(f"{side:19}{content['metric']} " + ("not run" if one is None else f"{one.mean:.4f} over {one.n} seeds"))
     for side in ("ensemble_winner", "ensemble_finalists"):
         print(f"{side:19}{content['metric']} {content[side]:.4f} of {content['n_models'][side]} models")
+    print(*baselines.line(content["metric"], content.get("baselines", {})), sep="\n", end="\n" if "baselines" in content else "")

@@ -11,7 +11,7 @@ from trivet.reporting import figures, html, markdown
 from trivet.reporting.context import Context
 from trivet.reporting.metrics import metrics, plots
 from trivet.reporting.model import Report, Section
-from trivet.reporting.sections import advice, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
+from trivet.reporting.sections import advice, baselines, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
 from trivet.reporting.tables import read_results, read_sweep
 from trivet.reporting.words import count
 
@@ -52,6 +52,7 @@ def sections(context: Context) -> list[Section]:
     """All sections in the order in which they are read."""
     parts = [headline.build(context)]
     parts += [] if context.single else [learning_rate.build(context)]
+    parts += baselines.build(context)
     parts += [*phases.build(context), mattered.build(context), went.build(context), flags.build(context), advice.build(context)]
     return [*parts, checklist.build(context), provenance.build(context)]
 
