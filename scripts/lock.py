@@ -1,6 +1,6 @@
 """Resolve requirements.lock from pyproject.toml, for every platform and for CPU and GPU machines alike.
 
-    make lock
+    make lock      # what is locked stays as it is where it can: delete the file first to bring everything up to date
 
 What differs between a CPU and a CUDA build is taken out: torch's local version (+cpu) and the CUDA libraries, which torch's own metadata
 pins (scripts/install.py brings them). Where packages come from is the user's business: no index and no folder is written down.
@@ -44,12 +44,14 @@ def portable(text: str) -> str:
 def main() -> None:
     options, environment = sources()
     quiet = ["--no-emit-index-url", "--no-emit-find-links", "--quiet", "--custom-compile-command", "make lock"]
-    command = [*uv(), "pip", "compile", "pyproject.toml", "--extra", "dev", "--universal", "--python-version", "3.11", *quiet, *options]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit("error: pyproject.toml does not resolve (see above); requirements.lock is as it was")
     draft = LOCK.with_suffix(".lock.tmp")
-    draft.write_text(portable(done.stdout))
+    draft.write_text(LOCK.read_text() if LOCK.exists() else "")  # uv keeps the versions that the output file names
+    command = [*uv(), "pip", "compile", "pyproject.toml", "--extra", "dev", "--universal", "--python-version", "3.11", *quiet, *options]
+    done = subprocess.run([*command, "--output-file", str(draft)], cwd=ROOT, env=environment)
+    if done.returncode != 0:
+        draft.unlink()
+        sys.exit("error: pyproject.toml does not resolve (see above); requirements.lock is as it was")
+    draft.write_text(portable(draft.read_text()))
     os.replace(draft, LOCK)
     print(f"wrote {LOCK.name}: look at the difference, then run make setup and make test")
 

@@ -16,6 +16,7 @@ MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
     "data": GROUND,
     "training": GROUND | {"data", "space"},  # the range test says whether a search range holds the rates that work
+    "integrations": {"errors"},
     "phases": {*SEARCHING, "data", "training"},
     "diagnosis": {"errors", "space", "phases"},
     "reporting": {"errors", "space", "phases", "diagnosis"},

@@ -1,0 +1,74 @@
+"""The transformers callback in a real Trainer."""
+
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments
+
+import trivet
+from trivet.errors import UserError
+from trivet.integrations.transformers import ReportCallback
+
+X = torch.linspace(-1, 1, 16).reshape(8, 2)
+DATA = [{"x": x, "labels": x.sum(0, keepdim=True)} for x in X]
+
+
+class Line(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def forward(self, x, labels):
+        out = self.layer(x)
+        return {"loss": torch.nn.functional.mse_loss(out, labels), "logits": out}
+
+
+def train(folder, callback, **options):
+    quiet = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True, "logging_strategy": "no"}
+    arguments = TrainingArguments(str(folder), **{"num_train_epochs": 3, "per_device_train_batch_size": 4, **quiet, **options})
+    trainer = Trainer(Line(), arguments, train_dataset=DATA, eval_dataset=DATA, callbacks=[callback])
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "expected"),
+    [
+        ("epoch", {"eval_strategy": "epoch"}, [1, 2, 3]),
+        ("global_step", {"eval_strategy": "epoch"}, [2, 4, 6]),
+        ("global_step", {"eval_strategy": "steps", "eval_steps": 1, "eval_on_start": True}, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_evaluations_are_reported(heard, tmp_path, step, options, expected):
+    trainer = train(tmp_path, ReportCallback("eval_loss", step=step), **options)
+    assert heard.steps == expected
+    assert "eval_runtime" in heard.rows[0][2]
+    trainer.evaluate()
+    assert heard.steps == expected, "an evaluation after the training is none of the trial's"
+
+
+def test_a_pruned_training_ends(heard, tmp_path):
+    heard.prune_at = 2
+    with pytest.raises(trivet.TrialPruned):
+        train(tmp_path, ReportCallback("eval_loss"), eval_strategy="epoch")
+    assert heard.steps == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (
+            lambda: ReportCallback("eval_f1"),
+            {"eval_strategy": "epoch"},
+            "metric=eval_f1: is not logged; the trainer's metrics are",
+        ),
+        (
+            lambda: ReportCallback("eval_loss"),
+            {"eval_strategy": "steps", "eval_steps": 1},
+            "step=epoch: an evaluation came after 0.5",
+        ),
+        (lambda: ReportCallback("eval_loss", step="steps"), {}, "step='steps': must be epoch or global_step"),
+    ],
+)
+def test_mistakes(heard, tmp_path, make, options, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, make(), **options)
