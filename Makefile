@@ -2,6 +2,7 @@
 
 PYTHON ?=
 PYTEST_ARGS ?=
+ALL ?=
 VENV := $(CURDIR)/.venv
 STAMP := $(VENV)/.trivet
 export PATH := $(VENV)/bin:$(PATH)
@@ -33,8 +34,8 @@ test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST
 lint: setup ## check style and formatting
 	@ruff check . && ruff format --check .
 
-clean: ## remove caches and sweeps in progress (keeps .venv, data, results, the DVC cache, and whatever git tracks)
-	@git clean -Xdfq -- sweeps outputs multirun build .pytest_cache .ruff_cache .hypothesis 'src/*.egg-info' '**/__pycache__/**' ':!.venv'
+clean: ## remove caches, single runs and sweeps in progress (keeps results, data, what git tracks, and the only copy of a result; ALL=1 does not)
+	@$(or $(PYTHON),python3) scripts/clean.py $(if $(ALL),--all)
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml
 	@python scripts/lock.py
