@@ -4,9 +4,17 @@ python pipelines/check.py model=mlp hparams=search epochs=10      # any search; 
 """
 
 import sys
+from pathlib import Path
 
 from trivet.errors import exit_code
 from trivet.phases import check
 
+
+def trainer(config: dict, root: Path) -> check.Trainer:
+    from trivet.training import attempt  # here, so that the stage fixes the threads before torch reads them
+
+    return attempt.Trainer(config, root)
+
+
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: check.main(sys.argv[1:])))
+    sys.exit(exit_code(lambda: check.main(sys.argv[1:], trainer)))

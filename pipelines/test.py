@@ -7,6 +7,7 @@ import sys
 
 from trivet.errors import exit_code
 from trivet.phases import test
+from trivet.training.testing import Evaluator
 
 if __name__ == "__main__":
-    sys.exit(exit_code(test.main))
+    sys.exit(exit_code(lambda: test.main(Evaluator)))

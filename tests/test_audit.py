@@ -30,4 +30,5 @@ def test_overrides_hold_the_active_parameters_only():
         ]
     }
     row = {"number": "7", "optimizer": "sgd", "optimizer.lr": "0.05", "optimizer.beta1": "", "schedule.warmup": "null"}
-    assert audit.overrides(row, study) == ["audited=7", "optimizer=sgd", "optimizer.lr=0.05", "schedule.warmup=null"]
+    overrides = ["optimizer=sgd", "optimizer.lr=0.05", "schedule.warmup=null"]
+    assert audit.entry(row, study) == {"overrides": overrides, "user_attrs": {"audited": 7}}

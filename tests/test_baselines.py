@@ -9,9 +9,9 @@ from test_test_stage import ROWS, publish
 
 from trivet import data
 from trivet.errors import UserError
-from trivet.phases import baselines
 from trivet.phases import test as stage
-from trivet.training import models, save_model
+from trivet.training import baselines, models, save_model
+from trivet.training.testing import Evaluator
 
 LOSS = {"name": "cross_entropy"}
 N = 400
@@ -84,7 +84,7 @@ def trained(root, known):
 def test_the_test_stage_scores_them_on_the_test_file(tmp_path, capsys):
     _, known = table(tmp_path)
     trained(tmp_path, known)
-    stage.main(tmp_path)
+    stage.main(Evaluator, tmp_path)
     got = yaml.safe_load((tmp_path / "results/test/test.yaml").read_text())
     test = data.load_test(tmp_path / "data/prepared")
     expected = baselines.values(data.load(tmp_path / "data/prepared").train, test, "accuracy", known, LOSS)
@@ -98,5 +98,5 @@ def test_models_of_other_data_are_not_tested_on_this(tmp_path):
     (tmp_path / "mine.csv").write_text((tmp_path / "mine.csv").read_text().replace("0,0,no", "0,0,yes"))
     data.prepare(config, tmp_path / "data/prepared")
     with pytest.raises(UserError, match=r"is not the data that results/seeds was trained on"):
-        stage.main(tmp_path)
+        stage.main(Evaluator, tmp_path)
     assert not (tmp_path / "results/test").exists()

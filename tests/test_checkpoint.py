@@ -115,14 +115,14 @@ def test_a_foreign_checkpoint_starts_over(other, tmp_path, caplog):
     assert "another configuration" in caplog.text
 
 
-def test_other_data_is_foreign_and_a_label_is_not(tmp_path, caplog):
+def test_other_data_is_foreign_and_what_is_kept_is_not(tmp_path, caplog):
     with pytest.raises(KeyboardInterrupt):
         training.train(config(), blobs(seed=1), Recorder(3), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         training.train(config(), blobs(), Recorder(2), tmp_path)
     assert "another configuration" in caplog.text
     caplog.clear()
-    training.train(config(save_model=True, finalist=3), blobs(), None, tmp_path)
+    training.train(config(save_model=True), blobs(), None, tmp_path)
     assert "starting over" not in caplog.text
 
 

@@ -374,6 +374,15 @@ def test_enqueued_trials(tmp_path, entry, expected_params, overrides):
     assert trials(tmp_path, "list", file="list.yaml") == [{"params": expected_params, "overrides": overrides}]
 
 
+@pytest.mark.parametrize("overrides", [{"epochs": 5}, ["epochs=5"]])
+def test_an_entry_may_carry_attributes(tmp_path, overrides):
+    entry = {"overrides": overrides, "user_attrs": {"finalist": 2, "note": None}}
+    expected = {"params": {"epochs": 5, "batch_size": 64}, "overrides": ["epochs=5"], "attrs": {"finalist": 2, "note": None}}
+    assert trials(tmp_path, baseline=False, enqueue=[entry]) == [expected]
+    assert trials(tmp_path, "list", trials=[entry]) == [expected]
+    assert trials(tmp_path, "list", trials=[{"overrides": overrides}]) == [{**expected, "attrs": {}}]
+
+
 def test_an_enqueued_trial_has_the_parameters_of_its_option(tmp_path):
     with composer(tmp_path) as c:
         where = Space(c, params(optimizer=["sgd", "adam"], model=["cnn", "mlp"]), True)
@@ -404,6 +413,12 @@ def test_an_enqueued_trial_has_the_parameters_of_its_option(tmp_path):
         ({"optimizer.betas": [1]}, "optimizer.betas: not in the config"),
         (["epochs=(("], r"epochs=\(\("),
         (["epochs=1,2"], "epochs=1,2"),
+        ({"overrides": ["epochs=1"], "attrs": {}}, "attrs: unknown; an entry with overrides takes user_attrs"),
+        ({"overrides": ["epochs=1"], "user_attrs": {"epochs": 1}}, "user_attrs.epochs: is a parameter or a column"),
+        ({"overrides": [], "user_attrs": {"value": 1}}, "user_attrs.value: is a parameter or a column"),
+        ({"overrides": [], "user_attrs": {"a": [1]}}, "must be a mapping of name: plain value"),
+        ({"overrides": [], "user_attrs": 3}, "must be a mapping of name: plain value"),
+        ({"overrides": 3}, "overrides: not in the config"),
     ],
 )
 def test_bad_entries_are_named_in_one_line(tmp_path, entry, said):

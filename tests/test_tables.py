@@ -166,6 +166,19 @@ def test_what_the_files_say(tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == ["best.yaml", "curves.csv", "optimization_results.yaml", "trials.csv"]
 
 
+def test_labels_of_listed_trials_are_columns_before_the_parameters(tmp_path):
+    given = [
+        {"params": {"x": 0.5}, "overrides": ["x=0.5"], "attrs": {"finalist": 0, "audited": 7}},
+        {"params": {"x": 0.5}, "overrides": ["x=0.5"], "attrs": {"finalist": 1, "note": True}},
+        {"params": {"x": 0.5}, "overrides": ["x=0.5"]},
+    ]
+    spec = spec_of(tmp_path / "study", "list", None, 3, explicit=tuple(given), params=PARAMS[:1])
+    folder = tables_of(spec, tmp_path / "out", (), scripted([([], Outcome("COMPLETE", (0.4,)))] * 3))
+    rows = read_csv(folder / "trials.csv")
+    assert list(rows[0])[5:10] == ["best_step", "finalist", "audited", "note", "x"]
+    assert [[row[name] for name in ("finalist", "audited", "note")] for row in rows] == [["0", "7", ""], ["1", "", "True"], ["", "", ""]]
+
+
 def test_direction_decides_the_best_step(tmp_path):
     outcomes = [([(1, 0.5), (2, 0.1), (3, 0.1), (4, NAN)], Outcome("COMPLETE", (0.1,)))]
     spec = spec_of(tmp_path / "study", "random", None, 1, directions=("minimize",))

@@ -9,6 +9,7 @@ from trivet import data
 from trivet.errors import UserError
 from trivet.phases import test as stage
 from trivet.training import load_model, models, save_model
+from trivet.training.testing import Evaluator
 
 META = {"name": "toy", "task": "classification", "n_classes": 2, "n_outputs": 2, "input_shape": [1, 2], "mean": [0.0], "std": [1.0]}
 LABELS = np.array([0, 0, 0, 1])  # always answering 0 is right for three of four
@@ -60,7 +61,7 @@ ROWS = [
 
 def test_winner_default_and_ensembles(project, capsys):
     publish(project, ROWS)
-    stage.main(project)
+    stage.main(Evaluator, project)
     got = yaml.safe_load((project / "results/test/test.yaml").read_text())
     assert got["metric"] == "test/accuracy"
     assert got["n_test"] == 4
@@ -75,7 +76,7 @@ def test_winner_default_and_ensembles(project, capsys):
 
 def test_the_kept_model_is_the_winners_best_seed_by_validation(project):
     publish(project, ROWS)
-    stage.main(project)
+    stage.main(Evaluator, project)
     kept = load_model(project / "results/model/model.pt")
     assert kept.predict(np.zeros((1, 1, 2))).tolist() == [1]  # seed 102: better in validation, worse on the test data
     config = yaml.safe_load((project / "results/model/config.yaml").read_text())
@@ -85,7 +86,7 @@ def test_the_kept_model_is_the_winners_best_seed_by_validation(project):
 def test_an_objective_to_be_minimized(project):
     rows = [(finalist, seed, -value, answer) for finalist, seed, value, answer in ROWS]
     publish(project, rows, "minimize", "val/loss")
-    stage.main(project)
+    stage.main(Evaluator, project)
     got = yaml.safe_load((project / "results/test/test.yaml").read_text())
     assert got["metric"] == "test/loss"
     assert got["winner"]["finalist"] == 1
@@ -95,7 +96,7 @@ def test_an_objective_to_be_minimized(project):
 
 def test_the_default_may_win(project):
     publish(project, [(0, 101, 0.9, [0.9, 0.1]), (1, 101, 0.2, [0.1, 0.9])])
-    stage.main(project)
+    stage.main(Evaluator, project)
     text = (project / "results/test/test.yaml").read_text()
     got = yaml.safe_load(text)
     assert "&" not in text  # for people, not only for parsers
@@ -105,7 +106,7 @@ def test_the_default_may_win(project):
 
 def test_failed_runs_are_left_out(project):
     publish(project, [*ROWS, (3, 101, None, None)])
-    stage.main(project)
+    stage.main(Evaluator, project)
     assert yaml.safe_load((project / "results/test/test.yaml").read_text())["winner"]["finalist"] == 1
 
 
@@ -114,7 +115,7 @@ def test_what_is_missing_is_named_and_nothing_is_written(project, missing):
     publish(project, ROWS)
     (project / "results/seeds" / missing).unlink()
     with pytest.raises(UserError, match=missing.split("/")[-1]):
-        stage.main(project)
+        stage.main(Evaluator, project)
     assert not (project / "results/test").exists()
     assert not (project / "results/model").exists()
 
@@ -126,10 +127,10 @@ def test_a_model_of_ones_own_is_one_that_conf_names(project):
         content["config"]["model"] = {"_target_": "test_test_stage.own"}
         torch.save(content, path)
     with pytest.raises(UserError, match=r"test_test_stage\.own, code that a file may not choose to run"):
-        stage.main(project)
+        stage.main(Evaluator, project)
     (project / "conf/model").mkdir(parents=True)
     (project / "conf/model/own.yaml").write_text("# mine\n_target_: test_test_stage.own\n")
-    stage.main(project)
+    stage.main(Evaluator, project)
     assert (project / "results/model/config.yaml").read_text().startswith("model:\n  _target_: test_test_stage.own\n")
 
 

@@ -29,13 +29,18 @@ def sample(rows: Sequence[Mapping[str, str]], n: int, maximize: bool) -> list[Ma
 
 
 def overrides(row: Mapping[str, str], study: Mapping[str, Any]) -> list[str]:
-    """The Hydra overrides of a row of trials.csv, group choices before what depends on them; `audited` names the trial."""
+    """The Hydra overrides of a row of trials.csv, group choices before what depends on them."""
     params = [space.Param(p["key"], space.parse(p["spec"], p["key"]), tuple(p["when"].items())) for p in study["space"]]
     chosen: dict[str, Any] = {}
     for param in params:
         if param.active(chosen) and row.get(param.key):
             chosen[param.key] = tables.from_cell(param.spec, row[param.key])
-    return [f"audited={row['number']}", *(f"{key}={space.value_text(value)}" for key, value in chosen.items())]
+    return [f"{key}={space.value_text(value)}" for key, value in chosen.items()]
+
+
+def entry(row: Mapping[str, str], study: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as an entry of the list sampler; `audited` names the trial in the table that results."""
+    return {"overrides": overrides(row, study), "user_attrs": {"audited": int(row["number"])}}
 
 
 def run(folder: Path, n: int) -> int:
@@ -44,7 +49,7 @@ def run(folder: Path, n: int) -> int:
     chosen = sample(tables.read_csv(folder / "trials.csv"), n, study["directions"][0] == "maximize")
     if not chosen:
         raise UserError(f"{folder}: no trial was pruned, so there is nothing to audit")
-    tables.write_yaml(Path() / "results" / "audit-trials.yaml", [overrides(row, study) for row in chosen])
+    tables.write_yaml(Path() / "results" / "audit-trials.yaml", [entry(row, study) for row in chosen])
     fixed = [text for text in study["overrides"] if not text.startswith(("hparams=", "hydra.", "pruner="))]
     command = [sys.executable, "src/train.py", "-m", "hparams=audit", *fixed, "hydra.sweeper.publish=results/audit"]
     return subprocess.run(command, check=False).returncode

@@ -216,11 +216,12 @@ def override(key: str, value: object) -> str:
     return f"{key}={space.value_text(value)}"
 
 
-def overrides(finalist: Finalist, seed: int, groups: Sequence[str]) -> list[str]:
-    """What to train: which finalist and seed, then the choices of `groups`, then the values."""
+def overrides(finalist: Finalist, seed: int, groups: Sequence[str], seed_key: str | None = "seed") -> list[str]:
+    """What to train: the seed, where the app has a key for it, then the choices of `groups`, then the values."""
     params = finalist.params
     order = [key for key in params if key in groups] + [key for key in params if key not in groups]
-    return [override("finalist", finalist.finalist), override("seed", seed), *(override(key, params[key]) for key in order)]
+    seeded = [] if seed_key is None else [override(seed_key, seed)]
+    return [*seeded, *(override(key, params[key]) for key in order)]
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:

@@ -13,6 +13,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -81,10 +82,20 @@ def table(chosen: Sequence[finalists.Finalist]) -> str:
     return text.getvalue()
 
 
-def runs(chosen: Sequence[finalists.Finalist], seeds: Sequence[int], groups: Sequence[str]) -> list[list[str]]:
-    """One list of overrides per run. The default brings none of its own: it is what conf says."""
+def runs(
+    chosen: Sequence[finalists.Finalist], seeds: Sequence[int], groups: Sequence[str], seed_key: str | None = "seed"
+) -> list[dict[str, Any]]:
+    """One entry of the list sampler per run: overrides, and which finalist it is. The default brings no overrides of its own: it is what
+    conf says. Where the app's seed has another key than `seed`, or none, the attributes name the seed too."""
     bare = [one if one.finalist else finalists.Finalist(0, one.phase, one.number, one.value, {}) for one in chosen]
-    return [finalists.overrides(one, seed, groups) for one in bare for seed in seeds]
+    return [
+        {
+            "overrides": finalists.overrides(one, seed, groups, seed_key),
+            "user_attrs": {"finalist": one.finalist} | ({} if seed_key == "seed" else {"seed": seed}),
+        }
+        for one in bare
+        for seed in seeds
+    ]
 
 
 def write(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ class StudySpec:
     lag: int = 8
     groups: tuple[str, ...] = ()  # parameters that are choices of a config group
     storage: str | None = None  # None: a journal in the folder; else a database URL
-    explicit: tuple[Mapping[str, Any], ...] = ()  # trials given outright: {"params": {name: value}, "overrides": [...] | None}
+    explicit: tuple[Mapping[str, Any], ...] = ()  # given outright: {"params": {name: value}, "overrides": [...] | None, "attrs": {...}}
     warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
     warm_prunes: bool = False
     max_failure_rate: float = 0.5

@@ -82,6 +82,8 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     value_columns = ["value"] if len(spec.directions) == 1 else [f"value_{i}" for i in range(len(spec.directions))]
     key_of = {p.name: p.key.lstrip("+") for p in spec.params}
     keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
+    attrs = {t.number: _attrs(spec, t.number) for t in trials}
+    names = list(dict.fromkeys(name for given in attrs.values() for name in given))
     rows = []
     for t in trials:
         stored = study.trials[t.number]
@@ -91,12 +93,18 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, spec))),
+                *(cell(attrs[t.number].get(name)) for name in names),
                 *(params.get(k, "") for k in keys),
                 *(cell(run.get("seconds")), run.get("worker", ""), run.get("started", "")),
                 str(len(stored.intermediate_values) - len(t.curve)),
             ]
         )
-    return ["number", "state", "reason", *value_columns, "step", "best_step", *keys, *VARYING], rows
+    return ["number", "state", "reason", *value_columns, "step", "best_step", *names, *keys, *VARYING], rows
+
+
+def _attrs(spec: StudySpec, number: int) -> Mapping[str, Any]:
+    """What the list of trials says of a trial beside its configuration: labels, which change nothing."""
+    return spec.explicit[number].get("attrs", {}) if number < len(spec.explicit) else {}
 
 
 def _best_step(trial: Official, spec: StudySpec) -> int | None:

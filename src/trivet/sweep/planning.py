@@ -20,6 +20,7 @@ from trivet.errors import UserError
 from trivet.search.sampling import SamplerSpec
 from trivet.sweep.jobs import Composer
 
+RESERVED = frozenset({"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started", "overrun"})
 GRID_LIMIT = 1000
 """Grid points that run without being asked for: more is usually an accident (`hydra.sweeper.sampler.limit` lifts it)."""
 
@@ -306,9 +307,9 @@ def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, e
                 "hydra.sweeper.baseline=true: a searched key has no default in the config; give it one, or set baseline to false"
             )
         trials.append({"params": where.defaults, "overrides": []})
-    trials += [where.given(_overrides(entry, "hydra.sweeper.enqueue")) for entry in enqueue]
+    trials += [_given(where, entry, "hydra.sweeper.enqueue") for entry in enqueue]
     if sampler.name == "list":
-        trials += [where.given(_overrides(entry, "hydra.sweeper.sampler.trials")) for entry in _listed(sampler, root)]
+        trials += [_given(where, entry, "hydra.sweeper.sampler.trials") for entry in _listed(sampler, root)]
     elif sampler.name == "grid":
         limit = sampler.arguments.get("limit")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
@@ -333,6 +334,25 @@ def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
             "hydra.sweeper.sampler=list: `trials` must be a list with at least one configuration, such as [{lr: 0.1}, [lr=0.2]]"
         )
     return trials
+
+
+def _given(where: Space, entry: Any, key: str) -> dict[str, Any]:
+    """An entry of a list: a configuration, or `{overrides: <configuration>, user_attrs: {name: value}}`, whose attributes become columns
+    of trials.csv and change nothing of the trial. Raises `UserError` for an attribute that has the name of a parameter or column."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("overrides"), (Mapping, list, tuple)):
+        return where.given(_overrides(entry, key))
+    for name in entry:
+        if name not in ("overrides", "user_attrs"):
+            raise UserError(f"{key}: {name}: unknown; an entry with overrides takes user_attrs besides")
+    attrs = entry.get("user_attrs") or {}
+    if not isinstance(attrs, Mapping) or not all(isinstance(v, (str, int, float, bool, type(None))) for v in attrs.values()):
+        raise UserError(f"{key}: user_attrs={attrs!r}: must be a mapping of name: plain value")
+    trial = where.given(_overrides(entry["overrides"], key))
+    taken = {p.name for p in where.params} | {p.key.lstrip("+") for p in where.params} | set(trial["params"]) | RESERVED
+    clash = next((name for name in attrs if name in taken), None)
+    if clash is not None:
+        raise UserError(f"{key}: user_attrs.{clash}: is a parameter or a column of trials.csv; give the attribute another name")
+    return {**trial, "attrs": {str(name): value for name, value in attrs.items()}}
 
 
 def _overrides(entry: Any, key: str) -> list[str]:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 NAME, NEXT = "checkpoint.pt", ".checkpoint.next.pt"
 VERSION = 2
 MARK = "<tensor>"
-NOT_IDENTITY = frozenset({"save_model", "finalist", "audited", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
+NOT_IDENTITY = frozenset({"save_model", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
 
 
 def identity(config: Mapping[str, Any], data_sha256: str, device: torch.device) -> str:

@@ -40,7 +40,6 @@ FIELDS: dict[str, Any] = {
     "clip_norm": Maybe(Real(0, open="low")),
     "max_batches": Maybe(Whole(1, LARGEST)),
     "save_model": Flag(default=False),
-    "finalist": Maybe(Whole(0)),
 }
 
 
