@@ -6,7 +6,7 @@ import pytest
 
 from trivet.errors import UserError
 from trivet.study import identity
-from trivet.study.identity import differences, file_hashes, fingerprint, gpu_ids, gpu_names, without
+from trivet.study.identity import differences, file_hashes, fingerprint, gpu_ids, gpu_names, told, without
 
 
 def test_a_fingerprint_depends_on_content_and_not_on_order():
@@ -35,6 +35,22 @@ def test_a_fingerprint_depends_on_content_and_not_on_order():
 )
 def test_differences(old, new, keys):
     assert differences(old, new) == keys
+
+
+def test_what_differs_is_told_to_a_person():
+    old = {"code": {"src/a.py": "1"}, "values": {"data": "1"}, "config": {"x": {"y": 1}}, "seed": 0, "files": {}}
+    old["options"] = {}
+    new = {
+        "code": {"src/a.py": "2"},
+        "values": {"data": "2"},
+        "config": {"x": {"y": 2}},
+        "seed": 1,
+        "files": {"d": "1"},
+        "options": {"o=a": "1"},
+    }
+    said = "the code of src/a.py, the value of data, x.y, seed, the content of d, the config of o=a"
+    assert told(old, new) == said
+    assert told(old, new, most=2) == "the code of src/a.py, the value of data ..."
 
 
 @pytest.mark.parametrize(

@@ -113,15 +113,17 @@ def test_what_makes_a_study_the_same_and_what_another(app, tmp_path):
         "sampler.name": ["hydra.sweeper.sampler=random"],
         "pruner": ["hydra.sweeper.pruner=median"],
         "directions": ["hydra.sweeper.direction=maximize"],
-        "config.steps": ["steps=4"],
+        "steps": ["steps=4"],
         "lag": ["hydra.sweeper.lag=2"],
     }
     told = dict(zip(others, sweeps(*others.values()), strict=True))
     data.write_text("two")
-    [told["files.data.txt"]] = sweeps([])
+    [told["the content of data.txt"]] = sweeps([])
     data.write_text("one")
     app.write_text(app.read_text() + "\n# changed\n")
-    [told["files.app/curves.py"]] = sweeps([])
+    assert "continuing curves-" in sweeps([])[0], "a comment"
+    app.write_text(app.read_text() + "\nCHANGED = True\n")
+    [told["the code of app/curves.py"]] = sweeps([])
     for key, text in told.items():
         assert f"not continuing {folder.name}: it differs in {key}" in text or f"not continuing {folder}: it differs in {key}" in text
         assert "starting curves-" in text

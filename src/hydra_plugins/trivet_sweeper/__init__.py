@@ -51,7 +51,8 @@ class TrivetSweeperConf:
     trials_per_gpu: int = 1
     config_space: bool = True  # whether `space:` nodes of the config count
     params_file: Any = None  # a YAML file of params
-    # files: [globs of code and data that decide results], ignore: [config keys that do not], call: module.function(config) -> {name: value}
+    # code: imported (the script and the project's modules that it imports) or none, files: [globs of data that decides results],
+    # ignore: [config keys that do not decide], call: module.function(config) -> {name: value}
     identity: Any = field(default_factory=_open)
     publish: Any = None  # folder for the finished sweep's tables, put there in one rename
     publish_files: Any = field(default_factory=list)  # files of each trial's folder that go along

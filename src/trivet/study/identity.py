@@ -53,6 +53,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return keys
 
 
+def told(old: Mapping[str, Any], new: Mapping[str, Any], most: int = 6) -> str:
+    """In what two identities differ, for a person: the files and options by name, the rest by key."""
+    kinds = {"code.": "the code of ", "files.": "the content of ", "values.": "the value of ", "options.": "the config of ", "config.": ""}
+    words = []
+    for key in differences(old, new):
+        kind = next((kind for kind in kinds if key.startswith(kind)), "")
+        words.append(kinds.get(kind, "") + key.removeprefix(kind))
+    return ", ".join(words[:most]) + (" ..." if len(words) > most else "")
+
+
 def without(config: Mapping[str, Any], dotted: Sequence[str]) -> dict[str, Any]:
     """A copy of a nested mapping without these keys."""
     result = {}

@@ -75,6 +75,14 @@ class Composer:
             self._compose(chosen)
         return self._bases[chosen]
 
+    def copies(self, groups: Mapping[str, Any]) -> tuple[DictConfig, DictConfig]:
+        """The config under these group choices, with and without `hydra`, to change at will. Raises `UserError` as `base` does."""
+        chosen = _chosen(groups)
+        if chosen not in self.composed:
+            self._compose(chosen)
+        full, task = (pickle.loads(p) for p in self.composed[chosen])
+        return full, task
+
     def options(self, group: str) -> list[str]:
         """The options of a config group; an empty list where there is no such group."""
         return self._loader.get_group_options(group)
@@ -94,10 +102,7 @@ class Composer:
 
     def job(self, number: int, groups: Mapping[str, Any], values: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The config of trial `number`, with and without `hydra`. `values` are overrides of single keys."""
-        chosen = _chosen(groups)
-        if chosen not in self.composed:
-            self._compose(chosen)
-        full, task = (pickle.loads(p) for p in self.composed[chosen])
+        full, task = self.copies(groups)
         parsed = self._parser.parse_overrides(list(values))
         self._apply(parsed, full)
         self._apply(parsed, task)

@@ -35,6 +35,7 @@ class Space:
     def __init__(self, composer: Composer, explicit: Sequence[space.Param], from_config: bool) -> None:
         self.composer = composer
         self._groups: dict[str, bool] = {}
+        self._by_hand: list[dict[str, Any]] = []  # group choices of trials given outright
         taken = {p.key.lstrip("+") for p in explicit} | _keys(composer.fixed)
         params = list(explicit)
         groups = [p for p in explicit if self.is_group(p.key)]
@@ -145,6 +146,12 @@ class Space:
             values[param.name] = _as_written(value)
         return values
 
+    @property
+    def variants(self) -> list[dict[str, Any]]:
+        """The group choices beside the default's that trials may make, each searched group by itself, on the way that leads to it."""
+        searched = [p for p in self.params if self.is_group(p.key)]
+        return [{**dict(p.when), p.key: option} for p in searched for option in space.grid_points(p.spec)] + self._by_hand
+
     def given(self, overrides: Sequence[str]) -> dict[str, Any]:
         """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone. Raises `UserError`."""
         try:
@@ -157,6 +164,8 @@ class Space:
         parsed = {o.get_key_element(): o.value() for o in found}
         groups = {key: value for key, value in parsed.items() if self.is_group(key)}
         config = self.composer.base(groups)
+        if groups and groups not in self._by_hand:
+            self._by_hand.append(groups)
         chosen = {**choices(config), **groups}
         values: dict[str, Any] = {}
         for param in self.params:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import os
-import sys
 import time
 import uuid
 import warnings
@@ -28,6 +26,7 @@ from trivet.study.records import StudySpec
 from trivet.study.storage import close, open_storage
 from trivet.study.study import Study
 from trivet.sweep import planning
+from trivet.sweep.identifying import Search, identify, resolved, script_of
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.pool import Pool
@@ -106,6 +105,44 @@ class Sweep:
     def plan(self, arguments: Sequence[str]) -> tuple[WorkerPlan, dict[str, Any]]:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
+        search = self._search(arguments)
+        parts, varying = identify(s, search, self.task_function, self.root)
+        if varying:
+            log.info(f"{', '.join(varying)}: gives another value each time, so its text counts for the study's identity, not its value")
+        mark = identity.fingerprint(parts)
+        name = s.study_name or str(self.config.hydra.job.name)
+        folder, resumed = self._folder(name, mark, parts)
+        self.n_jobs, self.gpus = self._workers(search.stop, search.sampler)
+        spec = self._spec(search, f"{name}-{mark[:8]}", folder)
+        if s.publish is not None:
+            self._publish_to = publishing.target_of(s.publish, self.root, folder)
+        if s.storage is not None:
+            close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
+        _make_folder(folder)
+        plan = WorkerPlan(
+            spec,
+            self.context,
+            self.config,
+            self.task_function,
+            tuple(search.fixed),
+            s.trial_timeout,
+            s.threads,
+            s.custom_search_space,
+            search.composer.composed,
+            keep_logging=True,
+        )
+        meta = {
+            "fingerprint": mark,
+            "identity": parts,
+            "defaults": search.where.defaults,
+            "resumed": resumed,
+            "config": resolved(search.composer.base()),
+        }
+        return plan, {**meta, "overrides": list(search.fixed), "script": script_of(self.task_function)}
+
+    def _search(self, arguments: Sequence[str]) -> Search:
+        """What is searched and how, checked."""
+        s = self.settings
         check(s)
         publishing.check_files(s.publish_files)
         if s.publish is not None:
@@ -113,7 +150,7 @@ class Sweep:
         sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
-        pruner_config = pruner_of(s.pruner, directions)
+        pruner = pruner_of(s.pruner, directions)
         with _warnings_logged():
             explicit, fixed = self._explicit_params(arguments)
             composer = Composer(self.context, self.config, fixed, ".")
@@ -131,58 +168,31 @@ class Sweep:
         trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
         warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), planning.choices(composer.base()))
         stop = stop_rules(s, sampler, len(trials))
-        parts = self._identity(where, composer, sampler, pruner_config, directions, seed, trials, warm)
-        mark = identity.fingerprint(parts)
-        name = s.study_name or str(self.config.hydra.job.name)
-        folder, resumed = self._folder(name, mark, parts)
-        self.n_jobs, gpus = self._workers(stop, sampler)
+        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(warm), stop)
+
+    def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
+        s, stop = self.settings, search.stop
         spent = _previous_seconds(folder) if stop.seconds is not None else 0.0
-        spec = StudySpec(
-            name=f"{name}-{mark[:8]}",
+        return StudySpec(
+            name=name,
             folder=str(folder),
-            directions=directions,
-            params=tuple(where.params),
-            groups=_groups(where, trials),
-            sampler=sampler,
-            pruner=pruner_config,
-            seed=seed,
+            directions=search.directions,
+            params=tuple(search.where.params),
+            groups=_groups(search.where, search.trials),
+            sampler=search.sampler,
+            pruner=search.pruner,
+            seed=search.seed,
             stop=stop,
             lag=at_least(s.lag, 1, "lag"),
             storage=s.storage,
-            explicit=tuple(trials),
-            warm=tuple(warm),
+            explicit=search.trials,
+            warm=search.warm,
             warm_prunes=bool(s.warm_start_prunes),
             max_failure_rate=rate(s.max_failure_rate),
             max_restarts=at_least(s.max_restarts, 0, "max_restarts"),
             session=uuid.uuid4().hex[:12],
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
-        if s.publish is not None:
-            self._publish_to = publishing.target_of(s.publish, self.root, folder)
-        if s.storage is not None:
-            close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
-        _make_folder(folder)
-        self.gpus = gpus
-        plan = WorkerPlan(
-            spec,
-            self.context,
-            self.config,
-            self.task_function,
-            tuple(fixed),
-            s.trial_timeout,
-            s.threads,
-            s.custom_search_space,
-            composer.composed,
-            keep_logging=True,
-        )
-        meta = {
-            "fingerprint": mark,
-            "identity": parts,
-            "defaults": where.defaults,
-            "resumed": resumed,
-            "config": _resolved(composer.base()),
-        }
-        return plan, {**meta, "overrides": list(fixed), "script": _script(self.task_function)}
 
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
@@ -206,45 +216,6 @@ class Sweep:
         fixed += [f"{p.key}={space.value_text(p.spec.value)}" for p in always]  # type: ignore[union-attr]
         return [p for p in params if p not in always], fixed
 
-    def _identity(
-        self,
-        where: planning.Space,
-        composer: Composer,
-        sampler: SamplerSpec,
-        pruner: Mapping[str, Any] | None,
-        directions: Sequence[str],
-        seed: int,
-        trials: Sequence[Mapping[str, Any]],
-        warm: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any]:
-        """Everything that can change a result; budgets and machinery are not in it."""
-        s = self.settings
-        given = mapping(s.identity, "identity")
-        unknown = set(given) - {"files", "ignore", "call"}
-        if unknown:
-            raise UserError(
-                f"hydra.sweeper.identity.{sorted(unknown)[0]}: unknown; it takes files (globs), ignore (config keys) and call (a function)"
-            )
-        files = list(given.get("files") or [])
-        script = _script(self.task_function)
-        if script is not None and Path(script).exists():
-            files.append(str(Path(script).resolve()))
-        config = planning.without_space(identity.without(planning.plain(composer.base()), list(given.get("ignore") or [])))
-        return {
-            "directions": list(directions),
-            "space": {p.name: space.to_text(p.spec) for p in where.params},
-            "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
-            "pruner": pruner,
-            "seed": seed,
-            "lag": s.lag if sampler.name not in INDEPENDENT else None,
-            "trials": [t["overrides"] if t["overrides"] is not None else t["params"] for t in trials],
-            "warm_start": identity.fingerprint({"rows": warm, "prunes": s.warm_start_prunes})[:16] if warm else None,
-            "custom_search_space": s.custom_search_space,
-            "config": config,
-            "files": identity.file_hashes(files, self.root),
-            "called": _called(given.get("call"), composer.base()),
-        }
-
     def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
         """The sweep's folder and whether it holds this study already.
 
@@ -264,8 +235,7 @@ class Sweep:
         if (folder / "study.yaml").exists() and tables.load_study(folder).get("fingerprint") == mark:
             return folder.resolve(), True
         for other in others[:1]:
-            keys = identity.differences(tables.load_study(other.parent).get("identity", {}), parts)
-            what = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
+            what = identity.told(tables.load_study(other.parent).get("identity", {}), parts)
             log.warning(f"not continuing {other.parent}: it differs in {what}; a new study begins in {folder}")
         return folder.resolve(), False
 
@@ -362,15 +332,6 @@ def _over(strong: Sequence[space.Param], weak: Sequence[space.Param]) -> list[sp
     return [*(p for p in weak if p.key.lstrip("+") not in keys), *strong]
 
 
-def _resolved(config: DictConfig) -> dict[str, Any]:
-    """The app's config with interpolations resolved, where they can be outside a job."""
-    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
-    try:
-        return plain(OmegaConf.to_container(task, resolve=True))
-    except Exception:  # an interpolation that only a job can resolve, of any resolver
-        return planning.plain(config)
-
-
 def _previous_seconds(folder: Path) -> float:
     return float(tables.load_study(folder).get("seconds") or 0.0) if (folder / "study.yaml").exists() else 0.0
 
@@ -383,17 +344,3 @@ def _make_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"hydra.sweep.dir={folder}: cannot be written ({error.strerror}); name a folder that can") from None
-
-
-def _script(task_function: TaskFunction) -> str | None:
-    try:
-        return os.path.relpath(inspect.getsourcefile(inspect.unwrap(task_function)) or "")
-    except (TypeError, ValueError):
-        return sys.argv[0] or None
-
-
-def _called(path: str | None, config: DictConfig) -> Any:
-    """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
-    if path is None:
-        return None
-    return plain(locate(path, "hydra.sweeper.identity.call")(_resolved(config)))

@@ -1,0 +1,196 @@
+"""What makes a sweep this study and no other: everything that can change a result; budgets and machinery are not in it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.types import TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+import trivet
+from trivet import space
+from trivet.errors import UserError
+from trivet.search.sampling import ENUMERATING, INDEPENDENT, SamplerSpec
+from trivet.search.stopping import StopRules
+from trivet.study import code, identity, values
+from trivet.sweep import planning
+from trivet.sweep.jobs import Composer
+from trivet.sweep.settings import Settings, mapping, plain
+from trivet.sweep.worker import locate
+
+KEYS = {
+    "files": "files (globs of data and whatever else decides)",
+    "code": "code (imported, or none)",
+    "ignore": "ignore (config keys)",
+    "call": "call (a function)",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a sweep searches and how, checked."""
+
+    sampler: SamplerSpec
+    seed: int
+    directions: tuple[str, ...]
+    pruner: Mapping[str, Any] | None
+    where: planning.Space
+    composer: Composer
+    fixed: tuple[str, ...]
+    trials: tuple[Mapping[str, Any], ...]  # given outright
+    warm: tuple[Mapping[str, Any], ...]
+    stop: StopRules
+
+
+def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:
+    """The identity, as study.yaml shows it, and the config keys whose value varies by itself. Raises `UserError`."""
+    given = _given(s)
+    script = source_of(task_function)
+    project = code.project_of(script, root)
+    configs = _Configs(search, project, tuple(given.get("ignore") or ()))
+    sampler = search.sampler
+    parts = {
+        "directions": list(search.directions),
+        "space": {p.name: space.to_text(p.spec) for p in search.where.params},
+        "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
+        "pruner": search.pruner,
+        "seed": search.seed,
+        "lag": s.lag if sampler.name not in INDEPENDENT else None,
+        "trials": [t["overrides"] if t["overrides"] is not None else t["params"] for t in search.trials],
+        "warm_start": identity.fingerprint({"rows": search.warm, "prunes": s.warm_start_prunes})[:16] if search.warm else None,
+        "custom_search_space": s.custom_search_space,
+        **configs.parts(),
+        "code": _code(s, search, given, task_function, root) if given["code"] == "imported" else None,
+        "files": identity.file_hashes(list(given.get("files") or ()), root),
+        "called": _called(given.get("call"), search.composer.base()),
+    }
+    return parts, configs.varying
+
+
+def _given(s: Settings) -> dict[str, Any]:
+    given = {"code": "imported", **mapping(s.identity, "identity")}
+    unknown = sorted(set(given) - set(KEYS))
+    if unknown:
+        raise UserError(f"hydra.sweeper.identity.{unknown[0]}: unknown; it takes {', '.join(KEYS.values())}")
+    given["code"] = "none" if given["code"] is None else given["code"]
+    if given["code"] not in ("imported", "none"):
+        raise UserError(
+            f"hydra.sweeper.identity.code={given['code']}: must be imported (the script and what it imports of its project), or none"
+        )
+    for key in ("files", "ignore"):
+        if not isinstance(given.get(key) or [], list):
+            raise UserError(f"hydra.sweeper.identity.{key}={given[key]}: must be a list")
+    return given
+
+
+class _Configs:
+    """What the identity says of the config: its text, and digests of what stands behind the text."""
+
+    def __init__(self, search: Search, project: Path, ignore: tuple[str, ...]) -> None:
+        self._search, self._project, self._ignore = search, project, ignore
+        self.varying: list[str] = []
+
+    def parts(self) -> dict[str, Any]:
+        """The default config, what its interpolations come to, the environment of the jobs, and each other option that may be chosen."""
+        composer = self._search.composer
+        text, came_to = self._of({})
+        env = composer.base().hydra.job.env_set
+        environment = OmegaConf.to_container(env, resolve=False)
+        prefix = "hydra.job.env_set"
+        places = [("hydra", "job", "env_set", *place) for place in values.interpolated(env)]
+        counted = self._values(lambda: composer.copies({})[0], places)
+        assert isinstance(environment, dict)
+        environment = {k: v for k, v in environment.items() if f"{prefix}.{k}" not in self._ignore and prefix not in self._ignore}
+        options = {}
+        for chosen in self._search.where.variants:
+            name = ",".join(f"{group}={space.value_text(option)}" for group, option in chosen.items())
+            options[name] = identity.fingerprint(dict(zip(("text", "values"), self._of(chosen), strict=True)))[:16]
+        self.varying = list(dict.fromkeys(self.varying))
+        return {"config": text, "values": came_to | counted, "env_set": environment, "options": options}
+
+    def _of(self, chosen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        config = self._search.composer.base(chosen)
+        text = planning.without_space(identity.without(planning.plain(config), self._ignore))
+        task = self._search.composer.copies(chosen)[1]
+        return text, self._values(lambda: self._search.composer.copies(chosen)[1], values.interpolated(task))
+
+    def _values(self, fresh: Any, places: list[values.Place]) -> dict[str, str]:
+        names = {place: ".".join(map(str, place)) for place in places}
+        counted = [p for p, name in names.items() if not any(name == key or name.startswith(f"{key}.") for key in self._ignore)]
+        found = values.values_of(fresh, counted, self._project)
+        self.varying += found.varying
+        return found.digests
+
+
+def _code(s: Settings, search: Search, given: Mapping[str, Any], task_function: TaskFunction, root: Path) -> dict[str, str]:
+    """Digests of the code that trials run, by file: a text of the config may name a class, a function or a program."""
+    script = source_of(task_function)
+    scripts = [script, source_of(sys.modules.get("__main__"))]
+    names = [str(name) for name in (given.get("call"), s.custom_search_space) if name is not None]
+    for chosen in ({}, *search.where.variants):
+        names += _texts(search.composer.copies(chosen)[1])
+    for param in search.where.params:
+        if isinstance(param.spec, space.Choice):
+            names += [option for option in param.spec.options if isinstance(option, str)]
+    for trial in search.trials:
+        names += [value for value in trial["params"].values() if isinstance(value, str)]
+    scripts += [root / word for word in dict.fromkeys(word for name in names for word in name.split()) if word.endswith(".py")]
+    return code.code_hashes([file for file in scripts if file is not None], dict.fromkeys(names), code.project_of(script, root))
+
+
+def _texts(config: DictConfig) -> Iterator[str]:
+    """Every text of a config, and those that its interpolations come to: some name classes and functions of the project."""
+    for place in values.interpolated(config):
+        try:
+            value = values.resolve(config, place)
+        except Exception:  # what only a job can resolve; resolvers raise what they like
+            continue
+        yield from _strings(value)
+    yield from _strings(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(inner)
+
+
+def source_of(what: Any) -> Path | None:
+    """The file in which an app's task function (or a module) is written; None where there is none, as in a notebook."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(what) if callable(what) else what)
+    except (TypeError, ValueError):
+        file = None
+    found = Path(file).resolve() if file is not None and Path(file).is_file() else None
+    ours = found is not None and found.is_relative_to(Path(trivet.__file__).resolve().parent)  # it runs the app, and is not it
+    return None if ours else found
+
+
+def script_of(task_function: TaskFunction) -> str | None:
+    """The script to name to a person."""
+    file = source_of(task_function)
+    return os.path.relpath(file) if file is not None else sys.argv[0] or None
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The app's config with interpolations resolved, where they can be outside a job."""
+    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    try:
+        return plain(OmegaConf.to_container(task, resolve=True))
+    except Exception:  # an interpolation that only a job can resolve, of any resolver
+        return planning.plain(config)
+
+
+def _called(path: str | None, config: DictConfig) -> Any:
+    """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
+    if path is None:
+        return None
+    return plain(locate(path, "hydra.sweeper.identity.call")(resolved(config)))
