@@ -16,6 +16,7 @@ MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
     "data": GROUND,
     "training": GROUND | {"data", "space"},  # the range test says whether a search range holds the rates that work
+    "command": GROUND,
     "integrations": {"errors"},
     "phases": set(SEARCHING),  # what trains and evaluates is handed in
     "diagnosis": {"errors", "space", "phases"},
