@@ -46,6 +46,11 @@ def told(root, *overrides):
     return result, "\n".join(lines)
 
 
+def test_a_search_is_composed_from_where_the_stage_runs(prepared, monkeypatch):
+    monkeypatch.chdir(prepared)
+    assert check.compose([*QUICK, *ONLY], Path()).config({}, {})["data"]["name"] == "digits"
+
+
 @pytest.mark.slow
 def test_the_whole_stage_writes_both_files(root, capsys):
     assert check.main(QUICK, Trainer, root) == 0

@@ -105,7 +105,7 @@ def compose(arguments: Sequence[str], root: Path) -> Search:
     if not any(argument.startswith("hparams=") for argument in arguments):
         arguments = ["hparams=coarse", *arguments]
     try:
-        with initialize_config_dir(str(root / "conf"), version_base="1.3", job_name="train"):
+        with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3", job_name="train"):
             hydra = GlobalHydra.instance().hydra
             loader = hydra.config_loader
             task = [a for a in arguments if not a.lstrip("+~").startswith("hydra")]
