@@ -179,8 +179,3 @@ def test_what_is_told_of_the_machine():
     assert identity.cores() >= 1
     assert set(identity.hardware()) == {"cpu", "cores", "gpus"} and identity.hardware()["cpu"]
     assert {"python", "hydra-core", "optuna"} <= set(identity.versions())
-
-
-def test_the_command_can_be_typed(monkeypatch):
-    monkeypatch.setattr(identity.sys, "argv", ["src/train.py", "-m", "lr=tag(log, interval(1, 2))"])
-    assert identity.command() == "python src/train.py -m 'lr=tag(log, interval(1, 2))'"

@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -152,10 +151,3 @@ def _visible() -> list[str] | None:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def command() -> str:
-    """The command line as the user would type it."""
-    import shlex
-
-    return shlex.join(["python", *sys.argv])

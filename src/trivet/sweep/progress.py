@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import sys
 import threading
 import time
@@ -19,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trivet.study import tables
+from trivet.study.invocation import Invocation
 from trivet.study.records import Official
 from trivet.study.study import Study
+from trivet.sweep.failures import Failures
 
 log = logging.getLogger("trivet")
 PLAIN_EVERY_SECONDS = 10.0
@@ -97,6 +98,7 @@ class Progress:
         self._started = time.monotonic()
         state = State(study)
         self._done_before = state.n_done
+        self._failures = Failures(Path(study.spec.folder))
         verb = "continuing" if resumed and study.trials else "starting"
         workers = "in this process" if n_jobs == 1 else f"with {n_jobs} workers"
         log.info(f"{verb} {study.spec.name} {workers} in {study.spec.folder}" + (f"; {state.line()}" if study.trials else ""))
@@ -120,6 +122,7 @@ class Progress:
         self._due = now + (REFRESH_SECONDS if self._live is not None else PLAIN_EVERY_SECONDS)
         self.study.sync()
         state = State(self.study)
+        self._failures.tell(state.trials)
         if self._live is not None:
             self._live.update(self._render(state))
         elif state.n_done != self._shown:
@@ -179,7 +182,7 @@ def top_table(trials: Sequence[Official], directions: Sequence[str], n: int = 5)
     return table
 
 
-def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str, script: str | None) -> None:
+def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str) -> None:
     """What is left on the screen when a sweep ends."""
     state = State(study)
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -187,6 +190,8 @@ def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str,
     if state.best is not None:
         console.print(top_table(state.trials, study.spec.directions))
         if len(study.spec.directions) == 1:
-            command = shlex.join(["python", script or sys.argv[0], *tables.overrides_of(study, state.best.number, fixed)])
+            command = Invocation.current().single(tables.overrides_of(study, state.best.number, fixed))
             console.print(f"To retrain the best: {command}", markup=False, highlight=False, soft_wrap=True)
+    for line in Failures(folder).summary(state.trials):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Tables: {folder}", markup=False, highlight=False, soft_wrap=True)

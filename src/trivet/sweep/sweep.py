@@ -22,11 +22,12 @@ from trivet.errors import UserError
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
 from trivet.search.stopping import StopRules
 from trivet.study import identity, publishing, tables
+from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import close, open_storage
 from trivet.study.study import Study
 from trivet.sweep import planning
-from trivet.sweep.identifying import Search, identify, resolved, script_of
+from trivet.sweep.identifying import Search, identify, resolved
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.pool import Pool
@@ -80,7 +81,7 @@ class Sweep:
             tables.write_tables(study, folder, plan.fixed)
             self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.time() - started)
         finished = study.finished()
-        summarize(study, folder, plan.fixed, stopped_by, meta["script"])
+        summarize(study, folder, plan.fixed, stopped_by)
         if stopped_by == "failure_rate" or study.failed_too_often():
             failed = [t for t in finished if t.state == "FAIL"]
             raise UserError(
@@ -138,7 +139,7 @@ class Sweep:
             "resumed": resumed,
             "config": resolved(search.composer.base()),
         }
-        return plan, {**meta, "overrides": list(search.fixed), "script": script_of(self.task_function)}
+        return plan, {**meta, "overrides": list(search.fixed)}
 
     def _search(self, arguments: Sequence[str]) -> Search:
         """What is searched and how, checked."""
@@ -276,12 +277,14 @@ class Sweep:
     ) -> None:
         previous = tables.load_study(folder) if (folder / "study.yaml").exists() else {}
         now = time.strftime("%Y-%m-%dT%H:%M:%S")
+        invocation = Invocation.current()
         if stopped_by is None:
             self._seconds_before = float(previous.get("seconds") or 0.0)
         content = {
             "name": spec.name,
             "fingerprint": meta["fingerprint"],
-            "command": identity.command(),
+            "command": invocation.command,
+            "program": [*invocation.program, *invocation.flags],
             "overrides": meta["overrides"],
             "directions": list(spec.directions),
             "metric": self.settings.metric,

@@ -1,0 +1,42 @@
+"""Why trials failed, told while the sweep runs: each reason when it first comes, and how often in the end."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from trivet.study.records import Official
+
+log = logging.getLogger("trivet")
+MOST_REASONS = 5  # told one by one while it runs: a reason may have a number in it that is never the same
+
+
+class Failures:
+    """`folder` is the sweep's, in which trials have their logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._told: set[str] = set()
+
+    def tell(self, trials: Sequence[Official]) -> None:
+        """Log the reasons that are new among these finished trials."""
+        for trial in trials:
+            if trial.state == "FAIL" and trial.reason not in self._told and len(self._told) < MOST_REASONS:
+                self._told.add(trial.reason)
+                log.warning(f"trial {trial.number} failed: {trial.reason}{self._where(trial.number)}")
+
+    def summary(self, trials: Sequence[Official]) -> list[str]:
+        """A line for each reason, the most frequent first, with the first trial's log."""
+        failed = [trial for trial in trials if trial.state == "FAIL"]
+        first = {trial.reason: trial.number for trial in reversed(failed)}
+        counts = Counter(trial.reason for trial in failed).most_common()
+        lines = [f"failed {n} x: {reason}{self._where(first[reason])}" for reason, n in counts[:MOST_REASONS]]
+        rest = sum(n for _, n in counts[MOST_REASONS:])
+        return [*lines, f"failed {rest} x for other reasons: see the column reason of {self.folder / 'trials.csv'}"] if rest else lines
+
+    def _where(self, number: int) -> str:
+        """` (log: path)` where the trial left one."""
+        logs = sorted((self.folder / str(number)).glob("*.log"))
+        return f" (log: {logs[0]})" if logs else ""

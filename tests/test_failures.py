@@ -1,0 +1,42 @@
+"""Failures told while a sweep runs: each reason once, and how often at the end."""
+
+import logging
+
+import pytest
+
+from trivet.study.records import Official
+from trivet.sweep.failures import Failures
+
+
+def trial(number, reason):
+    return Official(number, "FAIL" if reason else "COMPLETE", [] if reason else [0.5], reason, [], {}, None)
+
+
+@pytest.fixture
+def told(caplog):
+    caplog.set_level(logging.WARNING, logger="trivet")
+    return lambda: [record.message for record in caplog.records]
+
+
+def test_each_reason_is_told_when_it_first_comes(told, tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1/app.log").touch()
+    failures = Failures(tmp_path)
+    trials = [trial(0, ""), trial(1, "ValueError: a"), trial(2, "ValueError: a")]
+    failures.tell(trials)
+    failures.tell([*trials, trial(3, "out of memory"), trial(4, "ValueError: a")])
+    assert told() == [f"trial 1 failed: ValueError: a (log: {tmp_path}/1/app.log)", "trial 3 failed: out of memory"]
+
+
+def test_reasons_that_are_never_the_same_do_not_bury_the_rest(told, tmp_path):
+    trials = [trial(i, f"ValueError: {i}") for i in range(50)]
+    failures = Failures(tmp_path)
+    failures.tell(trials)
+    assert len(told()) == 5
+    assert failures.summary(trials)[-1] == f"failed 45 x for other reasons: see the column reason of {tmp_path}/trials.csv"
+
+
+def test_the_summary_counts_them(tmp_path):
+    trials = [trial(0, "b"), trial(1, "a"), trial(2, ""), trial(3, "a")]
+    assert Failures(tmp_path).summary(trials) == ["failed 2 x: a", "failed 1 x: b"]
+    assert Failures(tmp_path).summary([trial(0, "")]) == []
