@@ -25,7 +25,7 @@ class TrivetSweeperConf:
     _recursive_: bool = False  # a sampler that the stock plugin's schema names by class is read, not built
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "default"}])
 
-    sampler: Any = MISSING  # tpe random qmc gp cmaes nsgaii grid list, or {name: ..., <arguments>}
+    sampler: Any = MISSING  # tpe random qmc gp cmaes nsgaii grid list ends, or {name: ..., <arguments>}
     direction: Any = "minimize"  # or maximize, or a list of them
     storage: Any = None  # null: a journal in the sweep's folder; or a database URL
     study_name: Any = None  # null: the job's name

@@ -229,6 +229,20 @@ class Patient:
         return self.pruner is None or self.pruner.prune(number, steps, values, peers)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """Stop every trial at its first report of step `max_step` or later: for a look at many configurations, not for a search."""
+
+    max_step: int = 1
+
+    def __post_init__(self) -> None:
+        _need_whole(self, "max_step", 1)
+
+    def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
+        """See the class."""
+        return steps[-1] >= self.max_step
+
+
 PRUNERS: dict[str, type] = {
     "median": Median,
     "percentile": Percentile,
@@ -237,6 +251,7 @@ PRUNERS: dict[str, type] = {
     "hyperband": Hyperband,
     "threshold": Threshold,
     "patient": Patient,
+    "limit": Limit,
 }
 
 

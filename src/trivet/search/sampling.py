@@ -42,7 +42,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "tpe": {"multivariate": True, "group": True, "constant_liar": False, "n_startup_trials": 10, "n_ei_candidates": 24},
     "qmc": {"qmc_type": "sobol", "scramble": True},
 }
-ENUMERATING = ("grid", "list")
+ENUMERATING = ("grid", "list", "ends")
 INDEPENDENT = ("random", "qmc", *ENUMERATING)
 """Samplers that look at no result: any number of trials may run at once."""
 
@@ -80,7 +80,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"hydra.sweeper.sampler={name}: needs the library {module}; install it with: pip install {module}")
     if name in ENUMERATING:
-        allowed = {"list": ["trials", "file"], "grid": ["limit"]}[name]
+        allowed = {"list": ["trials", "file"], "grid": ["limit"], "ends": []}[name]
         if name == "grid":
             arguments.pop("search_space", None)
     else:

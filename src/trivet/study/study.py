@@ -26,7 +26,7 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.sampling import INDEPENDENT, Sampler, distribution, external, internal
+from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, distribution, external, internal
 from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
 from trivet.study.storage import Trials, batch, close, open_locks, open_storage
@@ -61,7 +61,7 @@ class Study:
         self.study_id = storage.get_study_id_from_name(spec.name) if self._looks_only else self._open()
         prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
         self.history = History(pruning.build(pruner), spec.maximize, prior)
-        self.sampler = None if spec.sampler.name in ("grid", "list") else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
+        self.sampler = None if spec.sampler.name in ENUMERATING else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
         self._specs = {p.name: p.spec for p in spec.params}
         self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
         self._stored = Trials(storage, self.study_id)

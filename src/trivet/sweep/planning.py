@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trivet import space
 from trivet.errors import UserError
 from trivet.search.sampling import SamplerSpec
+from trivet.space.probing import ends
 from trivet.sweep.jobs import Composer
 
 RESERVED = frozenset({"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started", "overrun"})
@@ -300,14 +301,23 @@ def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, 
     return [values for values, _ in points]
 
 
+def range_ends(where: Space) -> list[list[str]]:
+    """The overrides of one trial for each end of each range (see `space.probing.ends`), all else as the config has it."""
+    trials = []
+    for param in where.params:
+        when = [f"{key}={option}" for key, option in param.when]
+        trials += [[*when, f"{param.key}={space.value_text(value)}"] for value in ends(param.spec)]
+    return trials
+
+
 def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, enqueue: Sequence[Any], root: Path) -> list[dict[str, Any]]:
-    """The trials that are given outright, in their order: baseline, enqueued, then a grid's or a list's.
+    """The trials that are given outright, in their order: baseline, enqueued, then those of a grid, a list or the ends of the ranges.
 
     `baseline` None means: yes, but not for a grid or a list. Raises `UserError` for an entry that is no configuration.
     """
     trials: list[dict[str, Any]] = []
     if baseline is None:
-        baseline = sampler.name not in ("grid", "list") and bool(where.params)
+        baseline = sampler.name not in ("grid", "list") and (bool(where.params) or sampler.name == "ends")
         if where.defaults is None:
             baseline = False
     if baseline:
@@ -319,6 +329,8 @@ def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, e
     trials += [_given(where, entry, "hydra.sweeper.enqueue") for entry in enqueue]
     if sampler.name == "list":
         trials += [_given(where, entry, "hydra.sweeper.sampler.trials") for entry in _listed(sampler, root)]
+    elif sampler.name == "ends":
+        trials += [where.given(overrides) for overrides in range_ends(where)]
     elif sampler.name == "grid":
         limit = sampler.arguments.get("limit")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):

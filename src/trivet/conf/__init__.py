@@ -1,0 +1,1 @@
+"""Hydra configs that trivet brings to any app: `+trivet=<one of trivet/>`."""
