@@ -11,7 +11,7 @@ from trivet.phases import check
 
 
 def trainer(config: dict, root: Path) -> check.Trainer:
-    from trivet.training import attempt  # here, so that the stage fixes the threads before torch reads them
+    from trivet.adapters import attempt  # here, so that the stage fixes the threads before torch reads them
 
     return attempt.Trainer(config, root)
 

@@ -5,9 +5,9 @@ python pipelines/test.py
 
 import sys
 
+from trivet.adapters.testing import Evaluator
 from trivet.errors import exit_code
 from trivet.phases import test
-from trivet.training.testing import Evaluator
 
 if __name__ == "__main__":
     sys.exit(exit_code(lambda: test.main(Evaluator)))

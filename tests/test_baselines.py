@@ -8,10 +8,11 @@ from data_checks import SPLIT
 from test_test_stage import ROWS, publish
 
 from trivet import data
+from trivet.adapters import baselines
+from trivet.adapters.testing import Evaluator
 from trivet.errors import UserError
 from trivet.phases import test as stage
-from trivet.training import baselines, models, save_model
-from trivet.training.testing import Evaluator
+from trivet.training import models, save_model
 
 LOSS = {"name": "cross_entropy"}
 N = 400

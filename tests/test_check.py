@@ -6,9 +6,9 @@ import pytest
 import torch
 import yaml
 
+from trivet.adapters.attempt import Trainer
 from trivet.phases import check, estimate
 from trivet.training import Run
-from trivet.training.attempt import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [

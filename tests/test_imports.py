@@ -10,12 +10,14 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"errors", "options", "trial"}
+GROUND = {"errors", "options", "trial", "app"}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
     "data": GROUND,
     "training": GROUND | {"data", "space"},  # the range test says whether a search range holds the rates that work
+    "conf": set(),
+    "adapters": GROUND | {"data", "space", "training"},
     "command": GROUND,
     "integrations": {"errors"},
     "phases": set(SEARCHING),  # what trains and evaluates is handed in

@@ -93,6 +93,8 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ({"name": "threshold", "gaps": {2: 0}}, [[1, 1], [0.5, 1], [0, 0.9]], [N, N, 2]),
         ({"name": "threshold", "gaps": {2: 0.5}}, [[1, 1], {5: 0.4}], [N, 5]),  # from that step on
         ({"name": "threshold", "gaps": {1: 0.5}}, [[0.1]], [N]),
+        ("limit", [[9], [1, 2]], [1, 1]),
+        ({"name": "limit", "max_step": 3}, [[9, 9], [1, 2, 3, 4]], [N, 3]),
         ({"name": "patient", "patience": 2}, [[1, 2, 3, 3, 3]], [5]),
         ({"name": "patient", "patience": 2}, [[3, 2, 1]], [3]),
         ({"name": "patient", "patience": 2}, [[1, 2, 3, 2.9, 3.1]], [N]),
@@ -205,6 +207,7 @@ def test_n_best_survive_a_rung_on_average():
         ({"name": "threshold", "gaps": {"third": 0.3}}, ["gaps", "third"]),
         ({"name": "threshold", "gaps": {1.5: 0.3}}, ["gaps", "1.5"]),
         ({"name": "patient", "patience": 0}, ["patience"]),
+        ({"name": "limit", "max_step": 0}, ["max_step"]),
         ({"name": "patient", "min_delta": -1}, ["min_delta"]),
         ({"name": "patient", "pruner": "mdian"}, ["mdian"]),
         ({"name": "patient", "pruner": {"name": "asha", "rate": 2}}, ["rate"]),

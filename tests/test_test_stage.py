@@ -6,10 +6,10 @@ import torch
 import yaml
 
 from trivet import data
+from trivet.adapters.testing import Evaluator
 from trivet.errors import UserError
 from trivet.phases import test as stage
 from trivet.training import load_model, models, save_model
-from trivet.training.testing import Evaluator
 
 META = {"name": "toy", "task": "classification", "n_classes": 2, "n_outputs": 2, "input_shape": [1, 2], "mean": [0.0], "std": [1.0]}
 LABELS = np.array([0, 0, 0, 1])  # always answering 0 is right for three of four

@@ -38,6 +38,9 @@ FIELDS: dict[str, Any] = {
 }
 
 
+OF_OTHERS = ("command", "parameters")  # read by trivet.command, for programs that are no Hydra app
+
+
 @dataclass(frozen=True)
 class Test:
     """How a kept model is evaluated on test data. `command` is filled in per model: {model}, {folder}, {number}, {seed}, {overrides},
@@ -82,7 +85,7 @@ class App:
 
 def read(root: Path = Path()) -> App:
     """The description in `root`/trivet.yaml. Raises `UserError` where it is missing or wrong."""
-    values = dict(_checked(_content(root), FILE, FIELDS))
+    values = _checked({k: v for k, v in _content(root).items() if k not in OF_OTHERS}, FILE, FIELDS)
     test = values.pop("test")
     if test is not None:
         test = Test(**_checked(test, f"{FILE}: test", TEST_FIELDS))

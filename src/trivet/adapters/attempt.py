@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from trivet import data
+from trivet.adapters import baselines
 from trivet.data.prepared import folder_for
-from trivet.training import baselines, lr_range
+from trivet.training import lr_range
 from trivet.training.predictor import EVAL_BATCH, EVAL_BATCH_GPU, outputs
 from trivet.training.run import Run, check_config
 from trivet.training.settings import pick_device, reproducible

@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 
 from trivet import data
+from trivet.adapters import baselines
 from trivet.errors import UserError
-from trivet.training import baselines
 from trivet.training.predictor import Predictor, evaluate
 from trivet.training.saved import load_model, targets_in
 from trivet.training.settings import pick_device
