@@ -341,3 +341,10 @@ def test_every_check_is_in_the_tables_above():
 def test_flags_are_plain_values():
     flag = space_flags.too_few(case(make(table(9))))
     assert dataclasses.asdict(flag)["key"] == "too_few"
+
+
+def test_equal_trials_are_ranked_by_their_loss():
+    trials = table(3, values=[0.9, 0.9, 0.8])
+    assert list(make(trials).ranked["number"]) == [0, 1, 2]
+    curves = pd.DataFrame({"number": [0, 0, 1, 2], "step": [11.0, 12.0, 12.0, 12.0], "val/loss": [0.1, 0.5, 0.4, 0.0]})
+    assert list(make(trials, curves=curves).ranked["number"]) == [1, 0, 2]

@@ -287,3 +287,15 @@ def test_the_script_names_the_missing_sweep(project):
     (project / "results/fine/trials.csv").unlink()
     with pytest.raises(UserError, match=r"fine/trials.csv is missing: run dvc repro fine"):
         selection.main(["--seed", "0", "--seeds", "1", "--finalists", "1"], project)
+
+
+def test_ties_go_to_the_lower_loss_at_the_best_step(tmp_path):
+    rows = ["0,COMPLETE,,0.9,3,1,0.1,1,0,", "1,COMPLETE,,0.9,3,3,0.2,1,0,", "2,COMPLETE,,0.9,3,2,0.3,1,0,", "3,COMPLETE,,0.8,3,1,0.4,1,0,"]
+    (tmp_path / "trials.csv").write_text("number,state,reason,value,step,best_step,lr,seconds,worker,started\n" + "\n".join(rows) + "\n")
+    before = finalists.read_trials(tmp_path / "trials.csv")
+    assert [one.number for one in finalists.top_k({"coarse": before}, 4, "maximize")] == [0, 1, 2, 3]
+    curve = ["0,1,0.9,0.5", "0,2,0.9,0.1", "1,3,0.9,0.3", "2,2,0.9,", "3,1,0.8,0.01"]  # 0.1 is of another step than the best
+    (tmp_path / "curves.csv").write_text("number,step,value,val/loss\n" + "\n".join(curve) + "\n")
+    table = finalists.read_trials(tmp_path / "trials.csv")
+    assert finalists.param_columns(table) == ["lr"] and list(table["val/loss"]) == ["0.5", "0.3", "", "0.01"]
+    assert [one.number for one in finalists.top_k({"coarse": table}, 4, "maximize")] == [1, 0, 2, 3]

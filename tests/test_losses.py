@@ -61,3 +61,37 @@ def test_refusals(config, meta, message):
     with pytest.raises(UserError) as error:
         losses.build(config, meta)
     assert str(error.value) == message
+
+
+# Class weights
+
+MANY = torch.tensor([0, 0, 0, 1])
+
+
+@pytest.mark.parametrize(("given", "weights"), [(None, None), ("balanced", [4 / (2 * 3), 4 / 2]), ([1, 3.0], [1.0, 3.0])])
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
+def test_class_weights_count_in_training_alone(name, given, weights):
+    config = {"name": name, "class_weights": given, **({"gamma": 2.0} if name == "focal" else {})}
+    powers = (0.25**2, 0.5**2) if name == "focal" else (1, 1)
+    each = [-powers[0] * math.log(0.75), -powers[1] * math.log(0.5)]  # of LOGITS and Y
+    w = weights or [1, 1]
+    assert losses.build(config, CLASSES, MANY)(LOGITS, Y).item() == pytest.approx((w[0] * each[0] + w[1] * each[1]) / sum(w), rel=1e-6)
+    assert losses.build(config, CLASSES)(LOGITS, Y).item() == pytest.approx(sum(each) / 2, rel=1e-6)
+
+
+def test_a_class_that_is_not_there_weighs_nothing():
+    assert losses.class_weights("balanced", 3, MANY).tolist() == pytest.approx([4 / 9, 4 / 3, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([1, 2, 3], "loss.class_weights=[1, 2, 3]: must be null, balanced, or 2 numbers, one for each class"),
+        ([1, 0], "loss.class_weights=[1, 0]: must be null or one of balanced or a list of at least 1 items, each a number > 0"),
+        ("equal", "loss.class_weights=equal: must be null or one of balanced or a list of at least 1 items, each a number > 0"),
+    ],
+)
+def test_odd_class_weights(given, message):
+    with pytest.raises(UserError) as error:
+        losses.build({"name": "cross_entropy", "class_weights": given}, CLASSES, MANY)
+    assert str(error.value) == message

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import random
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -91,14 +92,43 @@ def test_a_cell_without_a_meaning(spec, text):
 # Best --------------------------------------------------------------------------------------------------------------------------
 
 
-def official(number, values, state="COMPLETE"):
-    return Official(number, state, list(values), "", [], {}, None)
+def official(number, values, state="COMPLETE", curve=()):
+    return Official(number, state, list(values), "", list(curve), {}, None)
+
+
+def study_of(maximize, losses=None, n=6):
+    """What `best_of` looks at: the direction, and each trial's val/loss by step."""
+    rows = [sorted([step, 0.1, loss] for step, loss in (losses or {}).get(number, {}).items()) for number in range(n)]
+    kept = [{"trivet:metrics": {"columns": ["lr", "val/loss"], "rows": of_trial}} if of_trial else {} for of_trial in rows]
+    return SimpleNamespace(spec=SimpleNamespace(maximize=maximize), trials=[SimpleNamespace(user_attrs=attrs) for attrs in kept])
 
 
 def test_best_is_the_earliest_of_equals():
     trials = [official(0, [1]), official(1, [3]), official(2, [3]), official(3, [0]), official(4, [9], "PRUNED"), official(5, [], "FAIL")]
-    assert best_of(trials, True).number == 1 and best_of(trials, False).number == 3
-    assert best_of(trials[4:], True) is None and best_of([], True) is None
+    assert best_of(study_of(True), trials).number == 1 and best_of(study_of(False), trials).number == 3
+    assert best_of(study_of(True), trials[4:]) is None and best_of(study_of(True), []) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ({1: {1: 0.5, 2: 0.4}, 2: {1: 0.3, 2: 0.9}}, 2),  # the lowest at a step that has the best value, 0.3 before 0.4
+        ({1: {1: 0.5, 2: 0.3}, 2: {1: 0.3, 2: 0.9}}, 1),  # equal as well: the earliest
+        ({1: {1: 0.5, 2: math.nan}, 2: {1: math.nan, 2: 0.4}}, 2),
+        ({2: {1: 7.0, 2: 8.0}}, 2),  # known before unknown
+        ({0: {1: 0.1}}, 1),  # a lower loss of a worse trial counts for nothing
+        ({}, 1),
+    ],
+)
+def test_ties_between_trials_go_to_the_lower_loss(losses, expected):
+    trials = [official(0, [1], curve=[(1, 1.0)]), *(official(n, [3], curve=[(1, 3.0), (2, 3.0), (3, 2.0)]) for n in (1, 2))]
+    assert best_of(study_of(True, losses), trials).number == expected
+
+
+def test_the_best_step_is_that_of_the_lowest_loss():
+    study, trial = study_of(True, {0: {1: 0.5, 2: 0.4, 3: 0.1}}), official(0, [3], curve=[(1, 3.0), (2, 3.0), (3, 2.0)])
+    assert tables._best_step(trial, study) == 2
+    assert tables._best_step(trial, study_of(True)) == 1
 
 
 def test_pareto():

@@ -136,3 +136,9 @@ def test_a_model_of_ones_own_is_one_that_conf_names(project):
 
 def own(input_shape, n_outputs):
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(input_shape[0] * input_shape[1], n_outputs))
+
+
+def test_of_equal_seeds_the_model_with_the_lower_loss_is_kept():
+    runs = [stage.Run(1, seed, value, None, loss) for seed, value, loss in ((101, 0.9, 0.4), (102, 0.9, 0.3), (103, 0.8, 0.1))]
+    found = {direction: stage.Seeds(runs, 1, {"directions": [direction]}).best.seed for direction in ("maximize", "minimize")}
+    assert found == {"maximize": 102, "minimize": 103}

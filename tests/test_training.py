@@ -26,6 +26,12 @@ ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)
 # What a training reaches and reports
 
 
+def ties(curves, value, metric="val/accuracy"):
+    """The epochs with this value, lowest loss first, then the earliest."""
+    found = [step for step, metrics in enumerate(curves, start=1) if metrics[metric] == value]
+    return sorted(found, key=lambda step: curves[step - 1]["val/loss"])
+
+
 def test_separable_classes_are_learnt():
     heard = Recorder()
     result = training.train(config(epochs=12, model={"name": "linear"}, optimizer={"name": "sgd", "lr": 0.5}), blobs(), heard)
@@ -33,7 +39,7 @@ def test_separable_classes_are_learnt():
     assert heard.steps == list(range(1, 13))
     assert [list(metrics) for metrics in result.curves] == [ORDER] * 12
     assert heard.values == [metrics["val/accuracy"] for metrics in result.curves]
-    assert result.best_step == heard.values.index(1.0) + 1  # the earliest of equals
+    assert result.best_step == ties(result.curves, 1.0)[0]  # of equals the lowest loss
 
 
 def test_a_line_is_found_in_its_own_units():
@@ -95,9 +101,11 @@ def test_batches(n_train, batch_size, sizes):
 
 
 def test_patience_counts_epochs_without_improvement():
+    """Of the objective: a loss that falls a little while the accuracy stays moves the best epoch, not the end."""
     frozen = config(epochs=20, patience=3, optimizer={"name": "sgd", "lr": 1e-12, "momentum": 0.0}, model={"name": "linear"})
     result = training.train(frozen, blobs())
-    assert (len(result.curves), result.best_step) == (4, 1)  # epochs 2, 3, 4 are no better than 1
+    assert len(result.curves) == 4  # epochs 2, 3, 4 are no better than 1
+    assert result.best_step == ties(result.curves, result.value)[0]
     assert len(training.train(frozen | {"patience": None, "epochs": 6}, blobs()).curves) == 6
 
 
@@ -202,7 +210,7 @@ BAD = [
     ({"batch_size": True}, "batch_size=true"),
     ({"seed": -1}, "seed=-1"),
     ({"seed": None}, "seed=null"),
-    ({"metric": "val/acc"}, "metric=val/acc: must be one of val/accuracy"),
+    ({"metric": "val/acc"}, "metric=val/acc: must be one of val/loss, val/accuracy, val/balanced_accuracy"),
     ({"metric": "test/accuracy"}, "metric=test/accuracy"),
     ({"direction": "up"}, "direction=up: must be one of maximize, minimize"),
     ({"direction": "minimize"}, "direction=minimize: metric=val/accuracy is to be maximized; set direction=maximize"),
@@ -261,6 +269,13 @@ def test_the_epoch_table_stars_each_best(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["epoch", "val/loss", "val/acc"]
     assert [line.endswith("*") for line in lines[1:]] == [True, True, False, True]
+
+
+def test_the_star_breaks_ties_as_the_kept_weights_do(capsys):
+    table = console.EpochTable("maximize")
+    for step, (value, loss) in enumerate([(0.9, 1.0), (0.9, 0.5), (0.9, 0.5), (0.9, 0.7), (0.8, 0.1)], start=1):
+        table(value, step, {"val/accuracy": value, "val/loss": loss})
+    assert [line.endswith("*") for line in capsys.readouterr().out.splitlines()[1:]] == [True, True, False, False, False]
 
 
 def test_curves_are_written_whole(tmp_path):

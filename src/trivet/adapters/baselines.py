@@ -16,17 +16,17 @@ import torch
 
 from trivet import data
 from trivet.training import losses
-from trivet.training.predictor import score
+from trivet.training.metrics import compute
 
 NAMES = {"classification": ("majority", "logistic", "boosting"), "regression": ("mean", "ridge", "boosting")}
 
 
 def value_of(outputs: np.ndarray, split: data.Split, name: str, meta: Mapping[str, Any], loss: Mapping[str, Any]) -> float:
-    """accuracy, rmse or loss (the config node `loss`) of class probabilities (N, K), or regression outputs (N, T)."""
+    """A metric by its name, or the loss (the config node `loss`), of class probabilities (N, K), or regression outputs (N, T)."""
     out = torch.from_numpy(outputs).float()
     task, y = meta["task"], split.y.cpu()
     out = out.clamp_min(torch.finfo(out.dtype).tiny).log() if task == "classification" else out  # log p are logits of p
-    return float(losses.build(loss, meta)(out, y) if name == "loss" else score(out, y, task))
+    return float(losses.build(loss, meta)(out, y)) if name == "loss" else compute(name, out, y, task)
 
 
 def has_baselines(meta: Mapping[str, Any]) -> bool:

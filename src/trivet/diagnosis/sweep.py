@@ -76,10 +76,19 @@ class Sweep:
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
-        """Complete trials, best first; among equals the earlier trial comes first. Pruned ones only where none completed."""
+        """Complete trials, best first; of equals that with the lowest val/loss at its best step, then the earlier one.
+
+        Pruned ones only where none completed.
+        """
         rows = self.complete if len(self.complete) else self.finite
-        order = self.score[rows.index].sort_values(ascending=False, kind="stable").index
-        return rows.loc[order]
+        keys = pd.DataFrame({"score": -self.score[rows.index], "loss": self._tie_loss(rows)}, index=rows.index)
+        return rows.loc[keys.sort_values(["score", "loss"], kind="stable").index]
+
+    def _tie_loss(self, rows: pd.DataFrame) -> np.ndarray:
+        if "val/loss" not in self.curves or "best_step" not in rows:
+            return np.full(len(rows), np.inf)
+        losses = self.curves.drop_duplicates(["number", "step"]).set_index(["number", "step"])["val/loss"].astype(float)
+        return losses.reindex(pd.MultiIndex.from_frame(rows[["number", "best_step"]])).fillna(np.inf).to_numpy()
 
     @property
     def best(self) -> pd.Series | None:

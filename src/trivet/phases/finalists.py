@@ -18,6 +18,7 @@ from trivet import space
 from trivet.errors import UserError
 
 DIRECTIONS = ("maximize", "minimize")
+TIE_BREAKER = "val/loss"
 NOT_PARAMS = ("finalist", "seed")  # columns of the seeds table that say which run a row is, not how it trains
 
 
@@ -55,8 +56,16 @@ class Paired:
 
 
 def read_trials(path: Path) -> pd.DataFrame:
-    """A trials.csv with every cell as the text that was written: an int stays an int, null is not a missing value."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """A trials.csv with every cell as the text that was written: an int stays an int, null is not a missing value.
+
+    Where the curves.csv beside it has val/loss, it is the last column: each trial's at its best step, by which ties are broken.
+    """
+    table, curves = pd.read_csv(path, dtype=str, keep_default_na=False), path.with_name("curves.csv")
+    if not curves.is_file() or TIE_BREAKER not in pd.read_csv(curves, nrows=0).columns:
+        return table
+    losses = pd.read_csv(curves, dtype=str, keep_default_na=False, usecols=["number", "step", TIE_BREAKER])
+    losses = losses.rename(columns={"step": "best_step"}).drop_duplicates(["number", "best_step"])
+    return table.merge(losses, "left", ["number", "best_step"]).fillna({TIE_BREAKER: ""})
 
 
 def param_columns(table: pd.DataFrame) -> list[str]:
@@ -123,7 +132,8 @@ def top_k(
     """The best k configurations of all phases, numbered from 1, no two of them materially alike, none alike to `default`.
 
     tables: phase -> table of `read_trials`, earlier phase first. Only COMPLETE trials with a finite value count: what a pruned trial
-    showed was shown with less training. Ties go to the earlier phase, then the lower number. Fewer than k when there are no more.
+    showed was shown with less training. Ties go to the lower val/loss where the tables have it, then to the earlier phase, then to the
+    lower number. Fewer than k when there are no more.
     `options`: see `options_of`.
     """
     sign = _sign(direction)
@@ -132,16 +142,22 @@ def top_k(
         columns = param_columns(table)
         for row in table.to_dict("records"):
             if row["state"] == "COMPLETE" and math.isfinite(value := float(row["value"])):
-                found.append(Finalist(0, phase, int(row["number"]), value, params_of(row, columns, options)))
-    found.sort(key=lambda trial: -sign * trial.value)  # stable: ties keep their order
+                trial = Finalist(0, phase, int(row["number"]), value, params_of(row, columns, options))
+                found.append((-sign * value, tie_loss(row), trial))
+    found.sort(key=lambda entry: entry[:2])  # stable: ties keep their order
     seen, best = [default] if default is not None else [], []
-    for trial in found:
+    for *_, trial in found:
         if len(best) == k:
             break
         if not any(alike(trial.params, other, tolerance) for other in seen):
             seen.append(trial.params)
             best.append(Finalist(len(best) + 1, trial.phase, trial.number, trial.value, trial.params))
     return best
+
+
+def tie_loss(row: Mapping[str, str]) -> float:
+    """The val/loss of a row of `read_trials`; infinite where it is not known."""
+    return float(row.get(TIE_BREAKER) or "inf")
 
 
 def fresh_seeds(seed: int, n: int) -> list[int]:

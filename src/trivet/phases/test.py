@@ -7,6 +7,7 @@ value, with its configuration. What evaluates a kept model is an `Evaluator`, ha
 seeds, and over all seeds of all finalists but the default.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,7 @@ class Run:
     seed: int
     value: float  # the objective on the validation data
     path: Path  # its model
+    loss: float = math.inf  # val/loss, which breaks ties
 
 
 @dataclass
@@ -66,8 +68,9 @@ class Seeds:
 
     @property
     def best(self) -> Run:
-        """Of the winner's runs the one with the best validation value; the first of equals."""
-        return (max if self.study["directions"][0] == "maximize" else min)(self.of_winner, key=lambda run: run.value)
+        """Of the winner's runs the one with the best validation value; of equals that with the lowest val/loss, then the first."""
+        sign = -1 if self.study["directions"][0] == "maximize" else 1
+        return min(self.of_winner, key=lambda run: (sign * run.value, run.loss))
 
 
 def read_runs(folder: Path, kept: str) -> Seeds:
@@ -79,7 +82,13 @@ def read_runs(folder: Path, kept: str) -> Seeds:
     study = yaml.safe_load((folder / "study.yaml").read_text())
     complete = table[table["state"] == "COMPLETE"]
     runs = [
-        Run(int(row["finalist"]), int(row["seed"]), float(row["value"]), folder / kept.format(number=row["number"]))
+        Run(
+            int(row["finalist"]),
+            int(row["seed"]),
+            float(row["value"]),
+            folder / kept.format(number=row["number"]),
+            finalists.tie_loss(row),
+        )
         for row in complete.to_dict("records")
     ]
     return Seeds(runs, finalists.winner(table, study["directions"][0]), study)

@@ -22,6 +22,7 @@ from trivet.study.records import Official, StudySpec
 from trivet.study.study import Study
 
 VARYING = ("seconds", "worker", "started", "overrun")
+TIE_BREAKER = "val/loss"
 VARYING_METRICS = ("seconds", "peak_gpu_mb")
 TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml")
 
@@ -61,10 +62,23 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def best_of(trials: Sequence[Official], maximize: bool) -> Official | None:
-    """The completed trial with the best first value; the earliest of equals."""
-    complete = [t for t in trials if t.state == "COMPLETE"]
-    return min(complete, key=lambda t: -t.values[0] if maximize else t.values[0], default=None)
+def best_of(study: Study, trials: Sequence[Official]) -> Official | None:
+    """The completed trial with the best first value; of equals that with the lowest val/loss at its best step, then the earliest."""
+
+    def rank(trial: Official) -> tuple[float, float]:
+        sign = -1 if study.spec.maximize else 1
+        return sign * trial.values[0], _tie_losses(study, trial).get(_best_step(trial, study), math.inf)
+
+    return min((t for t in trials if t.state == "COMPLETE"), key=rank, default=None)
+
+
+def _tie_losses(study: Study, trial: Official) -> dict[int | None, float]:
+    """Step -> val/loss, where the app reports it beside its objective: what breaks ties, as accuracies of small data are often equal."""
+    table = study.trials[trial.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []})
+    if TIE_BREAKER not in table["columns"]:
+        return {}
+    column = 1 + table["columns"].index(TIE_BREAKER)
+    return {row[0]: row[column] for row in table["rows"] if isinstance(row[column], (int, float)) and not math.isnan(row[column])}
 
 
 def pareto(trials: Sequence[Official], directions: Sequence[str]) -> list[Official]:
@@ -92,7 +106,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         params = {key_of.get(n, n.lstrip("+")): param_cell(v) for n, v in t.params.items()}
         rows.append(
             [
-                *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, spec))),
+                *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
                 *(cell(attrs[t.number].get(name)) for name in names),
                 *(params.get(k, "") for k in keys),
                 *(cell(run.get("seconds")), run.get("worker", ""), run.get("started", "")),
@@ -107,10 +121,11 @@ def _attrs(spec: StudySpec, number: int) -> Mapping[str, Any]:
     return spec.explicit[number].get("attrs", {}) if number < len(spec.explicit) else {}
 
 
-def _best_step(trial: Official, spec: StudySpec) -> int | None:
-    sign = -1 if spec.maximize else 1
-    curve = [(sign * value, step) for step, value in trial.curve if not math.isnan(value)]
-    return min(curve)[1] if curve else None
+def _best_step(trial: Official, study: Study) -> int | None:
+    """The step with the best value; of equals that with the lowest val/loss, then the earliest."""
+    sign, losses = -1 if study.spec.maximize else 1, _tie_losses(study, trial)
+    curve = [(sign * value, losses.get(step, math.inf), step) for step, value in trial.curve if not math.isnan(value)]
+    return min(curve)[2] if curve else None
 
 
 def curve_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
@@ -131,7 +146,7 @@ def write_tables(study: Study, folder: Path, fixed: Sequence[str]) -> None:
     trials = study.finished()
     write_text(folder / "trials.csv", _csv(*trial_rows(study, trials)))
     write_text(folder / "curves.csv", _csv(*curve_rows(study, trials)))
-    best = best_of(trials, study.spec.maximize)
+    best = best_of(study, trials)
     if best is None:
         return
     if len(study.spec.directions) == 1:

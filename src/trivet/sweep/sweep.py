@@ -90,7 +90,7 @@ class Sweep:
             )
         if self._publish_to is not None:
             self._publish(folder, [t.number for t in finished if t.state == "COMPLETE"])
-        best = tables.best_of(finished, plan.spec.maximize)
+        best = tables.best_of(study, finished)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
 
     def _publish(self, folder: Path, completed: Sequence[int]) -> None:

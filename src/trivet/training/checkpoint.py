@@ -16,7 +16,7 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 NAME, NEXT = "checkpoint.pt", ".checkpoint.next.pt"
-VERSION = 2
+VERSION = 3
 MARK = "<tensor>"
 NOT_IDENTITY = frozenset({"save_model", "lr_range", "profile", "pruner", "space", "hydra"})  # cannot change a number
 

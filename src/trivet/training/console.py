@@ -16,13 +16,14 @@ class EpochTable:
 
     def __init__(self, direction: str) -> None:
         self._sign = 1 if direction == "maximize" else -1
-        self._best: float | None = None
+        self._best: tuple[float, float] | None = None
 
     def __call__(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
         if step == 1:
             print("epoch " + " ".join(f"{name.replace('accuracy', 'acc'):>{WIDTH}}" for name in metrics))
-        better = self._best is None or self._sign * value > self._sign * self._best
-        self._best = value if better else self._best
+        rank = self._sign * value, -metrics.get("val/loss", 0.0)  # of equals the lower loss, as for the weights that are kept
+        better = self._best is None or rank > self._best
+        self._best = rank if better else self._best
         cells = " ".join(f"{number:>{WIDTH}.4g}" for number in metrics.values())
         print(f"{step:>5} {cells}{' *' if better else ''}", flush=True)
 

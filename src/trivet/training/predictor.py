@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trivet.errors import UserError
 from trivet.training import losses
-from trivet.training.settings import METRICS
+from trivet.training.metrics import ALWAYS, asked, compute, score, wide
 
 EVAL_BATCH = {"cpu": 256}  # in the cache of a core
 EVAL_BATCH_GPU = 4096
@@ -37,21 +37,6 @@ def outputs(model: nn.Module, x: Tensor, precision: str) -> Tensor:
     size = EVAL_BATCH.get(x.device.type, EVAL_BATCH_GPU)
     with torch.inference_mode(), autocast(x.device, precision):
         return torch.cat([model(part).float() for part in x.split(size)])
-
-
-def wide(device: torch.device) -> torch.dtype:
-    """The widest float of a device."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
-def score(out: Tensor, y: Tensor, task: str) -> Tensor:
-    """Accuracy of logits (N, K) for classes y (N,), or root mean squared error of (N, T) in the target's units; a scalar on the device.
-
-    Accuracy is in double precision where the device has it, so that 0.95 reads 0.95.
-    """
-    if task == "classification":
-        return (out.argmax(-1) == y).to(wide(out.device)).mean()
-    return (out - y).square().mean().sqrt()
 
 
 class Predictor:
@@ -106,12 +91,14 @@ class Predictor:
 
 
 def evaluate(model: Predictor, split: Any, config: Mapping[str, Any] | None = None) -> dict[str, float]:
-    """`loss` and `accuracy` (or `rmse`) of a loaded model on a split as trivet.data gives it (normalised, on the model's device).
+    """`loss`, `accuracy` (or `rmse`) and the metrics that the config asks for, of a loaded model on a split as trivet.data gives it
+    (normalised, on the model's device). The loss knows no class weights.
 
-    `config`: another loss and precision than the model's own.
+    `config`: another loss, precision and metrics than the model's own.
     """
-    config = model.config if config is None else config
+    config, task = model.config if config is None else config, model.meta["task"]
     out = outputs(model.model, split.x, config.get("precision", "fp32"))
     with torch.inference_mode():
-        values = losses.build(config["loss"], model.meta)(out, split.y), score(out, split.y, model.meta["task"])
-    return dict(zip(("loss", METRICS[model.meta["task"]]), torch.stack([v.to(wide(out.device)) for v in values]).tolist(), strict=True))
+        values = losses.build(config["loss"], model.meta)(out, split.y), score(out, split.y, task)
+    read = dict(zip(("loss", ALWAYS[task]), torch.stack([v.to(wide(out.device)) for v in values]).tolist(), strict=True))
+    return read | {name: compute(name, out, split.y, task) for name in asked(config)}

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from trivet.training import checkpoint, losses, models, optimizers, schedules
-from trivet.training.predictor import autocast, outputs, score, wide
-from trivet.training.settings import METRICS, check, derive, reproducible, seed_everything
+from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
+from trivet.training.predictor import autocast, outputs
+from trivet.training.settings import check, derive, reproducible, seed_everything
 from trivet.trial import Diverged
 
 log = logging.getLogger(__name__)
@@ -59,9 +60,12 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
       shuffling leaves out others each time.
     - Metrics of an epoch: train/loss and train/accuracy (train/rmse) while it trained (dropout on, weights moving), val/loss and
       val/accuracy (val/rmse) at its end, lr at its last batch, grad_norm (before clipping, mean over 4 batches spread over
-      the epoch), weight_norm (at its end, all parameters), seconds, and peak_gpu_mb on CUDA.
+      the epoch), weight_norm (at its end, all parameters), seconds, and peak_gpu_mb on CUDA; on both splits those of metrics.py that
+      the config asks for (`metric`, `metrics`).
+    - The best epoch is that with the best objective; of equals that with the lowest val/loss, then the earliest. `patience` counts from
+      the last epoch whose objective was better than all before.
 
-    Raises Diverged when a loss is NaN or infinite; ties between epochs go to the earlier.
+    Raises Diverged when a loss is NaN or infinite.
     """
     check_config(config, data.meta["task"])
     device = data.train.x.device
@@ -119,7 +123,11 @@ class Run:
         seed_everything(derive(config["seed"], 0))
         self.model = models.build(config["model"], self.meta).to(self.device)
         self.params = [p for p in self.model.parameters() if p.requires_grad]
-        self.loss = losses.build(config["loss"], self.meta)
+        self.loss = losses.build(config["loss"], self.meta, self.y)
+        self.val_loss = losses.build(config["loss"], self.meta)
+        self.asked = asked(config)
+        self.seen: dict[str, tuple[Tensor, Tensor]] = {}  # outputs and targets of the last epoch by split
+        check_split(config, data.val.y)
         self.optimizer = optimizers.build(config["optimizer"], self.params)
         self.schedule = schedules.build(config["schedule"], self.optimizer, config["epochs"], self.n_steps)
         self.precision = config.get("precision", "fp32")
@@ -131,7 +139,10 @@ class Run:
     @property
     def finished(self) -> bool:
         done, patience = len(self.curves), self.config.get("patience")
-        return done >= self.config["epochs"] or (patience is not None and done - self.best_step >= patience)
+        if patience is None or done == 0:
+            return done >= self.config["epochs"]
+        values = [metrics[self.metric] for metrics in self.curves]
+        return done >= self.config["epochs"] or done - (1 + values.index(values[self.best_step - 1])) >= patience
 
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors. The random state is not in it: it follows from the seed and the number of epochs done."""
@@ -172,11 +183,13 @@ class Run:
             if not math.isfinite(metrics[name]):
                 raise Diverged(f"{name} is {metrics[name]} in epoch {number} at lr {metrics['lr']:.3g}")
         self.schedule.step_epoch(metrics["val/loss"])
+        for split, (out, y) in self.seen.items():
+            metrics |= {f"{split}/{name}": compute(name, out, y, self.meta["task"]) for name in self.asked}
         metrics["seconds"] = time.perf_counter() - started
         if self.device.type == "cuda":
             metrics["peak_gpu_mb"] = torch.cuda.max_memory_allocated(self.device) / 2**20
         self.curves.append(metrics)
-        if self.best_step == 0 or self.sign * metrics[self.metric] > self.sign * self.curves[self.best_step - 1][self.metric]:
+        if self.best_step == 0 or is_better(metrics, self.curves[self.best_step - 1], self.metric, self.sign):
             self.best_step = number
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         return metrics
@@ -197,9 +210,11 @@ class Run:
             sizes.append(len(y))
             if norm is not None:
                 norms.append(norm)
+        out, y = torch.cat(all_outputs), torch.cat(all_targets)
+        if self.asked:
+            self.seen["train"] = out, y
         weights = torch.tensor(sizes, dtype=torch.float32, device=self.device) / sum(sizes)
-        metric = score(torch.cat(all_outputs), torch.cat(all_targets), self.meta["task"])
-        return (torch.stack(all_losses).float() * weights).sum(), metric, torch.stack(norms).mean()
+        return (torch.stack(all_losses).float() * weights).sum(), score(out, y, self.meta["task"]), torch.stack(norms).mean()
 
     def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch in an order that is the same on every device."""
@@ -235,13 +250,15 @@ class Run:
 
     def _validate(self) -> tuple[Tensor, Tensor, Tensor]:
         out = outputs(self.model, self.data.val.x, self.precision)
+        if self.asked:
+            self.seen["val"] = out, self.data.val.y
         with torch.no_grad():
             norm = nn.utils.get_total_norm(self.params)
-            return self.loss(out, self.data.val.y), score(out, self.data.val.y, self.meta["task"]), norm
+            return self.val_loss(out, self.data.val.y), score(out, self.data.val.y, self.meta["task"]), norm
 
     def _read(self, values: list[Tensor]) -> dict[str, float]:
         """The one moment of an epoch that waits for the device."""
-        name = METRICS[self.meta["task"]]
+        name = ALWAYS[self.meta["task"]]
         read = torch.stack([value.to(wide(self.device)) for value in values]).tolist()
         train_loss, train_metric, grad_norm, val_loss, val_metric, weight_norm = read
         return {

@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from trivet.errors import UserError
 from trivet.options import ListOf, OneOf, Real, Whole, show
-from trivet.training import losses, models
+from trivet.training import losses, metrics, models
 from trivet.training.checkpoint import write_whole
 from trivet.training.predictor import Predictor
-from trivet.training.settings import FIELDS, METRICS, pick_device
+from trivet.training.settings import FIELDS, pick_device
 
 PLAIN = (str, int, float, bool, type(None))
 MAX_DEPTH = 20  # of the containers in a file; a container may hold itself
 META: dict[str, Any] = {
-    "task": OneOf(tuple(METRICS)),
+    "task": OneOf(tuple(metrics.NAMES)),
     "input_shape": ListOf(Whole(1)),
     "mean": ListOf(Real()),
     "std": ListOf(Real(0, open="low")),
@@ -128,9 +128,9 @@ def _check(config: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         not isinstance(classes, list) or len(classes) != meta.get("n_classes") or not all(isinstance(c, PLAIN) for c in classes)
     ):
         raise UserError(f"meta.classes={show(classes)}: must be null, or {meta.get('n_classes')} names")
-    precision = config.get("precision", "fp32")
-    if not FIELDS["precision"].accepts(precision):
-        raise UserError(f"precision={show(precision)}: must be {FIELDS['precision'].allowed()}")
+    for key in ("precision", "metrics"):
+        if not FIELDS[key].accepts(config.get(key, FIELDS[key].default)):
+            raise UserError(f"{key}={show(config[key])}: must be {FIELDS[key].allowed()}")
     if "loss" in config:
         losses.validate(config["loss"], meta["task"])
 

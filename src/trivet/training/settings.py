@@ -16,13 +16,12 @@ import numpy as np
 import torch
 
 from trivet.errors import UserError
-from trivet.options import Flag, Maybe, OneOf, Real, Text, Whole, nearest, show
+from trivet.options import Flag, ListOf, Maybe, OneOf, Real, Text, Whole, nearest, show
+from trivet.training import metrics
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; without it cuBLAS may differ from run to run
 
-METRICS = {"classification": "accuracy", "regression": "rmse"}
-LOWER_IS_BETTER = ("loss", "rmse")
-NAMES = tuple(f"{split}/{name}" for split in ("val", "train") for name in ("accuracy", "rmse", "loss"))
+NAMES = tuple(f"{split}/{name}" for split in ("val", "train") for name in ("loss", *(n for names in metrics.NAMES.values() for n in names)))
 GROUPS = ("data", "model", "optimizer", "schedule", "loss")
 LARGEST = 2**31 - 1  # of what torch takes as a size
 
@@ -31,6 +30,7 @@ FIELDS: dict[str, Any] = {
     "epochs": Whole(1),
     "batch_size": Whole(1, LARGEST),
     "metric": OneOf(NAMES),
+    "metrics": ListOf(OneOf(metrics.ASKED), low=0, default=()),
     "direction": OneOf(("maximize", "minimize")),
     "precision": OneOf(("fp32", "bf16", "fp16"), default="fp32"),
     "device": Text(default="auto"),
@@ -60,17 +60,20 @@ def check(config: Mapping[str, Any], task: str | None = None) -> dict[str, Any]:
         if not isinstance(config.get(group), Mapping):
             raise UserError(f"{group}={show(config.get(group))}: must be one of the choices in conf/{group}")
     _check_objective(values["metric"], values["direction"], task)
+    for name in values["metrics"] if task is not None else ():
+        if name not in metrics.NAMES[task]:
+            raise UserError(f"metrics={name}: the data is a {task} task: choose among {', '.join(metrics.NAMES[task][1:])}")
     return values
 
 
 def _check_objective(metric: str, direction: str, task: str | None) -> None:
     name = metric.partition("/")[2]
-    fitting = "minimize" if name in LOWER_IS_BETTER else "maximize"
+    fitting = "minimize" if name in metrics.LOWER_IS_BETTER else "maximize"
     if direction != fitting:
         raise UserError(f"direction={direction}: metric={metric} is to be {fitting}d; set direction={fitting}")
-    if task is not None and name != "loss" and name != METRICS[task]:
-        other = METRICS[task]
-        better = "minimize" if other in LOWER_IS_BETTER else "maximize"
+    if task is not None and name != "loss" and name not in metrics.NAMES[task]:
+        other = metrics.ALWAYS[task]
+        better = "minimize" if other in metrics.LOWER_IS_BETTER else "maximize"
         raise UserError(f"metric={metric}: the data is a {task} task; set metric=val/{other} direction={better}")
 
 
