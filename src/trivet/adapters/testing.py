@@ -18,7 +18,7 @@ from trivet.training.settings import pick_device
 
 
 class Evaluator:
-    """Evaluates saved models on root/data/prepared/test.npz. `metric`: accuracy, rmse or loss."""
+    """Evaluates saved models on root/data/prepared/test.npz. `metric`: loss, or a name of metrics.py."""
 
     def __init__(self, root: Path, metric: str) -> None:
         self.metric, self.device = metric, pick_device("auto")
