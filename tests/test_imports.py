@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"errors", "options", "trial", "app"}
+GROUND = {"errors", "options", "secrets", "trial", "app"}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
@@ -19,10 +19,10 @@ MAY_KNOW = {
     "conf": set(),
     "adapters": GROUND | {"data", "space", "training"},
     "command": GROUND,
-    "integrations": {"errors"},
+    "integrations": {"errors", "secrets"},
     "phases": set(SEARCHING),  # what trains and evaluates is handed in
-    "diagnosis": {"errors", "space", "phases"},
-    "reporting": {"errors", "space", "phases", "diagnosis"},
+    "diagnosis": {"errors", "secrets", "space", "phases"},
+    "reporting": {"errors", "secrets", "space", "phases", "diagnosis"},
     "cli": {*SEARCHING, "phases", "reporting"},
     PLUGIN: set(SEARCHING),
 }

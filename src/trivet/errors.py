@@ -3,9 +3,17 @@
 import sys
 from collections.abc import Callable
 
+from trivet import secrets
+
 
 class UserError(ValueError):
-    """Wrong input. The message is one line that names the key, the value, what is allowed and the mend."""
+    """Wrong input. The message is one line that names the key, the value, what is allowed and the mend.
+
+    Passwords in it are masked, and what cannot be printed is escaped, whoever wrote it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(secrets.line(message))
 
 
 def exit_code(main: Callable[[], int | None]) -> int:

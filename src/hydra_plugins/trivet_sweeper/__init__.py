@@ -78,6 +78,7 @@ class TrivetSweeper(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Run the sweep and return the best value; `arguments` are the command line's overrides."""
+        from trivet import secrets
         from trivet.errors import UserError
         from trivet.sweep.sweep import Settings, Sweep
 
@@ -89,7 +90,10 @@ class TrivetSweeper(Sweeper):
             raise SystemExit(2) from None
         except OSError as error:  # a full disk, a folder that became unreadable: what was written before is whole
             place = f"{error.filename}: " if error.filename else ""
-            print(f"error: {place}{error.strerror or error}; mend that, and the same command continues this sweep", file=sys.stderr)
+            print(
+                f"error: {place}{secrets.line(error.strerror or error)}; mend that, and the same command continues this sweep",
+                file=sys.stderr,
+            )
             raise SystemExit(2) from None
         except KeyboardInterrupt:
             print("interrupted: the same command continues this sweep", file=sys.stderr)

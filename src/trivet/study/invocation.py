@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trivet import secrets
+
 FLAGS = ("config_path", "config_name", "config_dir")  # of Hydra's command line: which config it is
 
 
@@ -30,13 +32,13 @@ class Invocation:
 
     @property
     def command(self) -> str:
-        """The command line of this process, as its user would type it."""
-        return shlex.join([*self.program, *sys.argv[1:]])
+        """The command line of this process, as its user would type it, secrets masked."""
+        return shlex.join([*self.program, *map(secrets.argument, sys.argv[1:])])
 
     def single(self, overrides: Sequence[str]) -> str:
-        """The command of one training with these overrides, quoted for a shell."""
+        """The command of one training with these overrides (secrets masked), quoted for a shell."""
         mode = [] if self.multirun else ["hydra.mode=RUN"]  # the config says MULTIRUN, and would start a sweep again
-        return shlex.join([*self.program, *self.flags, *mode, *overrides])
+        return shlex.join([*self.program, *self.flags, *mode, *map(secrets.argument, overrides)])
 
 
 def _parsed(words: Sequence[str]) -> Any:

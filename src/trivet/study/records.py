@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from optuna.trial import FrozenTrial
 
-from trivet import space
+from trivet import secrets, space
 from trivet.search.sampling import SamplerSpec
 from trivet.search.stopping import StopRules
 
@@ -70,8 +70,11 @@ class Official:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial's function ended."""
+    """How a trial's function ended. The reason is one printable line, whatever it is made of."""
 
     state: Literal["COMPLETE", "PRUNED", "FAIL"]
     values: tuple[float, ...] = ()
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", secrets.line(self.reason))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial
 
+from trivet import secrets
 from trivet.errors import UserError
 from trivet.study.journal import Journal
 from trivet.study.locks import FileLocks, PostgresLocks
@@ -21,12 +24,24 @@ def open_storage(url: str | None, folder: str | Path) -> BaseStorage:
     if url is None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         return JournalStorage(Journal(Path(folder) / JOURNAL))
+    url = _with_environment(url)
     try:
         kwargs = {"pool_pre_ping": True} if url.startswith("postgresql") else {"connect_args": {"timeout": 60}}
         return get_storage(RDBStorage(url, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
     except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+def _with_environment(url: str) -> str:
+    """`${oc.env:NAME}` in a URL as the environment has it: files and messages keep what is written.
+
+    A password that was masked in a file is left out: PGPASSWORD or ~/.pgpass may give it.
+    """
+    try:
+        return str(OmegaConf.create({"url": url.replace(f":{secrets.MASK}@", "@")}).url)
+    except OmegaConfBaseException as error:
+        raise UserError(f"hydra.sweeper.storage={url}: {str(error).splitlines()[0]}") from None
 
 
 def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> FileLocks | PostgresLocks:

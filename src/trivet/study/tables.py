@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.study.records import Official, StudySpec
 from trivet.study.study import Study
@@ -169,9 +169,9 @@ def _by_key(study: Study, trial: Official) -> dict[str, Any]:
 
 
 def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
-    """The overrides that make this trial's config: what the command fixed, group choices, values."""
+    """The overrides that make this trial's config: what the command fixed (secrets masked), group choices, values."""
     groups, values = study.overrides_of(number)
-    return [*fixed, *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
+    return [*map(secrets.argument, fixed), *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
 
 
 # Reading ---------------------------------------------------------------------------------------------------------------

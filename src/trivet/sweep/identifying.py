@@ -180,11 +180,10 @@ def script_of(task_function: TaskFunction) -> str | None:
     return os.path.relpath(file) if file is not None else sys.argv[0] or None
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """The app's config with interpolations resolved, where they can be outside a job."""
-    task = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+def _for_a_call(config: DictConfig) -> dict[str, Any]:
+    """The app's config for its own function, with the environment's values in it: the function opens files."""
     try:
-        return plain(OmegaConf.to_container(task, resolve=True))
+        return plain(OmegaConf.to_container(planning.task_of(config), resolve=True))
     except Exception:  # an interpolation that only a job can resolve, of any resolver
         return planning.plain(config)
 
@@ -193,4 +192,4 @@ def _called(path: str | None, config: DictConfig) -> Any:
     """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
     if path is None:
         return None
-    return plain(locate(path, "hydra.sweeper.identity.call")(resolved(config)))
+    return plain(locate(path, "hydra.sweeper.identity.call")(_for_a_call(config)))

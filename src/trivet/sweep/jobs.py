@@ -203,7 +203,7 @@ def _save(full: DictConfig, task: DictConfig, folder: Path) -> None:
     texts = {
         "config": _yaml(OmegaConf.to_container(task, enum_to_str=True)),
         "hydra": "hydra:\n" + "".join(_hydra_part(key, pickle.dumps(value)) for key, value in hydra.items()),
-        "overrides": _yaml(list(full.hydra.overrides.task)),
+        "overrides": _yaml(hydra["overrides"]["task"]),  # as written: read from the config, ${oc.env:...} would have its value
     }
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")

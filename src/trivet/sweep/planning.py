@@ -182,6 +182,11 @@ class Space:
         return {"params": values, "overrides": list(overrides)}
 
 
+def task_of(config: DictConfig) -> DictConfig:
+    """The app's part of a composed config."""
+    return OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+
+
 def plain(config: DictConfig) -> dict[str, Any]:
     """The app's part of a composed config as a plain dict, interpolations as written."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)

@@ -22,6 +22,7 @@ import trivet
 from trivet.errors import UserError
 from trivet.study.records import Outcome
 from trivet.study.study import Study
+from trivet.sweep.runtime import RuntimeFolder
 from trivet.sweep.worker import EXIT_DISK, EXIT_FAULT, EXIT_TOLD, WorkerPlan
 
 POLL_SECONDS = 0.1
@@ -44,8 +45,9 @@ class Pool:
         self.plan, self.n_jobs, self.gpus = plan, n_jobs, list(gpus)
         self._folder = Path(plan.spec.folder) / "workers"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._payload = self._folder / f"{plan.spec.session}.pickle"
-        with self._payload.open("wb") as file:
+        self._runtime = RuntimeFolder()
+        self._payload = self._runtime.path / "plan.pickle"  # the plan names the storage, maybe with its password
+        with open(self._runtime.create(self._payload.name), "wb") as file:
             file.write(json.dumps(sys.path).encode() + b"\n")
             cloudpickle.dump((plan, Singleton.get_state()), file)
         self._processes: list[_Process] = []
@@ -83,7 +85,7 @@ class Pool:
             os.close(self._alive_writer)
             os.close(self._alive)
             self._alive_writer = -1
-        self._payload.unlink(missing_ok=True)
+        self._runtime.close()
 
     def _start(self, slot: int) -> None:
         name = f"worker-{slot}"

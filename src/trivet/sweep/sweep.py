@@ -17,7 +17,7 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
 from trivet.search.stopping import StopRules
@@ -26,8 +26,8 @@ from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import close, open_storage
 from trivet.study.study import Study
-from trivet.sweep import planning
-from trivet.sweep.identifying import Search, identify, resolved
+from trivet.sweep import planning, resolving
+from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.pool import Pool
@@ -69,7 +69,7 @@ class Sweep:
         self._write_study_yaml(folder, meta, study, plan.spec, None, 0.0)
         with open_dict(self.config.hydra):
             self.config.hydra.sweep.dir = str(folder)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        tables.write_yaml(folder / "multirun.yaml", self._shown())
         stopped_by = "interrupted"
         progress = Progress(study, self.n_jobs, meta["resumed"], plan.fixed)
         try:
@@ -92,6 +92,15 @@ class Sweep:
             self._publish(folder, [t.number for t in finished if t.state == "COMPLETE"])
         best = tables.best_of(study, finished)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
+
+    def _shown(self) -> dict[str, Any]:
+        """The config as written, for a file: secrets masked, those of the command line too."""
+        content: dict[str, Any] = OmegaConf.to_container(self.config, resolve=False, enum_to_str=True)  # type: ignore[assignment]
+        given = content["hydra"]["overrides"]
+        names = content["hydra"]["job"].get("override_dirname") or ""
+        content["hydra"]["job"]["override_dirname"] = ",".join(map(secrets.argument, names.split(",")))
+        content["hydra"]["overrides"] = {kind: [secrets.argument(text) for text in texts] for kind, texts in given.items()}
+        return secrets.values(plain(content))
 
     def _publish(self, folder: Path, completed: Sequence[int]) -> None:
         files = self.settings.publish_files
@@ -118,7 +127,7 @@ class Sweep:
         if s.publish is not None:
             self._publish_to = publishing.target_of(s.publish, self.root, folder)
         if s.storage is not None:
-            close(open_storage(s.storage, folder))  # a storage that cannot be reached is told of before anything is written
+            close(open_storage(spec.storage, folder))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
         plan = WorkerPlan(
             spec,
@@ -137,7 +146,7 @@ class Sweep:
             "identity": parts,
             "defaults": search.where.defaults,
             "resumed": resumed,
-            "config": resolved(search.composer.base()),
+            "config": resolving.resolved(planning.task_of(search.composer.base())),
         }
         return plan, {**meta, "overrides": list(search.fixed)}
 
@@ -185,7 +194,7 @@ class Sweep:
             seed=search.seed,
             stop=stop,
             lag=at_least(s.lag, 1, "lag"),
-            storage=s.storage,
+            storage=self._storage(),
             explicit=search.trials,
             warm=search.warm,
             warm_prunes=bool(s.warm_start_prunes),
@@ -194,6 +203,13 @@ class Sweep:
             session=uuid.uuid4().hex[:12],
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
+
+    def _storage(self) -> str | None:
+        """The storage's URL with `${oc.env:...}` as written: what is kept, pickled or shown of the plan knows no password."""
+        found = resolving.resolved(self.config.hydra.sweeper).get("storage")
+        if found is not None and secrets.text(str(found)) != str(found):
+            log.warning("hydra.sweeper.storage holds a password, which is masked in all files; write it as ${oc.env:NAME}")
+        return None if found is None else str(found)
 
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
@@ -236,7 +252,7 @@ class Sweep:
         if (folder / "study.yaml").exists() and tables.load_study(folder).get("fingerprint") == mark:
             return folder.resolve(), True
         for other in others[:1]:
-            what = identity.told(tables.load_study(other.parent).get("identity", {}), parts)
+            what = identity.told(tables.load_study(other.parent).get("identity", {}), secrets.values(parts))
             log.warning(f"not continuing {other.parent}: it differs in {what}; a new study begins in {folder}")
         return folder.resolve(), False
 
@@ -285,7 +301,7 @@ class Sweep:
             "fingerprint": meta["fingerprint"],
             "command": invocation.command,
             "program": [*invocation.program, *invocation.flags],
-            "overrides": meta["overrides"],
+            "overrides": [secrets.argument(text) for text in meta["overrides"]],
             "directions": list(spec.directions),
             "metric": self.settings.metric,
             "seed": spec.seed,
@@ -295,14 +311,14 @@ class Sweep:
             "n_trials": spec.stop.n_trials,
             "n_jobs": self.n_jobs,
             "stopped_by": stopped_by,
-            "storage": spec.storage,
+            "storage": None if spec.storage is None else secrets.text(spec.storage),
             "space": [
                 {"key": p.key.lstrip("+"), "spec": space.to_text(p.spec), "when": {g.lstrip("+"): o for g, o in p.when}}
                 for p in spec.params
             ],
             "defaults": meta["defaults"],
-            "config": meta["config"],
-            "identity": meta["identity"],
+            "config": secrets.values(meta["config"]),
+            "identity": secrets.values(meta["identity"]),
             "versions": identity.versions(),
             "git": identity.git_state(self.root),
             "hardware": identity.hardware(),

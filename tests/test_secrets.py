@@ -1,0 +1,165 @@
+"""Secrets: masked wherever something is written or shown, and lines that a terminal can print."""
+
+import os
+import stat
+
+import pytest
+import yaml
+from apps.running import SRC, run_all
+from hydra_apps import app, write
+
+from trivet import secrets
+from trivet.errors import UserError
+from trivet.study.records import Outcome
+from trivet.sweep import resolving
+from trivet.sweep.runtime import RuntimeFolder
+
+SAY_SO = "password db.password DB_PASSWD api_key apiKey API_KEY hf_token token aws_secret_access_key client_secret secrets tokens key pwd"
+DO_NOT = "lr tokenizer key_dim keyboard monkey n_layers token_dim author db.user"
+NAMES = {**dict.fromkeys(SAY_SO.split(), True), **dict.fromkeys(DO_NOT.split(), False), "": False}
+
+
+@pytest.mark.parametrize(("name", "secret"), NAMES.items())
+def test_names_that_say_secret(name, secret):
+    assert secrets.is_secret(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://u:hunter2@h/d", "postgresql://u:***@h/d"),
+        ("cannot open mysql+pymysql://u:p@ss/w:rd@h/d (refused)", "cannot open mysql+pymysql://u:***@h/d (refused)"),
+        ("'https://:tok@h/x' and 'redis://u:p@h'", "'https://:***@h/x' and 'redis://u:***@h'"),
+        ("postgresql://u@/d?host=/tmp&password=x&sslmode=off", "postgresql://u@/d?host=/tmp&password=***&sslmode=off"),
+        ("https://h/x?api_key=abc", "https://h/x?api_key=***"),
+        ("postgresql://u:${oc.env:PW}@h/d", "postgresql://u:${oc.env:PW}@h/d"),
+        ("http://h:8080/x", "http://h:8080/x"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+        ("ann@example.org", "ann@example.org"),
+    ],
+)
+def test_passwords_in_urls(given, shown):
+    assert secrets.text(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("db.password=hunter2", "db.password=***"),
+        ("+api_key='a b'", "+api_key=***"),
+        ("db={user: u, password: 'a b', n: 3}", "db={user: u, password: ***, n: 3}"),
+        ("hydra.sweeper.storage='postgresql://u:p@h'", "hydra.sweeper.storage='postgresql://u:***@h'"),
+        ("db.password=${oc.env:PW}", "db.password=${oc.env:PW}"),
+        ("lr=0.1", "lr=0.1"),
+        ("-m", "-m"),
+    ],
+)
+def test_arguments_of_a_command_line(given, shown):
+    assert secrets.argument(given) == shown
+
+
+def test_values_by_name():
+    given = {"db": {"password": 12, "user": "u", "url": "redis://u:p@h"}, "max_tokens": 512, "keys": ["a"], "secrets": {"a": "x", "b": [1]}}
+    assert secrets.values(given) == {
+        "db": {"password": "***", "user": "u", "url": "redis://u:***@h"},
+        "max_tokens": 512,
+        "keys": ["***"],
+        "secrets": {"a": "***", "b": ["***"]},
+    }
+    kept = {"token": None, "password": "${oc.env:PW}", "use_token": True, "key": ""}
+    assert secrets.values(kept) == kept
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a\nb\r\tc", "a b  c"),
+        ("\x1b[31mred\x07\u202e", "\\x1b[31mred\\x07\\u202e"),
+        ("\ud800", "\\ud800"),
+        ("grün ✓", "grün ✓"),
+        (Unspeakable(), "(a message that raises RuntimeError)"),
+        ("no redis://u:p@h", "no redis://u:***@h"),
+    ],
+)
+def test_what_reaches_a_user_is_one_printable_line(given, shown):
+    assert secrets.line(given) == str(UserError(given)) == shown
+    assert Outcome("FAIL", reason=given).reason == shown
+
+
+# Interpolations --------------------------------------------------------------------------------------------------------------------
+
+CONFIG = """
+db: {user: ann, password: "${oc.env:TRIVET_TEST_PW}", url: "pg://${.user}:${.password}@h", port: "${oc.env:TRIVET_TEST_PORT,5432}"}
+same: ${db.url}
+all: ${db}
+job: ${hydra:job.num}
+bad: ${nowhere.at.all}
+n: 3
+twice: ${n}
+missing: ???
+loop: {a: "${loop}"}
+"""
+
+
+def test_the_environment_stays_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIVET_TEST_PW", "hunter2")
+    monkeypatch.setenv("TRIVET_TEST_PORT", "9")
+    with app(write(tmp_path / "conf", {"config.yaml": CONFIG})) as (_, config):
+        found = resolving.resolved(config)
+        assert config.same == "pg://ann:hunter2@h"  # the resolver is the ordinary one again
+    url = "pg://ann:${oc.env:TRIVET_TEST_PW}@h"
+    assert found["same"] == url and found["twice"] == 3 and found["missing"] == "???"
+    assert (
+        found["db"]
+        == found["all"]
+        == {"user": "ann", "password": "${oc.env:TRIVET_TEST_PW}", "url": url, "port": "${oc.env:TRIVET_TEST_PORT,5432}"}
+    )
+    assert found["bad"] == "${nowhere.at.all}"
+    assert "hunter2" not in repr(found)
+
+
+# Files -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_private_folder_that_goes_with_its_owner(tmp_path):
+    mine = RuntimeFolder(tmp_path)
+    with os.fdopen(mine.create("plan"), "w") as file:
+        file.write("secret")
+    assert stat.S_IMODE(mine.path.stat().st_mode) == 0o700 and stat.S_IMODE((mine.path / "plan").stat().st_mode) == 0o600
+    killed = tmp_path / "trivet-killed"
+    killed.mkdir(mode=0o700)
+    (killed / "lock").touch()
+    foreign = tmp_path / "trivet-notes"
+    foreign.mkdir(mode=0o755)
+    (foreign / "lock").touch()
+    other = RuntimeFolder(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {mine.path.name, other.path.name, "trivet-notes"}
+    mine.close()
+    other.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["trivet-notes"]
+
+
+@pytest.mark.slow
+def test_no_file_of_a_sweep_knows_a_password(tmp_path):
+    """Storage by the environment, app's secrets by value and by the environment: nothing written or printed holds one of them."""
+    arguments = ["-m", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2", "hydra.sweeper.publish=out", "+hf_token=hunter2"]
+    arguments += ["hydra.sweeper.storage='sqlite:///study.db?key=${oc.env:TRIVET_TEST_PW}'", "+db={password: '${oc.env:TRIVET_TEST_PW}'}"]
+    env = {"TRIVET_TEST_PW": "swordfish", "XDG_RUNTIME_DIR": "", "TMPDIR": str(tmp_path)}
+    place = tmp_path / "app"
+    [ended] = run_all("curves.py", [(place, arguments)], cwd=tmp_path, env=env)
+    assert ended.code == 0, ended.text
+    written = {p: p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    assert not [p for p, content in written.items() if b"swordfish" in content and p.name != "study.db?key=swordfish"]
+    published = {p: content for p, content in written.items() if "out" in p.parts}
+    assert published and not [p for p, content in published.items() if b"hunter2" in content]
+    assert "swordfish" not in ended.text and "hunter2" not in ended.text
+    study = yaml.safe_load((place / "out" / "study.yaml").read_text())
+    assert study["config"]["hf_token"] == "***" and study["config"]["db"]["password"] == "${oc.env:TRIVET_TEST_PW}"
+    assert "${oc.env:TRIVET_TEST_PW}" in study["storage"]
+    assert b"hunter2" not in (place / "sweep" / "multirun.yaml").read_bytes()
+    assert not list(tmp_path.glob("trivet-*")) and SRC.exists()
