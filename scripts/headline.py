@@ -21,31 +21,35 @@ def spread(mean: float | None, std: float | None) -> str:
 
 
 def headline(metrics: dict) -> list[str]:
-    """The lines to print: best of each search, the winner over its seeds, and the test figures beside the default's."""
-    seeds, test, cost = metrics["seeds"], metrics["test"], metrics["cost"]
+    """The lines to print: best of each search, the winner over its seeds, and the test figures beside the default's; of what has run."""
     lines = [
         f"{phase:7} best of {metrics[phase]['n_trials']} trials: {spread(metrics[phase]['best'], None)}"
         for phase in ("coarse", "fine")
         if phase in metrics
     ]
-    return [
-        *lines,
-        f"seeds   winner: {spread(seeds['mean'], seeds['std'])} over {seeds['n']} seeds",
-        f"test    winner: {spread(test['mean'], test['std'])}, ensemble: {spread(test['ensemble'], None)}, "
-        f"default: {spread(test['baseline_mean'], test['baseline_std'])}",
-        f"cost    {cost['epochs']:,} epochs ({cost['epochs_unpruned']:,} without pruning), {cost['seconds']:,.0f} s",
-    ]
+    if seeds := metrics.get("seeds"):
+        lines.append(f"seeds   winner: {spread(seeds['mean'], seeds['std'])} over {seeds['n']} seeds")
+    if test := metrics.get("test"):
+        lines.append(
+            f"test    winner: {spread(test['mean'], test['std'])}, ensemble: {spread(test['ensemble'], None)}, "
+            f"default: {spread(test['baseline_mean'], test['baseline_std'])}"
+        )
+    cost = metrics["cost"]
+    return [*lines, f"cost    {cost['epochs']:,} epochs ({cost['epochs_unpruned']:,} without pruning), {cost['seconds']:,.0f} s"]
 
 
 def columns(metrics: dict) -> dict:
-    """What tells runs apart at a glance: the winner over its seeds on validation and test data, the default's test figure, the cost."""
-    seeds, test, cost = metrics["seeds"], metrics["test"], metrics["cost"]
+    """What tells runs apart at a glance: the winner over its seeds on validation and test data, the default's test figure, the cost.
+
+    null where a stage has not run, or what it published belongs to another run.
+    """
+    seeds, test, cost = metrics.get("seeds") or {}, metrics.get("test") or {}, metrics["cost"]
     return {
-        "val": seeds["mean"],
-        "test": test["mean"],
-        "test_std": test["std"],
-        "ensemble": test["ensemble"],
-        "default": test["baseline_mean"],
+        "val": seeds.get("mean"),
+        "test": test.get("mean"),
+        "test_std": test.get("std"),
+        "ensemble": test.get("ensemble"),
+        "default": test.get("baseline_mean"),
         "trained_epochs": cost["epochs"],
         "seconds": cost["seconds"],
     }

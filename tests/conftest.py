@@ -19,3 +19,15 @@ def undisturbed(request, tmp_path_factory):
     [ended] = run_all("checkpointing.py", [(base, request.module.ARGUMENTS)], cwd=base)
     assert ended.code == 0, ended.text
     return base / "sweep"
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """The root of a run of the pipeline with its report under reports/, figures drawn: built once for all tests that look at it."""
+    import fake_results
+
+    from trivet.reporting.build import build_pipeline  # pandas and matplotlib take seconds to import, which most test files need not pay
+
+    root = fake_results.results(tmp_path_factory.mktemp("run"), n_coarse=60, n_fine=30)
+    build_pipeline(root, root / "reports")
+    return root

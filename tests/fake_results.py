@@ -213,7 +213,13 @@ def study(name: str, space: list[dict], trials: pd.DataFrame, **more) -> dict:
         "config": {"seed": 0, "epochs": 30, "save_model": False, "data": {"name": "mnist1d"}},
         "versions": {"python": "3.11.7", "torch": "2.13.0", "optuna": "5.0.0"},
         "git": {"commit": "a" * 40, "dirty": False},
-        "hardware": {"cpu": "Example CPU", "cores": 2, "gpus": []},
+        "hardware": {
+            "cpu": "Example CPU",
+            "model": "family 25 model 1 stepping 1",
+            "vector_flags": ["avx2", "fma"],
+            "cores": 2,
+            "gpus": [],
+        },
         "started": "2026-11-01T10:00:00",
         "finished": "2026-11-01T10:04:00",
         "seconds": round(float(trials["seconds"].sum()) / 2 + 3, 1),
@@ -317,10 +323,16 @@ def _finalists(out: Path, coarse: pd.DataFrame, fine: pd.DataFrame, n_seeds: int
         "ensemble_winner": float(means[winner] + 0.008),
         "ensemble_finalists": float(means[winner] + 0.012),
         "model": {"finalist": winner, "seed": 102},
-        "val": {"winner": {101: float(means[winner])}},
+        "val": {side: _of(seeds, one) for side, one in (("winner", winner), ("default", 0))},
     }
     (out / "test").mkdir()
     (out / "test" / "test.yaml").write_text(yaml.safe_dump(test))
+
+
+def _of(seeds: pd.DataFrame, finalist: int) -> dict[int, float]:
+    """The values of a finalist by seed."""
+    rows = seeds[seeds["finalist"] == finalist]
+    return {int(seed): float(value) for seed, value in zip(rows["seed"], rows["value"], strict=True)}
 
 
 def _check(folder: Path) -> None:

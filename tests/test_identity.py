@@ -177,5 +177,32 @@ def test_a_driver_that_hangs_is_no_gpu(monkeypatch, two_gpus, error):
 
 def test_what_is_told_of_the_machine():
     assert identity.cores() >= 1
-    assert set(identity.hardware()) == {"cpu", "cores", "gpus"} and identity.hardware()["cpu"]
+    assert {"cpu", "cores", "gpus"} <= set(identity.hardware()) and identity.hardware()["cpu"]
     assert {"python", "hydra-core", "optuna"} <= set(identity.versions())
+
+
+X86 = """processor\t: 0
+cpu family\t: 25
+model\t\t: 1
+model name\t: AMD EPYC
+stepping\t: 1
+flags\t\t: fpu sse sse4_2 avx avx2 fma bmi2 avx512f
+
+processor\t: 1
+model name\t: another
+"""
+ARM = "processor\t: 0\nFeatures\t: fp asimd aes sve2\nCPU part\t: 0xd40\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (X86, {"cpu": "AMD EPYC", "model": "family 25 model 1 stepping 1", "vector_flags": ["avx", "avx2", "avx512f", "fma", "sse4_2"]}),
+        (ARM, {"vector_flags": ["asimd", "sve2"]}),
+        ("", {}),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(text, expected):
+    found = identity._cpu(text)
+    assert found["cpu"] and {key: found[key] for key in expected} == expected
+    assert set(found) == {"cpu", *expected}

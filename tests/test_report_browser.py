@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fake_results
 import pytest
 from browser import BINARY, Browser
 from test_report import TABLES, published
 
-from trivet.reporting.build import build_pipeline, build_sweep
+from trivet.reporting.build import build_sweep
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,9 +33,8 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Path:
-    root = fake_results.results(tmp_path_factory.mktemp("run"), n_coarse=60, n_fine=30)
-    return build_pipeline(root, root / "reports")
+def page(reported) -> Path:
+    return reported / "reports" / "report.html"
 
 
 def check(browser: Browser, page: Path, width: int, dark: bool) -> None:

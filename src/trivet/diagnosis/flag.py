@@ -15,7 +15,8 @@ LEVELS = ("serious", "warning", "hint")
 class Flag:
     """A red flag. level: serious (the result cannot be trusted as it is), warning (something is wasted or missed), hint.
 
-    where: the phase it was seen in. thresholds: keys of THRESHOLDS that it was judged by.
+    where: the phase it was seen in. thresholds: keys of THRESHOLDS that it was judged by. asks: what the mend asks for, where that is a
+    course of the whole study (more | widen | longer | milder | keep | mend); the report says so where it has decided on another.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Flag:
     cause: str
     mend: str
     thresholds: tuple[str, ...] = ()
+    asks: str = ""
 
     @property
     def limits(self) -> list[Threshold]:

@@ -1,8 +1,9 @@
-"""How much each parameter matters: permutation importance on a random forest, measured on trials that each tree has not seen.
+"""How much each parameter matters, measured on what can be compared: values of all trials after the same number of epochs.
 
-Breiman 2001 ("Random Forests"): shuffle a column, see how much worse the out-of-bag predictions become. Columns of random numbers are put
-in beside the parameters; what does not beat them is called idle. A pruned trial is credited with the median gain that completed trials made
-from its last epoch on, so that trials of unequal length can be compared. Nothing here is said about trials that failed.
+A model of boosted trees learns those values; it is then asked about configurations drawn evenly from the space, so that where the
+sampler looked most does not count most (Hutter, Hoos and Leyton-Brown 2014, functional ANOVA). A parameter's part is what changes when
+it alone is drawn anew (Jansen 1999, total effect). Columns of random numbers are put in beside the parameters; what does not beat them
+is called idle. Nothing here is said about trials that failed.
 """
 
 from __future__ import annotations
@@ -12,20 +13,26 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from trivet.diagnosis.encoding import Encoding
 from trivet.diagnosis.sweep import Sweep
 from trivet.diagnosis.thresholds import limit
 
-TREES = 100
-MOST = 2000  # trials the forest is grown on; beyond that it learns nothing more that a share of a per cent would show
+TREES = 120
+MOST = 1000  # trials the model learns from; beyond that it learns nothing more that a share of a per cent would show
 LEAST = 15
 PROBES = 3
+FOLDS = 4
+DRAWS = 500  # configurations drawn from the space
+BUDGETS = 5  # at how many numbers of epochs importance is told
 
 
 @dataclass
 class Importance:
-    """share: parameter -> its part of the whole, summing to 1, greatest first. groups: the same for whole option groups, shuffled as one.
+    """share: parameter -> its part of the whole, summing to 1, greatest first. groups: the same for whole option groups, drawn anew as one.
 
-    r2: variance explained on unseen trials; noise: what a random column reaches; n: trials used. owner: parameter -> feature columns.
+    step: epochs after which the values were compared, None where they are final ones; n: trials used, of `known` with a value. r2: variance
+    explained on unseen trials; noise: what a random column reaches. even: asked about draws from the space; False: about the trials
+    themselves, as the study does not name its space. features: the configurations asked about, owner: parameter -> their columns.
     """
 
     share: dict[str, float]
@@ -33,19 +40,22 @@ class Importance:
     r2: float
     noise: float
     n: int
+    known: int
+    step: int | None
+    even: bool
     features: pd.DataFrame = field(repr=False)
     owner: dict[str, list[int]] = field(repr=False)
-    forest: object = field(repr=False)
+    model: object = field(repr=False)
     per_parameter: float = 0.0
 
     @property
     def trusted(self) -> bool:
-        """Enough trials, and a forest that predicts unseen trials: only then does the ranking mean something."""
+        """Enough trials, and a model that predicts unseen trials: only then does the ranking mean something."""
         return self.r2 >= limit("explained") and self.per_parameter >= limit("per_parameter") / 2
 
     @property
     def blind(self) -> bool:
-        """Whether the forest predicts hardly better than the mean, so that a ranking would be noise."""
+        """Whether the model predicts hardly better than the mean, so that a ranking would be noise."""
         return self.r2 < 0.1
 
     @property
@@ -58,133 +68,187 @@ def group_of(key: str) -> str:
     return key.lstrip("+").split(".", 1)[0]
 
 
-def encode(sweep: Sweep, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[int]]]:
-    """Numbers for a forest, and which columns belong to which parameter. Logarithms where the range is on a log scale; a cell that is not
-    active gets a value below all others; choices that are no numbers get a column per option, ordered by name."""
-    parts: dict[str, np.ndarray] = {}
-    owner: dict[str, list[int]] = {}
-    for key in sweep.params:
-        column = rows[key]
-        if column.nunique(dropna=False) < 2:
-            continue
-        if pd.api.types.is_numeric_dtype(column):
-            values = column.to_numpy(dtype=float)
-            log = any(getattr(entry.spec, "log", False) for entry in sweep.active(key)) and np.nanmin(values) > 0
-            values = np.log(values) if log else values
-            new = {key: np.where(np.isnan(values), np.nanmin(values) - 1, values)}
-        elif (mixed := pd.to_numeric(column, errors="coerce")).nunique() > 2:  # null or 0.02 or 0.05
-            values = mixed.to_numpy(dtype=float)
-            words = column.where(mixed.isna() & column.notna(), "").astype(str)
-            new = {key: np.where(np.isnan(values), np.nanmin(values) - 1, values)}
-            new |= {f"{key}={word}": (words == word).to_numpy(dtype=float) for word in sorted(set(words) - {""})[:30]}
-        else:
-            text = column.astype(object).where(column.notna(), "").astype(str)
-            options = sorted(text.unique())
-            kept = options if len(options) > 2 else options[1:]
-            new = {f"{key}={option}": (text == option).to_numpy(dtype=float) for option in kept[:30]}
-        owner[key] = list(range(len(parts), len(parts) + len(new)))
-        parts |= new
-    return pd.DataFrame(parts), owner
-
-
 def importance(sweep: Sweep) -> Importance | None:
-    """None where there are too few trials with a value, no parameter that varied, or no difference between the values."""
+    """At the last epoch that nearly all trials reached. None where there are too few trials with a value, no parameter that varied, or no
+    difference between the values."""
     cached = sweep.__dict__.get("_importance", False)
     if cached is False:
-        cached = sweep.__dict__["_importance"] = _importance(sweep)
+        cached = sweep.__dict__["_importance"] = _importance(sweep, *comparable(sweep), TREES)
     return cached
 
 
-def thin(sweep: Sweep) -> pd.DataFrame:
-    """The trials that the forest learns from: all with a finite value, evenly thinned beyond MOST."""
+def by_budget(sweep: Sweep) -> list[Importance]:
+    """Importance after several numbers of epochs, each among the trials that got so far; only where it says something."""
+    found = []
+    for step in budgets(sweep):
+        one = _importance(sweep, at_step(sweep, step), step, TREES // 2, MOST // 2)
+        found += [one] if one is not None and not one.blind else []
+    return found
+
+
+def at_step(sweep: Sweep, step: int) -> pd.Series:
+    """The best score so far after `step` epochs of each trial that got so far, by its row; trials that failed are left out."""
+    table = _best_so_far(sweep)
+    if table is None or step not in table.columns:
+        return pd.Series(dtype=float)
+    last = sweep.trials.set_index("number")["step"]
+    values = table[step][last.reindex(table.index) >= step].dropna()
+    places = pd.Series(sweep.trials.index, index=sweep.trials["number"])
+    values.index = places.reindex(values.index).to_numpy()
+    return values[values.index.isin(sweep.finite.index)]
+
+
+def comparable(sweep: Sweep) -> tuple[pd.Series, int | None]:
+    """(scores, step): of all trials after the last step that at least the share `comparable` of them reached; final ones where all ran as
+    long, or where nothing but those is known (then of completed trials alone)."""
     rows = sweep.finite
-    return rows.iloc[np.linspace(0, len(rows) - 1, MOST).astype(int)] if len(rows) > MOST else rows
+    if not len(rows) or (rows["state"] == "COMPLETE").mean() >= limit("comparable"):
+        return sweep.score[sweep.complete.index], None
+    table = _best_so_far(sweep)
+    if table is None:
+        return sweep.score[sweep.complete.index], None
+    reached = [(step, (rows["step"] >= step).sum()) for step in table.columns]
+    steps = [step for step, n in reached if n >= limit("comparable") * len(rows)]
+    return (at_step(sweep, max(steps)), int(max(steps))) if steps else (sweep.score[sweep.complete.index], None)
 
 
-def _importance(sweep: Sweep) -> Importance | None:
-    rows = thin(sweep)
-    if len(rows) < LEAST:
+def budgets(sweep: Sweep) -> list[int]:
+    """Up to BUDGETS numbers of epochs, each about as many times the one before, from the first to the last that LEAST trials reached."""
+    table = _best_so_far(sweep)
+    if table is None:
+        return []
+    steps = [int(step) for step in table.columns if (sweep.finite["step"] >= step).sum() >= LEAST]
+    if not steps:
+        return []
+    wanted = np.geomspace(max(steps[0], 1), max(steps[-1], 1), BUDGETS)
+    return sorted({min(steps, key=lambda step: abs(step - place)) for place in wanted})
+
+
+def _best_so_far(sweep: Sweep) -> pd.DataFrame | None:
+    """number x step -> best score up to that step; None without curves of the objective."""
+    cached = sweep.__dict__.get("_best_so_far", False)
+    if cached is False:
+        column = next((name for name in ("value", sweep.metric, "value_0") if name in sweep.curves.columns), None)
+        cached = None
+        if column is not None and len(sweep.curves):
+            sign = 1 if sweep.maximize else -1
+            values = (sign * sweep.curves.set_index(["number", "step"])[column]).replace([np.inf, -np.inf], np.nan)
+            cached = values.groupby(level=[0, 1]).last().unstack("step").cummax(axis=1)
+        sweep.__dict__["_best_so_far"] = cached
+    return cached
+
+
+def _importance(sweep: Sweep, scores: pd.Series, step: int | None, trees: int, most: int = MOST) -> Importance | None:
+    scores = scores.dropna()
+    if len(scores) > most:
+        scores = scores.iloc[np.linspace(0, len(scores) - 1, most).astype(int)]
+    if len(scores) < LEAST:
         return None
-    features, owner = encode(sweep, rows)
-    target = _tamed(credited(sweep)[rows.index].to_numpy())
-    if not owner or np.ptp(target) == 0:
+    rows, target = sweep.trials.loc[scores.index], _tamed(scores.to_numpy())
+    encoding = Encoding.of(sweep, rows)
+    if not encoding.owner or np.ptp(target) == 0:
         return None
-    from sklearn.ensemble import RandomForestRegressor
-
     rng = np.random.default_rng(0)
-    x = np.column_stack([features.to_numpy(dtype=np.float32), rng.normal(size=(len(rows), PROBES)).astype(np.float32)])
-    forest = RandomForestRegressor(TREES, min_samples_leaf=2, max_features=max(0.5, 1 / x.shape[1]), random_state=0, n_jobs=1).fit(
-        x, target
-    )
-    single = {key: columns for key, columns in owner.items()}
-    grouped: dict[str, list[int]] = {}
-    for key, columns in owner.items():
-        grouped.setdefault(group_of(key), []).extend(columns)
-    probes = [[features.shape[1] + i] for i in range(PROBES)]
-    sets = [*single.values(), *grouped.values(), *probes]
-    base, worse = _out_of_bag(forest, x, target, sets, rng)
-    raw = np.maximum(worse, 0)
-    parts, together = raw[: len(single)], raw[len(single) : len(single) + len(grouped)]
-    total, whole = parts.sum() or 1.0, together.sum() or 1.0
-    noise = float(max(np.abs(worse[-PROBES:]).max() / total, 0.005))
-    order = np.argsort(-parts, kind="stable")
-    keys, names = list(single), list(grouped)
+    x = _probed(encoding.features(rows), rng)
+    model, r2 = _grown(x, target, trees), _explained(x, target, trees)
+    drawn = encoding.draws(sweep, rng, DRAWS)
+    even = drawn is not None
+    asked = drawn if even else rows
+    features = encoding.features(asked)
+    single, groups, probes = _effects(encoding, model, asked, _probed(features, rng), rng)
+    total, whole = sum(single.values()) or 1.0, sum(groups.values()) or 1.0
+    ranked = sorted(single, key=lambda key: -single[key])
     return Importance(
-        {keys[i]: float(parts[i] / total) for i in order},
-        {names[i]: float(together[i] / whole) for i in np.argsort(-together, kind="stable")},
-        base,
-        noise,
+        {key: single[key] / total for key in ranked},
+        {name: groups[name] / whole for name in sorted(groups, key=lambda name: -groups[name])},
+        r2,
+        max(max(probes) / total, 0.005),
         len(rows),
-        features,
-        owner,
-        forest,
+        len(sweep.finite),
+        step,
+        even,
+        pd.DataFrame(features, columns=encoding.columns),
+        encoding.owner,
+        model,
         len(rows) / sweep.in_play,
     )
 
 
+def _grown(x: np.ndarray, y: np.ndarray, trees: int) -> object:
+    """Boosted trees (Friedman 2002). Where few trials lie beside many, as a sampler leaves them, they follow the few better than a forest
+    that averages: tests/test_diagnosis.py holds them against a known function."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    rate = 12 / trees
+    return GradientBoostingRegressor(n_estimators=trees, learning_rate=rate, max_depth=3, subsample=0.7, random_state=0).fit(x, y)
+
+
+def _explained(x: np.ndarray, y: np.ndarray, trees: int) -> float:
+    """R2 on trials that the trees have not seen: FOLDS parts, each predicted from the others."""
+    part = np.arange(len(y)) % FOLDS
+    error = sum(
+        ((predict(_grown(x[part != fold], y[part != fold], trees), x[part == fold]) - y[part == fold]) ** 2).sum() for fold in range(FOLDS)
+    )
+    return 1 - float(error) / (float(((y - y.mean()) ** 2).sum()) or 1.0)
+
+
+def _probed(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.column_stack([features, rng.normal(size=(len(features), PROBES))]).astype(np.float32)
+
+
+def _effects(
+    encoding: Encoding, model: object, asked: pd.DataFrame, x: np.ndarray, rng: np.random.Generator
+) -> tuple[dict[str, float], dict[str, float], list[float]]:
+    """(parameter -> effect, option group -> effect, effect of each random column): half the mean square change of the prediction.
+
+    A choice that brings in parameters of its own counts only for what changing it does beyond changing those.
+    """
+    base = predict(model, x)
+
+    def effect(columns: list[int], values: np.ndarray) -> float:
+        changed = x.copy()
+        changed[:, columns] = values
+        return float(((predict(model, changed) - base) ** 2).mean() / 2)
+
+    n_own = x.shape[1] - PROBES
+    shuffled = rng.permutation(len(x))
+    single, groups = {}, {}
+    for key, columns in encoding.owner.items():
+        children = encoding.children(key)
+        if children:
+            below = [column for child in children for column in encoding.owner[child]]
+            both = effect([*columns, *below], x[shuffled][:, [*columns, *below]])
+            single[key] = max(both - effect(below, encoding.within(asked, x, children, rng)), 0.0)
+        else:
+            single[key] = effect(columns, encoding.within(asked, x, [key], rng))
+    for name in dict.fromkeys(group_of(key) for key in encoding.owner):
+        columns = [column for key, part in encoding.owner.items() if group_of(key) == name for column in part]
+        groups[name] = effect(columns, x[shuffled][:, columns])
+    return single, groups, [effect([n_own + place], x[shuffled][:, [n_own + place]]) for place in range(PROBES)]
+
+
+def predict(model: object, x: np.ndarray) -> np.ndarray:
+    """What boosted trees say of float32 rows, without what scikit-learn's own does around them (many times the time for few rows)."""
+    trees = (tree[0].tree_.predict(x)[:, 0] for tree in model.estimators_)
+    return float(model.init_.constant_.ravel()[0]) + model.learning_rate * np.sum(list(trees), axis=0)
+
+
 def gain_from(sweep: Sweep, quantile: float) -> dict[float, float]:
     """step -> the gain in score from that step to the end that `quantile` of the completed trials stayed below; empty without curves."""
-    curves = sweep.curves[sweep.curves["number"].isin(sweep.complete["number"])] if len(sweep.curves) else sweep.curves
-    column = next((name for name in ("value", sweep.metric, "value_0") if name in curves.columns), None)
-    if column is None or not len(curves):
+    table = _best_so_far(sweep)
+    if table is None:
         return {}
-    sign = 1 if sweep.maximize else -1
-    table = (sign * curves.set_index(["number", "step"])[column]).groupby(level=[0, 1]).last().unstack("step")
-    so_far = table.cummax(axis=1).ffill(axis=1)
+    so_far = table[table.index.isin(sweep.complete["number"])].ffill(axis=1)
+    if not len(so_far):
+        return {}
     gains = so_far.iloc[:, -1].to_numpy()[:, None] - so_far.to_numpy()
     known = np.isfinite(gains).any(axis=0)
-    return dict(zip(table.columns[known].astype(float), np.nanquantile(gains[:, known], quantile, axis=0), strict=True))
-
-
-def credited(sweep: Sweep) -> pd.Series:
-    """Scores in which a pruned trial is credited with the median gain of completed ones from its last step on."""
-    gains = gain_from(sweep, 0.5)
-    pruned = sweep.trials["state"] == "PRUNED"
-    return sweep.score + sweep.trials["step"].where(pruned).map(gains).fillna(0.0)
+    return dict(zip(so_far.columns[known].astype(float), np.nanquantile(gains[:, known], quantile, axis=0), strict=True))
 
 
 def _tamed(values: np.ndarray) -> np.ndarray:
-    """Values with the far low tail drawn in (at three quartile ranges below the median), so that a few disasters do not rule the forest."""
-    low, middle = np.quantile(values, [0.25, 0.5])
+    """Values with the far low tail drawn in (at three times the worst tenth's distance from the median), so that few disasters do not rule
+    the model."""
+    low, middle = np.quantile(values, [0.1, 0.5])
     floor = middle - 3 * max(middle - low, 1e-12 + 0.05 * abs(middle))
     return np.maximum(values, floor)
-
-
-def _out_of_bag(forest: object, x: np.ndarray, y: np.ndarray, sets: list[list[int]], rng: np.random.Generator) -> tuple[float, np.ndarray]:
-    """(R2 of the out-of-bag predictions, rise of the squared error when each set of columns is shuffled, over the variance of y)."""
-    shuffles = [rng.permutation(len(y)) for _ in sets]
-    sums = np.zeros((len(sets) + 1, len(y)))
-    seen = np.zeros(len(y))
-    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        out = np.setdiff1d(np.arange(len(y)), drawn)
-        if not len(out):
-            continue
-        blocks = np.repeat(x[out][None], len(sets) + 1, axis=0)
-        for place, (columns, shuffle) in enumerate(zip(sets, shuffles, strict=True), 1):
-            blocks[place][:, columns] = x[shuffle[out]][:, columns]
-        sums[:, out] += tree.predict(blocks.reshape(-1, x.shape[1])).reshape(len(sets) + 1, -1)
-        seen[out] += 1
-    known = seen > 0
-    error = ((sums[:, known] / seen[known] - y[known]) ** 2).mean(axis=1)
-    variance = float(y[known].var()) or 1.0
-    return float(1 - error[0] / variance), (error[1:] - error[0]) / variance

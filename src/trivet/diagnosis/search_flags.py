@@ -28,6 +28,7 @@ def pruned_most(case: Case) -> Flag | None:
         "The pruner is too strict or judges too early, so late bloomers are lost, and so few finished trials teach little.",
         "Use a milder pruner (a higher percentile, a longer warm-up, more start-up trials).",
         ("pruned_most",),
+        asks="milder",
     )
 
 
@@ -60,14 +61,15 @@ def default_best(case: Case) -> Flag | None:
     lead = sweep.score[sweep.ranked.index[0]] - second
     return Flag(
         "default_beats",
-        "serious",
+        "warning",
         case.where,
         "The default beats everything that the search tried",
         f"The default configuration reached {case.scale.show(sweep.value(sweep.score.iloc[0]))}; the best of "
         f"{count(len(sweep.trials) - 1, 'other trial')} is "
         f"{case.scale.delta(lead)} behind.",
         "The ranges miss the good region, or there are too few trials for it to be found.",
-        "Centre the ranges on the default and search again around it, with more trials.",
+        "Keep the default. A new search would be centred on it, with more trials.",
+        asks="keep",
     )
 
 
@@ -89,6 +91,7 @@ def improving(case: Case) -> Flag | None:
         "The search was stopped before its returns diminished.",
         "Go on: the same command with more trials continues this search.",
         ("improving_share", "improving_gain", "improving_noise"),
+        asks="more",
     )
 
 
@@ -119,13 +122,14 @@ def default_beats(seeds: Seeds, scale: Scale) -> Flag | None:
         return None
     return Flag(
         "default_beats",
-        "serious",
+        "warning",
         "seeds",
         "The default beats the tuned configuration",
         f"Over fresh seeds the default reaches {scale.show(seeds.mean(0))} on average, the best finalist ({best}) "
         f"{scale.show(seeds.mean(best))}.",
         "What the search found was luck of single runs, or its ranges miss the good region.",
-        "Keep the default; search again around it, with more trials or with several seeds per trial.",
+        "Keep the default. A new search would be centred on it, with more trials or several seeds per trial.",
+        asks="keep",
     )
 
 
@@ -198,6 +202,7 @@ def val_test(seeds: Seeds, scale: Scale, test: dict) -> Flag | None:
         "The search has fitted the validation data, or the two sets are not alike.",
         "Use more validation data or cross-validation, fewer trials, and check how the data was split. Do not choose by the test set.",
         ("test_sigma",),
+        asks="mend",
     )
 
 

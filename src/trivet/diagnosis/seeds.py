@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from trivet.diagnosis.choosing import Choosing, Gain, choosing, gain
 from trivet.diagnosis.sweep import Sweep
-from trivet.errors import UserError
 from trivet.phases import finalists
+
+NOT_PARAMS = finalists.NOT_PARAMS
 
 
 @dataclass
@@ -40,12 +44,30 @@ class Seeds:
     def tuned(self) -> list[int]:
         return [finalist for finalist in self.order if finalist != 0]
 
-    def paired(self, a: int, b: int) -> finalists.Paired | None:
-        """a minus b over the seeds that both finished; None where they share none."""
-        common = [seed for seed in self.values[a] if seed in self.values[b]]
-        if not common:
+    def gain(self, finalist: int) -> Gain | None:
+        """Of a finalist over the default, corrected for having been one of several compared. None: no default, or no common seed."""
+        if finalist == 0 or 0 not in self.values:
             return None
-        return finalists.paired([self.values[a][seed] for seed in common], [self.values[b][seed] for seed in common])
+        return gain(self.values[finalist], self.values[0], self.maximize, max(len(self.tuned), 1))
+
+    @cached_property
+    def rivals(self) -> list[int]:
+        """The finalists that the winner was chosen from: those with as many seeds as it has."""
+        most = max(len(runs) for runs in self.values.values())
+        return [finalist for finalist in self.tuned if len(self.values[finalist]) == most]
+
+    @cached_property
+    def choosing(self) -> Choosing | None:
+        """What choosing the best finalist did to its mean; None with one seed each, or no finalist."""
+        if self.noise is None or not self.rivals:
+            return None
+        sign = 1 if self.maximize else -1
+        return choosing([sign * self.mean(finalist) for finalist in self.rivals], len(self.values[self.rivals[0]]), self.noise)
+
+    def corrected(self, finalist: int) -> float:
+        """Its mean, less the luck of having been chosen where it is the winner."""
+        luck = self.choosing.luck if self.choosing is not None and finalist == self.winner != 0 else 0.0
+        return self.mean(finalist) - (luck if self.maximize else -luck)
 
     @property
     def noise(self) -> float | None:
@@ -59,23 +81,49 @@ class Seeds:
         return {finalist: "default" if finalist == 0 else f"finalist {finalist}" for finalist in self.values}
 
 
-def read(sweep: Sweep | None, table: pd.DataFrame | None = None) -> Seeds | None:
-    """From the seeds sweep (columns finalist and seed) and finalists.csv. None where no run finished."""
-    if sweep is None or "finalist" not in sweep.params:
+def labels(sweep: Sweep, table: pd.DataFrame | None = None) -> dict[int, int] | None:
+    """Which finalist each row of a seeds sweep trained, by its index: its column `finalist`, else by the parameters in finalists.csv.
+
+    None where neither tells; rows that fit no finalist are left out.
+    """
+    if "finalist" in sweep.trials:
+        known = pd.to_numeric(sweep.trials["finalist"], errors="coerce").dropna()
+        return {index: int(finalist) for index, finalist in known.items()}
+    if table is None or "finalist" not in table:
         return None
-    rows = sweep.complete
+    keys = [key for key in sweep.params if key in table and key not in NOT_PARAMS]
+    marks = {_mark(row, keys): int(row["finalist"]) for row in table.to_dict("records") if int(row["finalist"]) != 0}
+    marks.setdefault(("",) * len(keys), 0)  # the default brings no values of its own
+    marks |= {_mark(row, keys): 0 for row in table.to_dict("records") if int(row["finalist"]) == 0}
+    found = {index: marks.get(_mark(row, keys)) for index, row in sweep.trials[keys].iterrows()}
+    return {index: finalist for index, finalist in found.items() if finalist is not None}
+
+
+def _mark(row: Mapping, keys: list[str]) -> tuple[str, ...]:
+    """The values of a row as text that is equal for equal values."""
+    cells = [row[key] for key in keys]
+    return tuple("" if pd.isna(cell) else f"{cell:.12g}" if isinstance(cell, float) else str(cell) for cell in cells)
+
+
+def read(sweep: Sweep | None, table: pd.DataFrame | None = None) -> Seeds | None:
+    """From the seeds sweep and finalists.csv. None where no run finished, or nothing tells which finalist a run trained.
+
+    A run without a column `seed` is told apart by its place among those of its finalist.
+    """
+    if sweep is None:
+        return None
+    known, rows = labels(sweep, table), sweep.complete
+    rows = rows[rows.index.isin(list(known or {}))]
     if not len(rows):
         return None
-    seeds = rows["seed"] if "seed" in rows else rows["number"]
+    rows = rows.assign(finalist=[known[index] for index in rows.index])
+    seeds = rows["seed"] if "seed" in rows else rows.groupby("finalist").cumcount()
     objective = sweep.objectives[0]
     values: dict[int, dict[int, float]] = {}
     for finalist, seed, value in zip(rows["finalist"], seeds, rows[objective], strict=True):
         values.setdefault(int(finalist), {})[int(seed)] = float(value)
     values = dict(sorted(values.items()))
-    try:
-        winner = finalists.winner(rows.assign(value=rows[objective]), sweep.directions[0])
-    except UserError:
-        return None
+    winner = finalists.winner(rows.assign(value=rows[objective]), sweep.directions[0])
     result = Seeds(values, winner, sweep.maximize)
     if table is not None and {"finalist", "value"} <= set(table.columns):
         for record in table.to_dict("records"):

@@ -13,6 +13,7 @@ from trivet.diagnosis.importance import importance
 from trivet.diagnosis.sweep import Entry, multiplicative
 from trivet.diagnosis.thresholds import limit
 from trivet.diagnosis.wording import count, listing, share, value_text
+from trivet.space.limits import STRUCTURE, hard_limits, leaf
 
 
 def ordered(spec: object) -> list[float] | None:
@@ -44,12 +45,15 @@ def position(spec: object, value: object) -> float | None:
 
 
 def natural_end(entry: Entry, low_end: bool) -> bool:
-    """Ends that cannot be moved: zero at the lower end of a plain range, and the smallest whole number that means anything."""
+    """Ends that cannot be moved: zero at the lower end of a plain range, the smallest whole number that means anything, and how far the
+    quantity of this name may reach at all (a dropout of 0.9)."""
+    spec = entry.spec
+    ends = ordered(spec) or [getattr(spec, "low", np.nan), getattr(spec, "high", np.nan)]
+    limits = hard_limits(entry.key)
     if not low_end:
-        return False
-    lowest = min(ordered(entry.spec) or [getattr(entry.spec, "low", np.nan)])
-    whole = isinstance(entry.spec, space.Int)
-    return bool(lowest == 0 or (whole and lowest == 1))
+        return limits is not None and bool(ends[-1] >= limits[1])
+    whole = isinstance(spec, space.Int)
+    return bool(ends[0] == 0 or (whole and ends[0] == 1) or (limits is not None and ends[0] <= limits[0]))
 
 
 def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
@@ -78,20 +82,24 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
     return found
 
 
-def widened(spec: object, low_end: bool) -> object:
-    """The range with one end moved out: by a factor of ten on a log scale, by half its width else; a choice of numbers gains one option."""
+def widened(spec: object, low_end: bool, key: str = "") -> object:
+    """The range with one end moved out: by a factor of ten on a log scale (two for sizes of a model, whose cost grows with them), by half
+    its width else; a choice of numbers gains one option. Never beyond the hard limits of a quantity named `key`."""
     options = ordered(spec)
+    limits = hard_limits(key) or (-np.inf, np.inf)
     if options is not None:
         step = options[1] / options[0] if low_end and options[0] > 0 else options[-1] / options[-2] if options[-2] > 0 else 2.0
-        new = options[0] / step if low_end else options[-1] * step
+        new = max(options[0] / step, limits[0]) if low_end else min(options[-1] * step, limits[1])
         new = round(new) if all(isinstance(option, int) for option in spec.options) else new
         return space.Choice((new, *spec.options) if low_end else (*spec.options, new))
     low, high = spec.low, spec.high
     if spec.log:
-        low, high = (low / 10, high) if low_end else (low, high * 10)
+        factor = 2 if STRUCTURE.fullmatch(leaf(key)) else 10
+        low, high = (low / factor, high) if low_end else (low, high * factor)
     else:
         half = (high - low) / 2
         low, high = (low - half if low < 0 else max(low - half, 0), high) if low_end else (low, high + half)
+    low, high = (max(low, limits[0]), high) if low_end else (low, min(high, limits[1]))
     if isinstance(spec, space.Int):
         low, high = max(int(low), 1) if spec.low >= 1 else int(low), int(np.ceil(high))
     return dataclasses.replace(spec, low=low, high=high)
@@ -119,6 +127,7 @@ def edge(case: Case) -> Flag | None:
         "The range ends before the good region does, so a better value may lie outside.",
         f"Widen the range of {keys} beyond that end and search on.",
         ("edge_near", "edge_crowd", "edge_crowd_choice"),
+        asks="widen",
     )
 
 
@@ -147,6 +156,7 @@ def alike(case: Case) -> Flag | None:
         "The ranges are so narrow that nothing in them matters, or the searched parameters are not used by the training at all.",
         "Check that the training reads every searched parameter (print the composed configuration of two trials), then widen the ranges.",
         ("alike",),
+        asks="mend",
     )
 
 
@@ -195,6 +205,7 @@ def too_few(case: Case) -> Flag | None:
         "With so few trials the search cannot tell which parameters matter, and the best is more luck than it need be.",
         f"Run about {count(need, 'trial')}, or fix the parameters that matter least.",
         ("per_parameter",),
+        asks="more",
     )
 
 
@@ -229,7 +240,7 @@ def duplicates(case: Case) -> Flag | None:
 
 
 def no_effect(case: Case) -> Flag | None:
-    """Parameters that a random forest with some grip on the values does not find more useful than random numbers."""
+    """Parameters that a boosted model with some grip on the values does not find more useful than random numbers."""
     found = importance(case.sweep)
     if found is None or not found.trusted or found.per_parameter < limit("per_parameter") or len(case.sweep.params) < 2:
         return None
@@ -241,7 +252,7 @@ def no_effect(case: Case) -> Flag | None:
         "hint",
         case.where,
         "A parameter changed nothing" if len(idle) == 1 else "Some parameters changed nothing",
-        f"{listing(idle)}: to a random forest that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
+        f"{listing(idle)}: to a boosted model that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
         f"{'it is' if len(idle) == 1 else 'they are'} worth no more than a column of random numbers.",
         "Within its range it does not matter, it is not used, or other parameters drown it.",
         f"Fix {listing(idle)} to the default{'' if len(idle) == 1 else 's'} and give the trials to the others.",

@@ -127,6 +127,18 @@ class Sweep:
         planned = self.study.get("n_trials")
         return int(planned) if isinstance(planned, int) else len(self.trials)
 
+    @property
+    def wall(self) -> float:
+        """Wall seconds of the study; where it does not say, the seconds of its trials one after the other."""
+        seconds = self.study.get("seconds")
+        return float(seconds) if isinstance(seconds, (int, float)) else float(np.nansum(self.trials["seconds"].to_numpy(dtype=float)))
+
+    @property
+    def jobs(self) -> int:
+        """Workers: n_jobs of the study, or as many as the table names."""
+        n = self.study.get("n_jobs")
+        return n if isinstance(n, int) and n > 0 else max(int(self.trials["worker"].replace("", np.nan).nunique()), 1)
+
     @cached_property
     def default_number(self) -> int | None:
         """The number of the trial that ran the default configuration, if its values say so (trial 0 by convention)."""
@@ -151,11 +163,7 @@ class Sweep:
 
     def drawn(self, entry: Entry) -> pd.Series:
         """Which trials drew their value from this line of the space."""
-        mask = self.trials[entry.key].notna()
-        for group, option in entry.when:
-            if group in self.trials:
-                mask = mask & self.trials[group].map(lambda cell, option=option: same(cell, option))
-        return mask
+        return drawn_from(self.trials, entry)
 
     def curve(self, number: int) -> pd.DataFrame:
         """The steps of one trial, in order; empty where it reported none."""
@@ -165,6 +173,15 @@ class Sweep:
     @cached_property
     def _curve_index(self) -> dict[int, np.ndarray]:
         return dict(self.curves.groupby("number", sort=True).indices) if len(self.curves) else {}
+
+
+def drawn_from(frame: pd.DataFrame, entry: Entry) -> pd.Series:
+    """Which configurations drew their value from this line of the space; a group that the table does not hold was not searched."""
+    mask = frame[entry.key].notna()
+    for group, option in entry.when:
+        if group in frame:
+            mask = mask & frame[group].map(lambda cell, option=option: same(cell, option)).astype(bool)
+    return mask
 
 
 def same(cell: object, value: object) -> bool:

@@ -103,8 +103,15 @@ _ROWS = (
         "explained",
         0.5,
         "of the variance",
-        "a random forest explains at least so much, so that its silence on a parameter means something",
+        "a model of boosted trees explains at least so much, so that its silence on a parameter means something",
         "our choice",
+    ),
+    Threshold(
+        "comparable",
+        0.8,
+        "of trials",
+        "importance is measured on values after the last epoch that so many reached",
+        "our choice: what fewer reached was picked by the pruner",
     ),
     Threshold(
         "linear_ratio",

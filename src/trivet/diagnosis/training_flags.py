@@ -102,8 +102,12 @@ def one_epoch(case: Case) -> Flag | None:
         "Trials ended after one epoch",
         f"{len(rows):,} of {count(len(sweep.trials), 'trial')} ended after at most one of {count(sweep.full, 'epoch')} "
         f"({listing(states)}).",
-        "The pruner judges before there is anything to judge, or the training stops or crashes at once.",
-        "Give the pruner a warm-up of a few epochs (n_warmup_steps, or a greater min_resource); read the log of one such trial.",
+        "The pruner is a strict one: it judges by the first epoch alone, so what starts slowly is lost."
+        if by_pruner
+        else "The training stops or crashes at once, or the pruner judges before there is anything to judge.",
+        "Train a sample of them to the end to see what was lost; a warm-up of a few epochs (n_warmup_steps, min_resource) loses less."
+        if by_pruner
+        else "Read the log of one such trial; give the pruner a warm-up of a few epochs (n_warmup_steps, or a greater min_resource).",
         ("one_epoch",),
     )
 
@@ -186,6 +190,7 @@ def best_last(case: Case) -> Flag | None:
         "The trainings are cut off while they still improve.",
         "Train longer (more epochs), and tune the schedule anew for that length.",
         ("best_late", "late_gain"),
+        asks="longer",
     )
 
 

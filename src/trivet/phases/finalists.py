@@ -46,13 +46,17 @@ class Summary:
 
 @dataclass(frozen=True)
 class Paired:
-    """Of n pairs: mean of a - b, its 95 % interval, and p of the two-sided paired t-test. n = 1: only the mean."""
+    """Of n pairs: mean of a - b, its 95 % interval, and p of the two-sided paired t-test. n = 1: only the mean.
+
+    Interval and p hold for the one that is looked at of `comparisons` (Bonferroni): the interval excludes zero where p < 0.05.
+    """
 
     mean: float
     low: float | None
     high: float | None
     p: float | None
     n: int
+    comparisons: int = 1
 
 
 def read_trials(path: Path) -> pd.DataFrame:
@@ -169,33 +173,37 @@ def fresh_seeds(seed: int, n: int) -> list[int]:
     return [candidate for candidate in seeds if candidate != seed][:n]
 
 
-def summary(values: Sequence[float]) -> Summary:
-    """Mean, sample standard deviation and 95 % Student-t interval. ValueError: no values, or one that is not finite."""
+def summary(values: Sequence[float], comparisons: int = 1) -> Summary:
+    """Mean, sample standard deviation and 95 % Student-t interval, wider for one of several `comparisons` (Bonferroni).
+
+    ValueError: no values, or one that is not finite.
+    """
     sample = _finite(values)
     n, mean = len(sample), float(np.mean(sample))
     if n == 1:
         return Summary(mean, None, 1, None, None)
     std = float(np.std(sample, ddof=1))
-    half = float(special.stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
+    half = float(special.stdtrit(n - 1, 1 - 0.025 / comparisons)) * std / math.sqrt(n)
     return Summary(mean, std, n, mean - half, mean + half)
 
 
-def paired(a: Sequence[float], b: Sequence[float]) -> Paired:
+def paired(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> Paired:
     """How much a is above b, pair by pair (the same seed on both sides). Differences that are all equal have p = 1 at zero, else 0.
 
+    comparisons: of how many such pairs of configurations this one was picked; p is that many times greater, the interval as much wider.
     ValueError: unequal lengths, no values, or one that is not finite.
     """
     if len(a) != len(b):
         raise ValueError(f"paired values differ in number: {len(a)} and {len(b)}")
-    difference = summary(_finite(a) - _finite(b))
+    difference = summary(_finite(a) - _finite(b), comparisons)
     if difference.n == 1:
-        return Paired(difference.mean, None, None, None, 1)
+        return Paired(difference.mean, None, None, None, 1, comparisons)
     if difference.std == 0:
         p = 1.0 if difference.mean == 0 else 0.0
     else:
         t = difference.mean / (difference.std / math.sqrt(difference.n))
         p = float(2 * special.stdtr(difference.n - 1, -abs(t)))
-    return Paired(difference.mean, difference.low, difference.high, p, difference.n)
+    return Paired(difference.mean, difference.low, difference.high, min(1.0, comparisons * p), difference.n, comparisons)
 
 
 def winner(table: pd.DataFrame, direction: str) -> int:

@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 from trivet.reporting import figures, html, markdown
+from trivet.reporting.belonging import settle
 from trivet.reporting.context import Context
+from trivet.reporting.decision import decide
 from trivet.reporting.metrics import metrics, plots
 from trivet.reporting.model import Report, Section
 from trivet.reporting.sections import advice, baselines, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
@@ -22,7 +24,7 @@ def build_pipeline(root: Path, reports: Path) -> Path:
     Writes summary.md, figures/*.svg, metrics.json, plots/*.csv and report.html under `reports`. UserError where no search is published
     or a table cannot be read; nothing is written then.
     """
-    results = read_results(root)
+    results = settle(read_results(root))
     context = Context(results.searches, results)
     report = Report("Tuning report", _subtitle(context), sections(context))
     files = {
@@ -50,11 +52,13 @@ def build_sweep(folder: Path, out: Path | None = None) -> Path:
 
 def sections(context: Context) -> list[Section]:
     """All sections in the order in which they are read."""
-    parts = [headline.build(context)]
+    decision = decide(context)
+    parts = [headline.build(context, decision)]
     parts += [] if context.single else [learning_rate.build(context)]
     parts += baselines.build(context)
-    parts += [*phases.build(context), mattered.build(context), went.build(context), flags.build(context), advice.build(context)]
-    return [*parts, checklist.build(context), provenance.build(context)]
+    parts += [*phases.build(context), mattered.build(context), went.build(context)]
+    parts += [flags.build(context, decision), advice.build(context, decision)]
+    return [*parts, checklist.build(context, decision), provenance.build(context)]
 
 
 def _subtitle(context: Context) -> str:

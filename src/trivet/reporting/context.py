@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +11,16 @@ import numpy as np
 
 from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
+from trivet.diagnosis.choosing import Gain, gain
 from trivet.diagnosis.flag import Flag
-from trivet.diagnosis.seeds import Seeds
+from trivet.diagnosis.seeds import NOT_PARAMS, Seeds, labels
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
+from trivet.reporting.commands import command, split_command
 from trivet.reporting.model import Axis
 from trivet.reporting.tables import Results
 from trivet.reporting.words import Scale, override_list, settings
 
-SWEEP_VALUE = re.compile(r"^\s*(interval|choice|range|tag|int|float|glob|sort|shuffle|extend_list)\s*\(")
 PHASES = {
     "coarse": ("Phase 1: coarse search", "a wide look over the full space, to find the regions that work"),
     "fine": ("Phase 2: fine search", "a close look at the regions that the first phase found"),
@@ -54,9 +54,56 @@ class Context:
 
     @cached_property
     def flags(self) -> list[Flag]:
-        test = self.results.test if self.results else None
-        values = {side: seed_values((test or {}).get(side)) for side in ("winner", "default")}
-        return diagnose(self.searches, self.seeds, {**values, "n_test": test.get("n_test")} if test else None)
+        test = {"winner": self.tested["winner"], "default": self.tested["default"], "n_test": self.n_test}
+        return diagnose(self.searches, self.seeds, test if self.tested["winner"] else None)
+
+    @cached_property
+    def trained(self) -> list[Sweep]:
+        """All sweeps of the run that trained something: the searches and the seeds."""
+        seeds = self.results.seeds if self.results is not None else None
+        return [*self.searches, *([seeds] if seeds is not None else [])]
+
+    @cached_property
+    def price_per_hour(self) -> float | None:
+        report = self.results.params.get("report") if self.results is not None else None
+        price = report.get("price_per_hour") if isinstance(report, dict) else None
+        return float(price) if isinstance(price, (int, float)) and price > 0 else None
+
+    @cached_property
+    def tested(self) -> dict[str, dict[int, float]]:
+        """{winner, default}: the finite test values of each by seed; both empty where no test was made."""
+        test = (self.results.test if self.results is not None else None) or {}
+        return {side: seed_values(test.get(side)) for side in ("winner", "default")}
+
+    @property
+    def n_test(self) -> int | None:
+        n = ((self.results.test if self.results is not None else None) or {}).get("n_test")
+        return n if isinstance(n, int) and n > 0 else None
+
+    @cached_property
+    def test_scale(self) -> Scale:
+        name = (self.results.test or {}).get("metric") if self.results is not None else None
+        values = [value for side in self.tested.values() for value in side.values()]
+        return Scale(str(name or "test/" + self.scale.metric.rsplit("/", 1)[-1]), values)
+
+    @cached_property
+    def gain(self) -> Gain | None:
+        """Of the winner over the default: on test data where both were tested, else on validation data over fresh seeds."""
+        if self.seeds is None or self.seeds.winner == 0:
+            return None
+        if self.tested["winner"] and self.tested["default"]:
+            n_test = self.n_test if self.test_scale.percent else None
+            return gain(self.tested["winner"], self.tested["default"], self.maximize, max(len(self.seeds.tuned), 1), n_test)
+        return self.seeds.gain(self.seeds.winner)
+
+    @property
+    def default_won(self) -> bool:
+        """Whether nothing that was tuned beat the default: over fresh seeds, else among at least ten completed trials of the search."""
+        if self.seeds is not None:
+            return self.seeds.winner == 0 and bool(self.seeds.tuned)
+        if self.best is None or len(self.best[0].complete) < 10:
+            return False
+        return self.best[0].default_number is not None and int(self.best[1]["number"]) == self.best[0].default_number
 
     @property
     def maximize(self) -> bool:
@@ -95,10 +142,11 @@ class Context:
     @cached_property
     def winner_settings(self) -> dict[str, object]:
         """The searched parameters of what the report recommends: the seeds' winner, else the best trial."""
-        if self.seeds is not None and self.results.seeds is not None:
-            rows = self.results.seeds.complete
-            row = rows[rows["finalist"] == self.seeds.winner].iloc[0]
-            return settings(row, [key for key in self.results.seeds.params if key not in ("finalist", "seed")], self.options)
+        if self.seeds is not None:
+            sweep = self.results.seeds
+            known = labels(sweep, self.results.finalists) or {}
+            row = next(row for index, row in sweep.complete.iterrows() if known.get(index) == self.seeds.winner)
+            return settings(row, [key for key in sweep.params if key not in NOT_PARAMS], self.options)
         return settings(self.best[1], self.best[0].params, self.options) if self.best else {}
 
     @cached_property
@@ -129,44 +177,3 @@ def seed_values(part: object) -> dict[int, float]:
     seeds = (part or {}).get("seeds") if isinstance(part, dict) else None
     pairs = {int(seed): float(value) for seed, value in (seeds or {}).items() if isinstance(value, (int, float))}
     return {seed: value for seed, value in pairs.items() if math.isfinite(value)}
-
-
-def words_of(sweep: Sweep) -> list[str]:
-    """The study's command, split into words; empty where it is not known."""
-    text = sweep.study.get("command")
-    if isinstance(text, list):
-        return [str(word) for word in text]
-    try:
-        return shlex.split(str(text)) if text else []
-    except ValueError:
-        return str(text).split()
-
-
-def split_command(sweep: Sweep) -> tuple[list[str], list[str]]:
-    """(program, overrides): the words up to and with the script, and the `key=value` words after it; flags are left out."""
-    words = words_of(sweep)
-    for place, word in enumerate(words):
-        if word.endswith(".py"):
-            return words[: place + 1], [item for item in words[place + 1 :] if not item.startswith("-")]
-    program = [word for word in words[:1]]
-    return program, [item for item in words[1:] if not item.startswith("-") and "=" in item]
-
-
-def command(sweep: Sweep, overrides: list[str]) -> str | None:
-    """One training run: the study's own script, its fixed overrides (not those that are about the sweep), then `overrides`."""
-    program, words = split_command(sweep)
-    if not program:
-        return None
-    known = sweep.study.get("overrides")  # what the command fixed for all trials, as the sweeper read it
-    words = [str(word) for word in known] if isinstance(known, list) else words
-    chosen = {word.split("=", 1)[0].lstrip("+~") for word in overrides}
-    searched = set(sweep.params)
-    fixed = []
-    for word in words:
-        key, _, value = word.partition("=")
-        key = key.lstrip("+~")
-        about_sweep = key == "hparams" or key.startswith("hydra.") or key.startswith("hydra/")
-        swept = bool(SWEEP_VALUE.match(value)) or ("," in value and not value.startswith(("[", "{", "'", '"')))
-        if not about_sweep and not swept and key not in chosen and key not in searched:
-            fixed.append(word)
-    return shlex.join([*program, *fixed, *overrides])

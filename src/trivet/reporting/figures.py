@@ -107,7 +107,7 @@ def _finish(axes, axis: Axis, which: str) -> None:
     if axis.ticks:
         places, labels = zip(*axis.ticks, strict=True)
         wrap = which == "x" and len(labels) < 7
-        texts = ["\n".join(textwrap.wrap(label, 20, max_lines=2, placeholder="…")) if wrap else _short(label) for label in labels]
+        texts = ["\n".join(textwrap.wrap(label, 18, max_lines=3, placeholder="…")) if wrap else _short(label) for label in labels]
         getattr(axes, f"set_{which}ticks")(places, [_clean(text) for text in texts])
         axes.minorticks_off()
         if which == "x" and not wrap and sum(map(len, texts)) > 40:

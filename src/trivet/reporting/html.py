@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from trivet.reporting import interactive
-from trivet.reporting.model import Bullets, Chart, Code, Command, Heading, Paragraph, Report, Strong, Table
+from trivet.reporting.model import Bullets, Chart, Code, Command, Facts, Heading, Paragraph, Report, Strong, Table
 from trivet.reporting.palette import ROLES
 
 
@@ -57,8 +57,8 @@ def _json(value: object) -> str:
 
 
 def _kind(block: object) -> str:
-    names = {Paragraph: "paragraph", Bullets: "bullets", Heading: "heading", Command: "command", Table: "table", Chart: "chart"}
-    return names[type(block)]
+    known = (Paragraph, Bullets, Heading, Command, Facts, Table, Chart)
+    return known[known.index(type(block))].__name__.lower()
 
 
 def _inline_kind(part: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from trivet.reporting.model import Bullets, Cell, Chart, Code, Command, Heading, Inline, Paragraph, Report, Section, Strong, Table
+from trivet.reporting.model import Bullets, Cell, Chart, Code, Command, Facts, Heading, Inline, Paragraph, Report, Section, Strong, Table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
@@ -31,6 +31,8 @@ def _block(block: object, folder: str) -> list[str]:
         return [f"<sub>{text}</sub>" if block.kind == "note" else text, ""]
     if isinstance(block, Bullets):
         return [f"- {inline(item)}" for item in block.items] + [""]
+    if isinstance(block, Facts):
+        return [f"- **{escape(label)}:** {inline(parts)}" for label, parts in block.rows] + [""]
     if isinstance(block, Heading):
         return [f"### {escape(block.text)}", ""]
     if isinstance(block, Command):
@@ -74,10 +76,19 @@ def inline(parts: tuple[Inline, ...]) -> str:
         if isinstance(part, Code):
             words.append(code(part.text))
         elif isinstance(part, Strong):
-            words.append(f"**{escape(part.text)}**")
+            words.append(strong(part.text))
         else:
             words.append(escape(part))
     return "".join(words)
+
+
+def strong(text: str) -> str:
+    """Bold text. Spaces at its ends stand outside of the stars, as Markdown asks for it."""
+    inner = text.strip()
+    if not inner:
+        return escape(text)
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{before}**{escape(inner)}**{after}"
 
 
 def escape(text: str) -> str:

@@ -10,7 +10,6 @@ import pandas as pd
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
 from trivet.reporting.context import Context, seed_values
-from trivet.reporting.sections.phases import wall
 from trivet.reporting.sections.went import best_so_far, value_column
 
 
@@ -30,7 +29,7 @@ def metrics(context: Context) -> dict:
     out["cost"] = {
         "epochs": sum(sweep.epochs for sweep in trained),
         "epochs_unpruned": sum(sweep.epochs_unpruned for sweep in trained),
-        "seconds": round(sum(wall(sweep) for sweep in trained), 1),
+        "seconds": round(sum(sweep.wall for sweep in trained), 1),
     }
     return out
 
@@ -69,9 +68,10 @@ def plots(context: Context) -> dict[str, pd.DataFrame]:
 
 
 def _progress(context: Context) -> pd.DataFrame:
-    parts = []
+    parts, before = [], -np.inf
     for sweep in context.searches:
-        table = best_so_far(sweep).dropna(subset=["best"])
+        table = best_so_far(sweep, before).dropna(subset=["best"])
+        before = max(before, sweep.score[sweep.best.name] if sweep.best is not None else -np.inf)
         table.insert(0, "phase", sweep.name)
         parts.append(table[["phase", "trial", "epochs", "best"]].astype({"epochs": int}))
     return pd.concat(parts, ignore_index=True)

@@ -47,6 +47,13 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """A few labelled sentences that are read together: (label, sentence)."""
+
+    rows: tuple[tuple[str, tuple[Inline, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Cell:
     """A table's cell: what is shown, what it is sorted by (None: the text), and whether it is a name or value of the configuration."""
 
@@ -131,7 +138,7 @@ class Chart:
     many: bool = False
 
 
-Block = Paragraph | Bullets | Heading | Command | Table | Chart
+Block = Paragraph | Bullets | Heading | Command | Facts | Table | Chart
 
 
 @dataclass

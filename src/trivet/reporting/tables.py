@@ -36,6 +36,7 @@ class Results:
     data: dict | None = None
     pipeline: dict | None = None
     params: dict = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)  # a sentence for each piece that belongs to another run
 
     @property
     def searches(self) -> list[Sweep]:

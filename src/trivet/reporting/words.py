@@ -44,8 +44,8 @@ def override_list(values: dict[str, object]) -> list[str]:
     return [finalists.override(key.removesuffix(" (parameter)"), values[key]) for key in order]
 
 
-def configuration(values: dict[str, object], limit: int = 12) -> list[Inline]:
-    """`a=1`, `b=2` as inline code, at most `limit` of them."""
+def configuration(values: dict[str, object], limit: int | None = 12) -> list[Inline]:
+    """`a=1`, `b=2` as inline code, at most `limit` of them (None: all)."""
     parts: list[Inline] = []
     for place, (key, value) in enumerate(values.items()):
         if place == limit:

@@ -183,10 +183,10 @@ def _judge(param: Param, seen: Evidence, rules: Rules) -> _Verdict:
         return _Verdict(spec, "kept", "It has a single value.")
     if len(seen.good) < rules.min_good:
         where = f" with {param.condition}" if param.when else ""
-        many = f"{seen.n_complete or 'no'} complete trial{'' if seen.n_complete == 1 else 's'}{where}"
-        return _Verdict(
-            spec, "kept", f"Only {many}, and it takes {2 * rules.min_good} to tell." if seen.n_complete else f"There is {many}."
-        )
+        if not seen.n_complete:
+            return _Verdict(spec, "kept", f"There are no complete trials{where}.")
+        many = f"{seen.n_complete} complete trial{'' if seen.n_complete == 1 else 's'}{where}"
+        return _Verdict(spec, "kept", f"Only {many}, and it takes {2 * rules.min_good} to tell.")
     if isinstance(spec, Choice):
         return _ladder(param, spec, seen, rules) if _is_ladder(spec) else _options(spec, seen, rules)
     return _range(param, spec, seen, rules)

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -104,18 +105,26 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written))}
 
 
+VECTOR_FLAGS = re.compile(r"(sse4_|avx|fma|f16c|amx|asimd|neon|sve)\w*")
+"""What of a processor's flags decides which kernels run, and so how sums are rounded."""
+
+
 def hardware() -> dict[str, Any]:
-    """The machine in a few words."""
-    return {"cpu": _cpu_name(), "cores": os.cpu_count(), "gpus": gpu_names()}
-
-
-def _cpu_name() -> str:
+    """The machine in a few words. Processors of one name may round differently: model, stepping and vector flags tell them apart."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    cpu = _cpu(info.read_text(encoding="utf-8", errors="replace") if info.exists() else "")
+    return {**cpu, "cores": os.cpu_count(), "gpus": gpu_names()}
+
+
+def _cpu(text: str) -> dict[str, Any]:
+    """Name, model and vector flags of the first processor of a /proc/cpuinfo; only the name where it says no more."""
+    first = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
+    known = {key.strip(): value.strip() for key, value in first.items()}
+    names = (("family", "cpu family"), ("model", "model"), ("stepping", "stepping"))
+    parts = [f"{what} {known[key]}" for what, key in names if key in known]
+    flags = sorted({flag for flag in (known.get("flags") or known.get("Features") or "").split() if VECTOR_FLAGS.fullmatch(flag)})
+    cpu: dict[str, Any] = {"cpu": known.get("model name") or platform.processor() or platform.machine()}
+    return cpu | ({"model": " ".join(parts)} if parts else {}) | ({"vector_flags": flags} if flags else {})
 
 
 def gpu_names() -> list[str]:

@@ -5,56 +5,56 @@ from __future__ import annotations
 import numpy as np
 
 from trivet.diagnosis.sweep import Sweep
+from trivet.reporting import commands
+from trivet.reporting.belonging import origin_of
 from trivet.reporting.context import Context
+from trivet.reporting.decision import price
 from trivet.reporting.model import Axis, Chart, Command, Heading, Layer, Panel, Section
+from trivet.reporting.pruning import Audit, audited
 from trivet.reporting.words import count
-
-COMMAND: str | None = "python pipelines/audit.py results/coarse --n 8"
 
 
 def fill(section: Section, context: Context) -> None:
-    """Adds what the audit found to a section; without one, how to get it."""
+    """Adds what the audit found to a section; without one, how to get it, where the app has such a command."""
     if context.results is None:
         return
     sweep = context.results.audit
     if sweep is None:
-        if COMMAND and any(search.count("PRUNED") for search in context.searches):
-            section.add(Command(COMMAND, "To check what pruning cost, train a sample of the pruned trials to the end:"))
+        for search in context.searches:
+            line = commands.audit(context.results, search)
+            if line:
+                n = min(8, search.count("PRUNED"))
+                cost = price(context, n * search.full)
+                section.add(Command(line, f"To check what pruning cost, train {n} of the pruned trials to the end (price: {cost}):"))
+                return
         return
     section.add(Heading("Pruned trials that were trained to the end"))
-    rows = sweep.complete
-    if not len(rows) or "audited" not in sweep.params or context.best is None:
+    found = audited(context)
+    if found is None:
         section.say("The audit has no completed trial to compare with.")
         return
+    section.say(words(context, found))
     origin, row = context.best
-    best = origin.score[row.name]
-    scores = sweep.score[rows.index]
-    better = int((scores > best).sum())
-    verdict = "none of them would have been the best" if better == 0 else f"{better:,} of them would have been better than the best"
-    section.say(
-        f"{count(len(rows), 'pruned trial')} {'was' if len(rows) == 1 else 'were'} trained to the end afterwards: {verdict} "
-        f"({context.scale.show(origin.value(best))}). The best of them reached {context.scale.show(sweep.value(scores.max()))}."
+    section.add(_chart(context, sweep, origin.value(origin.score[row.name])))
+
+
+def words(context: Context, found: Audit) -> str:
+    """What the audit says of pruning, and how sure it is."""
+    origin, row = context.best
+    verdict = "none of them would have been the best" if found.better == 0 else f"{found.better:,} of them came out better than the best"
+    text = (
+        f"{count(found.n, 'pruned trial')} {'was' if found.n == 1 else 'were'} trained to the end afterwards: {verdict} "
+        f"({context.scale.show(origin.value(origin.score[row.name]))}). The best of them reached "
+        f"{context.scale.show(origin.value(found.best))}."
     )
-    section.add(_chart(context, sweep, origin.value(best)))
-
-
-def origin_of(context: Context, audit: Sweep) -> Sweep | None:
-    """The search whose pruned trials were audited: the one where those numbers were pruned and had these parameters."""
-    keys = [key for key in audit.params if key not in ("audited", "seed", "finalist")]
-    rows = audit.trials.set_index("audited")
-    for search in context.searches:
-        found = search.trials[search.trials["number"].isin(rows.index)].set_index("number")
-        if len(found) < len(rows) or not (found["state"] == "PRUNED").all():
-            continue
-        pairs = [(rows[key].astype(str), found[key].reindex(rows.index).astype(str)) for key in keys if key in found]
-        if all((a.to_numpy() == b.to_numpy()).all() for a, b in pairs):
-            return search
-    return None
+    if found.better and found.clearly < found.better and context.seeds is not None and context.seeds.noise is not None:
+        text += f" {found.clearly:,} did so by more than the {context.scale.delta(context.seeds.noise)} that seeds alone make."
+    return text
 
 
 def _chart(context: Context, sweep: Sweep, best: float) -> Chart:
     rows = sweep.complete
-    search = origin_of(context, sweep)
+    search = origin_of(context.searches, sweep)
     x = np.arange(len(rows))
     layers = []
     if search is not None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from trivet.diagnosis.flag import Case
+from trivet.diagnosis.space_flags import too_few
 from trivet.diagnosis.sweep import Sweep, is_batch_size, is_lr
 from trivet.diagnosis.training_flags import REGULARISERS
 from trivet.reporting.context import Context
+from trivet.reporting.decision import Decision
 from trivet.reporting.model import Cell, Section, Table
+from trivet.reporting.pruning import audited
 from trivet.reporting.words import count, listing
 
 SIZES = re.compile(r"width|depth|channels|hidden|layers|units|size$|heads|dim|kernel", re.IGNORECASE)
@@ -23,9 +27,9 @@ class Item:
     evidence: str
 
 
-def build(context: Context) -> Section:
+def build(context: Context, decision: Decision) -> Section:
     section = Section("checklist", "Checklist of good practice")
-    items = [item(context) for item in ITEMS]
+    items = [*(item(context) for item in ITEMS), finished(decision)]
     done = sum(item.done is True for item in items)
     section.say(f"{done} of {len(items)} points are met, by the evidence beside them.")
     rows = [(Cell(MARKS[item.done][0], MARKS[item.done][1]), Cell(item.what), Cell(item.evidence)) for item in items]
@@ -146,8 +150,40 @@ def committed(context: Context) -> Item:
     return Item(what, not dirty, "there were changes that were not committed" if dirty else "the tree was clean")
 
 
+def enough(context: Context) -> Item:
+    what = "Enough trials for the space"
+    few = [sweep for sweep in context.searches if too_few(Case(sweep, context.scale)) is not None]
+    per = listing([f"{len(sweep.trials) / sweep.in_play:.1f} trials per parameter in play ({sweep.name})" for sweep in context.searches])
+    return Item(what, not few, per)
+
+
+def pruning_checked(context: Context) -> Item:
+    what = "Pruning checked"
+    if not any(sweep.count("PRUNED") for sweep in context.searches):
+        return Item(what, True, "nothing was pruned")
+    found = audited(context)
+    if found is None:
+        return Item(what, False, "no pruned trial was trained to the end, so what pruning lost is not known")
+    return Item(what, found.clearly == 0, f"{found.better} of {count(found.n, 'audited trial')} came out better than the best")
+
+
+def healthy(context: Context) -> Item:
+    what = "No serious red flag and no warning"
+    bad = [flag for flag in context.flags if flag.level in ("serious", "warning")]
+    return Item(what, not bad, listing([flag.title for flag in bad]) if bad else "see Red flags")
+
+
+def finished(decision: Decision) -> Item:
+    what = "Nothing left to do first"
+    done = decision.action in ("stop", "keep")
+    return Item(what, done, f"{decision.title} {decision.reason}")
+
+
 def _has(sweep: Sweep, key: str) -> bool:
     return sweep.study.get(key) not in (None, {}, [], "")
 
 
-ITEMS = (lr_first, lr_log, schedule, sizes, batch, regularisation, seeds, test_once, baseline, logged, committed)
+ITEMS = (
+    lr_first, lr_log, schedule, sizes, batch, regularisation, enough, seeds, test_once, baseline, pruning_checked, healthy, logged,
+    committed,
+)  # fmt: skip

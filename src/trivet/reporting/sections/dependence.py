@@ -21,7 +21,7 @@ SLICES = 8
 
 def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Chart]:
     """One chart of the most important parameters and one of the rest (HTML only)."""
-    known = found is not None and not found.blind
+    known = found is not None and found.trusted
     order = list(found.share) if known else []
     keys = [*order, *(key for key in sweep.params if key not in order)]
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]

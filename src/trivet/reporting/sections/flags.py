@@ -5,27 +5,27 @@ from __future__ import annotations
 from trivet.diagnosis import EVERY, LAST
 from trivet.diagnosis.flag import Flag
 from trivet.reporting.context import Context
+from trivet.reporting.decision import Decision
 from trivet.reporting.model import Bullets, Heading, Section, Strong
 from trivet.reporting.words import count, listing, number
 
 LEVELS = {"serious": "Serious", "warning": "Warning", "hint": "Worth knowing"}
-SEED_CHECKS = 4  # default beats tuned, other winner, seed noise, validation against test
+SEED_CHECKS = 3  # default beats tuned, other winner, seed noise
 
 
-def build(context: Context) -> Section:
+def build(context: Context, decision: Decision) -> Section:
     section = Section("flags", "Red flags")
     flags = context.flags
     checks = len(EVERY) + len(LAST) + (SEED_CHECKS if context.seeds is not None else 0)
+    checks += context.seeds is not None and bool(context.tested["winner"])  # validation against test
     if not flags:
         section.say(Strong("A clean bill:"), " ", f"none of {count(checks, 'check')} found anything wrong.")
         return section
     counts = [f"{sum(flag.level == level for flag in flags)} {name.lower()}" for level, name in LEVELS.items()]
-    section.say(
-        f"{count(checks, 'kind')} of trouble were looked for and {count(len(flags), 'red flag')} raised: {listing(counts)}. The "
-        "worst come first."
-    )
+    raised = f"{count(len(flags), 'red flag')} {'was' if len(flags) == 1 else 'were'} raised"
+    section.say(f"{count(checks, 'kind')} of trouble were looked for and {raised}: {listing(counts)}. The worst come first.")
     for flag in flags:
-        section.add(Heading(f"{LEVELS[flag.level]}: {flag.title}{_where(context, flag)}"), _body(flag))
+        section.add(Heading(f"{LEVELS[flag.level]}: {flag.title}{_where(context, flag)}"), _body(flag, decision))
     return section
 
 
@@ -33,11 +33,12 @@ def _where(context: Context, flag: Flag) -> str:
     return "" if context.single else f" ({flag.where})"
 
 
-def _body(flag: Flag) -> Bullets:
+def _body(flag: Flag, decision: Decision) -> Bullets:
+    mend = "Mend:" if decision.agrees(flag) else "In another search (the advice for this one stands under What next):"
     items = [
         (Strong("Evidence:"), " ", flag.evidence),
         (Strong("Likely cause:"), " ", flag.cause),
-        (Strong("Mend:"), " ", flag.mend),
+        (Strong(mend), " ", flag.mend),
     ]
     if flag.limits:
         words = [f"{_amount(row.value, row.unit)}: {row.meaning} (source: {row.source})" for row in flag.limits]

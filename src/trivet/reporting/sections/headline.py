@@ -1,55 +1,98 @@
-"""The headline: what was reached, against what, whether it is more than seed noise, and the command that trains it."""
+"""The headline: the whole story in one screen (result, by how much, sure or not, what to do, the command), then what stands behind it."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from trivet.diagnosis.choosing import Gain, sampling_error
 from trivet.phases import finalists
-from trivet.reporting.context import Context, seed_values
-from trivet.reporting.model import Axis, Chart, Code, Command, Layer, Panel, Section, Strong
+from trivet.reporting.context import Context
+from trivet.reporting.decision import Decision
+from trivet.reporting.model import Axis, Chart, Code, Command, Facts, Inline, Layer, Panel, Section, Strong
 from trivet.reporting.words import Scale, configuration, count, listing, number
 
+LIKE = tuple[Inline, ...]
 
-def build(context: Context) -> Section:
+
+def build(context: Context, decision: Decision) -> Section:
     section = Section("headline", "Headline")
-    test = context.results.test if context.results else None
-    if test and context.seeds is not None:
-        _tested(section, context, test)
-    elif context.seeds is not None:
-        _proved(section, context)
-    else:
-        _searched(section, context)
+    if context.best is None:
+        _nothing(section, context)
+    rows = [*story(context), ("What to do", (Strong(decision.title), " ", decision.reason, " ", decision.price))]
+    section.add(Facts(tuple(rows)))
+    if context.retrain and context.best is not None:
+        section.add(Command(context.retrain, "Train it again:"))
     if context.best is not None:
         _configuration(section, context)
+    if context.results is not None:
+        for line in context.results.left_out:
+            section.say(line, kind="note")
+    if context.tested["winner"] and context.seeds is not None:
+        _tested(section, context)
     return section
 
 
-def _tested(section: Section, context: Context, test: dict) -> None:
-    winner, default = seed_values(test.get("winner")), seed_values(test.get("default"))
-    metric = str(test.get("metric") or "test/" + context.scale.metric.rsplit("/", 1)[-1])
-    scale = Scale(metric, [*winner.values(), *default.values()])
-    if not winner:
-        section.say("The test stage has published no value for the winner, so the figures below are from the validation data.")
-        _proved(section, context)
-        return
-    summary = finalists.summary(list(winner.values()))
-    section.say(
-        "On test data that no search ever saw, the tuned configuration reaches ",
-        Code(metric),
-        " ",
-        Strong(scale.show(summary.mean)),
-        spread(scale, summary),
-        ".",
-        kind="lead",
-    )
-    if default:
-        _against_default(section, context, scale, winner, default)
-    _ensembles(section, scale, test, summary.mean, context.maximize)
-    published = _published(context, scale)
-    if published:
-        best = [f"{label}: {scale.show(value)}" for label, value in published.items()]
-        section.say("Published figures for this data, for comparison: " + "; ".join(best) + ".")
-    section.add(_chart(context, scale, winner, default, test, published))
+def _nothing(section: Section, context: Context) -> None:
+    total = sum(len(sweep.trials) for sweep in context.searches)
+    failed = sum(sweep.count("FAIL") for sweep in context.searches)
+    section.say(f"None of {count(total, 'trial')} reported a usable value ({failed:,} failed), so there is no best one.", kind="lead")
+
+
+def story(context: Context) -> list[tuple[str, LIKE]]:
+    """(label, sentence) rows: result, against the default, sure or not."""
+    if context.best is None:
+        return []
+    if context.seeds is None:
+        return _searched(context)
+    return _default_won(context) if context.default_won else _proved(context)
+
+
+def _proved(context: Context) -> list[tuple[str, LIKE]]:
+    scale, runs, where = _side(context, "winner")
+    summary = finalists.summary(list(runs.values()))
+    name = "The default configuration, the only one that was trained," if context.seeds.winner == 0 else "The tuned configuration"
+    value = (Code(scale.metric), " ", Strong(scale.show(summary.mean)))
+    rows: list[tuple[str, LIKE]] = [("Result", (f"{name} reaches ", *value, f" on {where}{spread(scale, summary)}."))]
+    gained = context.gain
+    if gained is None:
+        return rows
+    base = float(np.mean(list(_side(context, "default")[1].values())))
+    rows.append(("Against the default", (by_how_much(scale, gained), f" The default configuration reaches {scale.show(base)}.")))
+    return [*rows, ("Sure?", sure(scale, gained, context.n_test))]
+
+
+def _default_won(context: Context) -> list[tuple[str, LIKE]]:
+    scale, runs, where = _side(context, "default")
+    summary = finalists.summary(list(runs.values()))
+    seeds = context.seeds
+    rival = seeds.tuned[0]
+    behind = abs(seeds.mean(rival) - seeds.mean(0))
+    result = ("The default configuration reaches ", Code(scale.metric), " ", Strong(scale.show(summary.mean)))
+    lead = "equal to it" if behind == 0 else f"{context.scale.delta(behind)} behind it"
+    best = f"The best of {count(len(seeds.tuned), 'tuned finalist')} is {lead} over fresh seeds (validation data)."
+    rows: list[tuple[str, LIKE]] = [
+        ("Result", (Strong("Tuning brought nothing here."), " ", *result, f" on {where}{spread(scale, summary)}.")),
+        ("Against the default", (best,)),
+    ]
+    return [*rows, ("Worth knowing", (_worth(context, rival),))]
+
+
+def _worth(context: Context, rival: int) -> str:
+    """What a search that found nothing better says of the default."""
+    trials = sum(len(sweep.trials) for sweep in context.searches)
+    words = f"{count(trials, 'configuration')} were tried within these ranges and none held up against the default: it is no weak baseline"
+    gained = context.seeds.gain(rival)
+    if gained is None or gained.low is None:
+        return words + "; with one seed each, a small gain could have been missed."
+    return words + f"; a gain of more than {context.scale.delta(max(gained.high, 0.0))} by the best of them is ruled out at 95 %."
+
+
+def _side(context: Context, side: str) -> tuple[Scale, dict[int, float], str]:
+    """(scale, values by seed, where they were measured): test data where the side was tested, else validation data over fresh seeds."""
+    if context.tested[side]:
+        return context.test_scale, context.tested[side], "test data that no search ever saw"
+    finalist = context.seeds.winner if side == "winner" else 0
+    return context.scale, context.seeds.values.get(finalist, {}), "validation data over fresh seeds (no test was made)"
 
 
 def spread(scale: Scale, summary: finalists.Summary) -> str:
@@ -59,46 +102,93 @@ def spread(scale: Scale, summary: finalists.Summary) -> str:
     return f" (mean of {summary.n} seeds, standard deviation {scale.delta(summary.std)}, 95 % interval of the mean {interval})"
 
 
-def _against_default(section: Section, context: Context, scale: Scale, winner: dict, default: dict) -> None:
-    base = finalists.summary(list(default.values()))
-    common = [seed for seed in winner if seed in default]
-    say = [f"The default configuration reaches {scale.show(base.mean)}", spread(scale, base), ". "]
-    if context.seeds.winner == 0:
-        section.say(*say, "No tuned configuration beat it over fresh seeds, so the default is the winner.")
-        return
-    if not common:
-        section.say(*say, "The two share no seed, so they cannot be compared pair by pair.")
-        return
-    pair = finalists.paired([winner[seed] for seed in common], [default[seed] for seed in common])
-    gain = pair.mean if context.maximize else -pair.mean
-    word = "better" if gain > 0 else "worse"
-    section.say(*say, *verdict(scale, pair, gain, word))
+def by_how_much(scale: Scale, gained: Gain) -> str:
+    if gained.mean == 0:
+        return "Seed by seed the two are equal."
+    word = "better" if gained.mean > 0 else "worse"
+    return f"Seed by seed the tuned one is {scale.delta(abs(gained.mean))} {word}."
 
 
-def verdict(scale: Scale, pair: finalists.Paired, gain: float, word: str) -> list:
-    """Sentences on a paired difference: its size, interval, p, and whether it is more than the noise between seeds."""
-    if gain == 0:
-        return ["Seed by seed the two are equal."]
-    first = f"Seed by seed the tuned one is {scale.delta(abs(gain))} {word}"
-    if pair.low is None:
-        return [first + "; with one pair of runs nothing can be said about seed noise."]
-    low, high = sorted((abs(gain) - (pair.high - pair.low) / 2, abs(gain) + (pair.high - pair.low) / 2))
-    if scale.percent:
-        interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f} points"
+def bounds(scale: Scale, low: float, high: float) -> str:
+    """An interval of a difference: `0.30 to 4.16 points`."""
+    return f"{100 * low:.2f} to {100 * high:.2f} points" if scale.percent else f"{number(low)} to {number(high)}"
+
+
+def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:
+    """Whether the difference is more than the noise between seeds, the choosing and the finite test set; with the intervals."""
+    if gained.verdict == "equal":
+        return (Strong("No difference"), " was seen.")
+    if gained.verdict == "unknown":
+        return (Strong("Not known:"), " with one pair of runs nothing can be said about seed noise.")
+    pair = gained.pair
+    chosen = f", corrected for choosing the best of {pair.comparisons} (Bonferroni)" if pair.comparisons > 1 else ""
+    p = "below 0.001" if pair.p < 0.001 else f"= {pair.p:.3f}"
+    interval = bounds(scale, gained.low, gained.high)
+    over_seeds = f"95 % interval {interval} over {count(pair.n, 'pair')} of seeds{chosen}, paired t-test p {p}"
+    if gained.verdict == "noise":
+        return (Strong("No:"), f" seed noise alone could explain it ({over_seeds}).")
+    if gained.samples is None:
+        return (Strong("Yes, it is more than seed noise:"), f" {over_seeds}.")
+    whole = bounds(scale, *gained.whole)
+    samples = f"the {n_test:,} test samples add a standard error of up to {scale.delta(gained.samples)}; with it the interval is {whole}"
+    if gained.verdict == "samples":
+        return (Strong("Not quite:"), f" more than seed noise ({over_seeds}), but {samples}.")
+    return (Strong("Yes:"), f" more than seed noise ({over_seeds}), and {samples}.")
+
+
+def _searched(context: Context) -> list[tuple[str, LIKE]]:
+    total = sum(len(sweep.trials) for sweep in context.searches)
+    sweep, row = context.best
+    value, trial = sweep.value(sweep.score[row.name]), int(row["number"])
+    pruned = "" if row["state"] == "COMPLETE" else ", although it was pruned (no trial ran to its end)"
+    best = (Code(context.scale.metric), " ", Strong(context.scale.show(value)), f" (trial {trial}, {context.better}){pruned}.")
+    rows: list[tuple[str, LIKE]] = [("Result", (f"The best of {count(total, 'trial')} reaches ", *best))]
+    if len(sweep.objectives) > 1:
+        others = [f"{name} = {number(row[name])}" for name in sweep.objectives[1:]]
+        rows.append(("Objectives", (f"There are {len(sweep.objectives)}; this is the best by the first of them ({listing(others)}).",)))
+    default = sweep.default_number
+    if default is not None and trial == default and total > 1:
+        rows.append(("Against the default", ("That is the default configuration: no trial of the search was better.",)))
+    elif default is not None and np.isfinite(base := sweep.score[sweep.trials.index[0]]):
+        delta = context.scale.delta(sweep.score[row.name] - base)
+        words = f"{delta} better than the default configuration (trial 0, {context.scale.show(sweep.value(base))})."
+        rows.append(("Against the default", (words,)))
+    doubt = " this is what one run with one seed showed, and the best of many such values is partly luck. Train it with other seeds first."
+    return [*rows, ("Sure?", (Strong("No:"), doubt))]
+
+
+def _configuration(section: Section, context: Context) -> None:
+    if context.seeds is not None and context.seeds.winner == 0:
+        section.say("The winner is the default configuration, as the app's own config has it.")
     else:
-        interval = f"95 % interval {number(low)} to {number(high)}"
-    certain = low > 0
-    tail = "more than seed noise" if certain else "which seed noise alone could explain"
-    p = "p below 0.001" if pair.p is not None and pair.p < 0.001 else f"p = {pair.p:.3f}"
-    return [f"{first} ({interval}, paired t-test {p}, {count(pair.n, 'pair')}): ", Strong(tail), "."]
+        which = "The winning configuration" if context.seeds is not None else "Its configuration"
+        section.say(which, ": ", *configuration(context.winner_settings, limit=None), ".")
+
+
+def _tested(section: Section, context: Context) -> None:
+    """What else the test stage found: the ensembles, published figures, the error of the test set itself, and the chart."""
+    scale, test = context.test_scale, context.results.test
+    mean = float(np.mean(list(context.tested["winner"].values())))
+    if scale.percent and context.n_test is not None:
+        error = sampling_error(mean, context.n_test)
+        section.say(
+            f"The test set has {context.n_test:,} samples, so {scale.show(mean)} itself has a sampling error of {scale.delta(error)} "
+            "(standard error of a share), which no number of seeds makes smaller."
+        )
+    _ensembles(section, scale, test, mean, context.maximize)
+    published = _published(context, scale)
+    if published:
+        best = [f"{label}: {scale.show(value)}" for label, value in published.items()]
+        section.say("Published figures for this data, for comparison: " + "; ".join(best) + ".")
+    section.add(_chart(context, scale, test, published))
 
 
 def _ensembles(section: Section, scale: Scale, test: dict, mean: float, maximize: bool) -> None:
     names = {"ensemble_winner": "the winner's seeds", "ensemble_finalists": "all finalists"}
     known = {name: test[key] for key, name in names.items() if isinstance(test.get(key), (int, float))}
     if known:
-        gain = max(known.values()) - mean if maximize else mean - min(known.values())
-        tail = f", {scale.delta(gain)} better than one model" if gain > 0 else ", no better than one model"
+        better = max(known.values()) - mean if maximize else mean - min(known.values())
+        tail = f", {scale.delta(better)} better than one model" if better > 0 else ", no better than one model"
         parts = [f"{scale.show(value)} for {name}" for name, value in known.items()]
         section.say("Averaging the predictions of several models (an ensemble) gives " + listing(parts) + tail + ".")
 
@@ -112,15 +202,18 @@ def _published(context: Context, scale: Scale) -> dict[str, float]:
     return known
 
 
-def _chart(context: Context, scale: Scale, winner: dict, default: dict, test: dict, published: dict) -> Chart:
+def _chart(context: Context, scale: Scale, test: dict, published: dict) -> Chart:
+    winner, default = context.tested["winner"], context.tested["default"]
     groups = [("Default", default, "orange"), ("Tuned", winner, "blue")]
+    if context.seeds.winner == 0:
+        groups = [("Default (winner)", default or winner, "orange")]
     groups = [group for group in groups if group[1]]
     layers, ticks = [], []
     for place, (label, runs, color) in enumerate(groups):
         ticks.append((float(place), label))
         layers += strip(scale, place, label, list(runs.values()), color, [f"seed {seed}" for seed in runs])
     place = len(groups)
-    for key, label in (("ensemble_winner", "Ensemble of the winner's seeds"), ("ensemble_finalists", "Ensemble of all finalists")):
+    for key, label in (("ensemble_winner", "Ensemble: its seeds"), ("ensemble_finalists", "Ensemble: all finalists")):
         if isinstance(test.get(key), (int, float)):
             ticks.append((float(place), label))
             layers.append(Layer("points", [place], scale.axis([test[key]]), color="green", symbol="diamond", size=10, hover=[label]))
@@ -129,16 +222,11 @@ def _chart(context: Context, scale: Scale, winner: dict, default: dict, test: di
     near = {label: value for label, value in published.items() if _near(scale.factor * value, shown)}
     for (label, value), dash in zip(near.items(), ("dash", "dot", "dashdot"), strict=False):
         layers.append(Layer("hline", y=[scale.factor * value], name=f"published: {label}", color="muted", dash=dash, width=1.5))
-    note = (
-        "Dots are single runs, each with its own seed; the bar is their mean. Dashed lines are published figures."
-        if near
-        else ("Dots are single runs, each with its own seed; the bar is their mean.")
-    )
+    note = "Dots are single runs, each with its own seed; the bar is their mean." + (" Dashed lines are published figures." if near else "")
     x = Axis("", ticks=tuple(ticks), range=(-0.6, place - 0.4))
-    alt = f"{scale.label} on the test data: " + "; ".join(
-        f"{label} {scale.show(np.mean(list(runs.values())))}" for label, runs, _ in groups
-    )
-    return Chart("test", "Result on the test data", [Panel(x, Axis(scale.label), layers)], alt, note)
+    means = [f"{label} {scale.show(np.mean(list(runs.values())))}" for label, runs, _ in groups]
+    alt = f"{scale.label} on the test data: " + "; ".join(means)
+    return Chart("test", "Result on the test data", [Panel(x, Axis(scale.label), layers)], alt, note, height=260)
 
 
 def _near(value: float, shown: np.ndarray) -> bool:
@@ -162,70 +250,3 @@ def strip(scale: Scale, place: float, label: str, values: list[float], color: st
             hover=[f"{label}, {text}: {scale.show(value)}" for text, value in zip(hover, values, strict=True)],
         ),
     ]
-
-
-def _proved(section: Section, context: Context) -> None:
-    seeds, scale = context.seeds, context.scale
-    summary = seeds.summary(seeds.winner)
-    name = "default configuration" if seeds.winner == 0 else "tuned configuration"
-    section.say(
-        f"Over fresh seeds the {name} reaches ",
-        Code(scale.metric),
-        " ",
-        Strong(scale.show(summary.mean)),
-        spread(scale, summary),
-        " on the validation data. The test stage has not run, so nothing is said about new data.",
-        kind="lead",
-    )
-    pair = seeds.paired(seeds.winner, 0) if seeds.winner != 0 and 0 in seeds.values else None
-    if pair is not None:
-        gain = pair.mean if context.maximize else -pair.mean
-        section.say(f"The default reaches {scale.show(seeds.mean(0))}. ", *verdict(scale, pair, gain, "better" if gain > 0 else "worse"))
-
-
-def _searched(section: Section, context: Context) -> None:
-    total = sum(len(sweep.trials) for sweep in context.searches)
-    if context.best is None:
-        failed = sum(sweep.count("FAIL") for sweep in context.searches)
-        section.say(f"None of {count(total, 'trial')} reported a usable value ({failed:,} failed), so there is no best one.", kind="lead")
-        return
-    sweep, row = context.best
-    value = sweep.value(sweep.score[row.name])
-    words = "" if row["state"] == "COMPLETE" else ", although it was pruned (no trial ran to its end)"
-    section.say(
-        f"The best of {count(total, 'trial')} reaches ",
-        Code(context.scale.metric),
-        " ",
-        Strong(context.scale.show(value)),
-        f" (trial {int(row['number'])}, {context.better}){words}.",
-        kind="lead",
-    )
-    if len(sweep.objectives) > 1:
-        others = [f"{name} = {number(row[name])}" for name in sweep.objectives[1:]]
-        section.say(f"The study has {len(sweep.objectives)} objectives; this is the best by the first of them ({listing(others)}).")
-    default = sweep.default_number
-    if default is not None and len(sweep.trials) > 1:
-        base = sweep.score[sweep.trials.index[0]]
-        if np.isfinite(base) and int(row["number"]) != default:
-            gain = sweep.score[row.name] - base
-            section.say(
-                f"The default configuration (trial 0) reached {context.scale.show(sweep.value(base))}; the best is "
-                f"{context.scale.delta(gain)} better."
-            )
-        elif int(row["number"]) == default:
-            section.say("That is the default configuration: no trial of the search was better.")
-    section.say(
-        "This is what one run with one seed showed, and the best of many such values is partly luck: train it again with other seeds "
-        "before you rely on it.",
-        kind="note",
-    )
-
-
-def _configuration(section: Section, context: Context) -> None:
-    which = "The winning configuration" if context.seeds is not None else "Its configuration"
-    if context.seeds is not None and context.seeds.winner == 0:
-        section.say("The winner is the default configuration, as it stands in conf/.")
-    else:
-        section.say(which, ": ", *configuration(context.winner_settings), ".")
-    if context.retrain:
-        section.add(Command(context.retrain, "This command trains it again:"))

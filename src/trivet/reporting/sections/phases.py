@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from trivet import space as space_of
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.context import PHASES, Context
 from trivet.reporting.model import Cell, Section, Table
-from trivet.reporting.sections import seeds, tradeoff
-from trivet.reporting.words import NOTHING, cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
+from trivet.reporting.sections import moves, seeds, tradeoff
+from trivet.reporting.words import cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
 
 STOPPED = {
     "n_trials": "all planned trials were run",
@@ -45,7 +43,7 @@ def search(context: Context, sweep: Sweep) -> Section:
     section.say(budget(sweep))
     section.add(_facts(context, sweep))
     if sweep.name == "fine" and context.results is not None:
-        _moves(section, context)
+        moves.fill(section, context)
     tradeoff.fill(section, sweep)
     section.add(_space(sweep), top(context, sweep))
     return section
@@ -59,15 +57,9 @@ def budget(sweep: Sweep) -> str:
         f"{count(sweep.planned, 'trial')} {'was' if sweep.planned == 1 else 'were'} planned and {n:,} {'was' if n == 1 else 'were'} run: "
     )
     words += f"{complete:,} ran to the end, {pruned:,} {'was' if pruned == 1 else 'were'} stopped early (pruned), {failed:,} failed. "
-    words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(wall(sweep))}"
+    words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(sweep.wall)}"
     reason = STOPPED.get(str(sweep.study.get("stopped_by")))
     return words + (f"; the search ended because {reason}." if reason and sweep.study.get("stopped_by") != "n_trials" else ".")
-
-
-def wall(sweep: Sweep) -> float:
-    """Wall seconds of a study; where it does not say, the seconds of its trials one after the other."""
-    seconds = sweep.study.get("seconds")
-    return float(seconds) if isinstance(seconds, (int, float)) else float(np.nansum(sweep.trials["seconds"].to_numpy(dtype=float)))
 
 
 def _named(part: object) -> str:
@@ -98,14 +90,9 @@ def _facts(context: Context, sweep: Sweep) -> Table:
             " / ".join(f"{sweep.count(state):,} ({share(sweep.count(state), n)})" for state in ("COMPLETE", "PRUNED", "FAIL")),
         ),
         ("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}"),
-        ("Time", f"{duration(wall(sweep))} with {count(jobs(sweep), 'worker')}"),
+        ("Time", f"{duration(sweep.wall)} with {count(sweep.jobs, 'worker')}"),
     ]
     return Table(("What", "Value"), tuple((Cell(key), Cell(value)) for key, value in rows), sortable=False)
-
-
-def jobs(sweep: Sweep) -> int:
-    n = sweep.study.get("n_jobs")
-    return n if isinstance(n, int) and n > 0 else max(int(sweep.trials["worker"].replace("", np.nan).nunique()), 1)
 
 
 def _space(sweep: Sweep) -> Table | None:
@@ -136,48 +123,3 @@ def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
     columns = ("Trial", context.scale.metric, *(other.text for other in others), "Best epoch", *keys)
     numeric = ("Trial", context.scale.metric, "Best epoch", *(other.text for other in others))
     return Table(columns, tuple(body), f"The best {count(len(rows), 'trial')}." if len(rows) > 1 else "The best trial.", numeric)
-
-
-CHANGES = {
-    "narrowed": "narrowed",
-    "widened": "widened",
-    "kept": "kept",
-    "fixed": "fixed to one value",
-    "dropped": "dropped",
-}
-
-
-def _moves(section: Section, context: Context) -> None:
-    moves = context.results.moves
-    if moves is None or not len(moves):
-        section.say("The narrow stage has published no table of moves, so how the ranges changed is not known.")
-        return
-    counts = moves["change"].astype(str).value_counts()
-    words = [f"{n} {CHANGES.get(change, change)}" for change, n in counts.items()]
-    section.say(f"Between the two phases the space moved towards what had worked: {listing(words)}.")
-
-    def text(value: object) -> str:
-        return "" if value is None or (isinstance(value, float) and np.isnan(value)) else value_text(value)
-
-    rows = []
-    for record in moves.to_dict("records"):
-        when = text(record.get("when"))
-        rows.append(
-            (
-                Cell(text(record.get("key")), code=True),
-                Cell(when or "always"),
-                Cell(text(record.get("coarse")) or NOTHING, code=bool(text(record.get("coarse")))),
-                Cell(text(record.get("fine")) or NOTHING, code=bool(text(record.get("fine")))),
-                Cell(text(record.get("change"))),
-                Cell(text(record.get("why"))),
-            )
-        )
-    section.add(
-        Table(
-            ("Parameter", "Applies when", "Coarse range", "Fine range", "Change", "Why"),
-            tuple(rows),
-            "How the ranges moved.",
-            limit=40,
-            folded=len(rows) > 8,
-        )
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trivet.diagnosis.sweep import Sweep
-from trivet.reporting.context import Context, words_of
+from trivet.reporting.commands import words_of
+from trivet.reporting.context import Context
 from trivet.reporting.model import Cell, Section, Table
 from trivet.reporting.words import count, duration, listing, value_text
 
@@ -19,6 +20,9 @@ def build(context: Context) -> Section:
         section.say("The sweep has no study.yaml, so where it comes from is not recorded.")
         return section
     section.say(*_commit(sweeps))
+    if context.results is not None:
+        for line in context.results.left_out:
+            section.say(line)
     facts = {sweep.name: _facts(sweep) for sweep in sweeps}
     first, *others = facts.values()
     shared = {what: value for what, value in first.items() if others and all(other.get(what) == value for other in others)}
@@ -54,6 +58,8 @@ def _facts(sweep: Sweep) -> dict[str, str]:
     hardware = study.get("hardware") or {}
     gpus = [str(gpu) for gpu in hardware.get("gpus") or []]
     machine = [str(hardware["cpu"])] if hardware.get("cpu") else []
+    machine += [str(hardware["model"])] if hardware.get("model") else []
+    vectors = hardware.get("vector_flags") or []
     machine += [count(hardware["cores"], "core")] if isinstance(hardware.get("cores"), int) else []
     machine += [listing(gpus)] if gpus else ["no GPU"] if hardware else []
     git = study.get("git") or {}
@@ -70,6 +76,7 @@ def _facts(sweep: Sweep) -> dict[str, str]:
         ("code hashed into the identity", count(sum(str(name).endswith(".py") for name in files), "file") if files else None),
         ("versions", listing([f"{name} {version}" for name, version in (study.get("versions") or {}).items()]) or None),
         ("hardware", ", ".join(machine) or None),
+        ("vector flags of the processor", " ".join(map(str, vectors)) or None),
         ("started", study.get("started")),
         ("finished", study.get("finished")),
         ("time", duration(study["seconds"]) if isinstance(study.get("seconds"), (int, float)) else None),

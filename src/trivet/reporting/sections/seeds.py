@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from trivet.reporting.context import PHASES, Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.sections.headline import strip
 from trivet.reporting.words import NOTHING, Scale, cell, count, empty, scale_cell
+
+BETTER = "Better than the default by"
 
 
 def build(context: Context) -> Section:
@@ -34,19 +38,70 @@ def build(context: Context) -> Section:
 
 
 def _luck(section: Section, context: Context) -> None:
+    """How much of what was seen is luck: of the search's best, of the winner, and of the choice between them."""
+    seeds = context.seeds
+    if 1 in seeds.values and 1 in seeds.shown and seeds.winner != 1:
+        section.say(_of_the_first(context, 1))
+    if seeds.winner == 0:
+        return
+    if seeds.choosing is None:
+        section.say("With one seed each nothing is known of the noise between seeds, nor of how much of the winner's lead is luck.")
+        return
+    section.say(_of_the_winner(context))
+    if seeds.choosing.k > 1:
+        section.say(_of_the_choice(context))
+
+
+def _of_the_first(context: Context, finalist: int) -> str:
     seeds, scale = context.seeds, context.scale
-    first = 1 if 1 in seeds.values and 1 in seeds.shown else None
-    for finalist in dict.fromkeys(part for part in (first, seeds.winner) if part):
-        if finalist not in seeds.shown:
-            continue
-        sign = 1 if context.maximize else -1
-        luck = sign * (seeds.shown[finalist] - seeds.mean(finalist))
-        who = "The winner" if finalist == seeds.winner else "The trial that had looked best"
-        tail = f"so {scale.delta(luck)} of the first score was luck" if luck > 0 else "so the first score was not luck"
-        section.say(
-            f"{who} (finalist {finalist}) had shown {scale.show(seeds.shown[finalist])} in the search and reaches "
-            f"{scale.show(seeds.mean(finalist))} on average over fresh seeds, {tail}."
+    luck = (seeds.shown[finalist] - seeds.mean(finalist)) * (1 if context.maximize else -1)
+    shown, mean = scale.show(seeds.shown[finalist]), scale.show(seeds.mean(finalist))
+    words = f"The trial that had looked best (finalist {finalist}) had shown {shown} in the search and reaches {mean} over fresh seeds"
+    return words + _verdict(scale, luck, seeds.noise, len(seeds.values[finalist]))
+
+
+def _verdict(scale: Scale, luck: float, noise: float | None, n: int) -> str:
+    """How far a first score was luck, against what n seeds can tell (two standard errors of their mean)."""
+    if noise is None:
+        return "; with one seed nobody can say whether the first value was luck."
+    error = noise / math.sqrt(n)
+    if luck > 2 * error:
+        return f": {scale.delta(luck)} of the first value was luck (standard error {scale.delta(error)})."
+    if luck >= 0:
+        return f": {scale.delta(luck)} less, no more than {count(n, 'seed')} can tell from none (standard error {scale.delta(error)})."
+    return f": nothing says that the first value was luck (standard error {scale.delta(error)})."
+
+
+def _of_the_winner(context: Context) -> str:
+    seeds, scale, found = context.seeds, context.scale, context.seeds.choosing
+    words = f"The winner (finalist {seeds.winner}) reaches {scale.show(seeds.mean(seeds.winner))} over {count(found.n, 'fresh seed')}. "
+    true = seeds.corrected(seeds.winner)
+    if found.k > 1:
+        words += (
+            f"It was chosen as the best of {found.k} means, and the best of several is partly luck: {scale.delta(found.luck)} of it "
+            f"by a parametric bootstrap, at most {scale.delta(found.most)} (the expected maximum of {found.k} equally good means). "
+            f"Corrected for that it reaches {scale.show(true)}"
         )
+    else:
+        words += f"It was the only finalist, so there was nothing to choose: {scale.show(true)}"
+    if seeds.winner not in seeds.shown:
+        return words + "."
+    luck = (seeds.shown[seeds.winner] - true) * (1 if context.maximize else -1)
+    return words + f"; in the search it had shown {scale.show(seeds.shown[seeds.winner])}" + _verdict(scale, luck, seeds.noise, found.n)
+
+
+def _of_the_choice(context: Context) -> str:
+    found = context.seeds.choosing
+    if found.alike:
+        return (
+            f"The means of these {found.k} finalists differ no more than those of one configuration would, so which of them is "
+            f"truly best is not known: for all that these runs tell, the choice is no better than drawing lots (1 in {found.k})."
+        )
+    return (
+        f"At this noise {count(found.n, 'seed')} each pick the truly best of these {found.k} finalists in about "
+        f"{100 * found.found:.0f} of 100 cases (same bootstrap); on average "
+        f"the one that is picked is {context.scale.delta(found.loss)} worse than the truly best."
+    )
 
 
 def _chart(context: Context) -> Chart:
@@ -85,13 +140,10 @@ def _table(context: Context) -> Table:
     rows = []
     for finalist in seeds.order:
         summary = seeds.summary(finalist)
-        pair = seeds.paired(finalist, 0) if finalist != 0 and 0 in seeds.values else None
-        versus = (
-            Cell(("+" if pair.mean > 0 else "\u2212" if pair.mean < 0 else "") + scale.delta(abs(pair.mean), "points"), pair.mean)
-            if pair
-            else empty()
-        )
-        p = cell(pair.p, 2) if pair is not None and pair.p is not None else empty()
+        gained = seeds.gain(finalist)
+        sign = "" if gained is None or gained.mean == 0 else "+" if gained.mean > 0 else "\u2212"
+        versus = Cell(sign + scale.delta(abs(gained.mean), "points"), gained.mean) if gained else empty()
+        p = cell(gained.pair.p, 2) if gained is not None and gained.pair.p is not None else empty()
         number = seeds.number.get(finalist)
         where = f"{seeds.phase.get(finalist, '')} {'' if number is None else number}".strip() if finalist else ""
         rows.append(
@@ -106,10 +158,21 @@ def _table(context: Context) -> Table:
                 p,
             )
         )
-    columns = ("Configuration", "From trial", "Shown value", "Mean", "Standard deviation", "95 % interval", "Against the default", "p")
-    return Table(
-        columns,
-        tuple(rows),
-        "Finalists by their mean over seeds.",
-        ("Shown value", "Mean", "Standard deviation", "Against the default", "p"),
+    columns = (
+        "Configuration",
+        "From trial",
+        "Shown value",
+        "Mean",
+        "Standard deviation",
+        "95 % interval",
+        BETTER,
+        "p",
     )
+    n = len(seeds.tuned)
+    caption = "Finalists by their mean over seeds."
+    if 0 in seeds.values and n > 1:
+        caption += f" p: paired t-test against the default, times {n} because {n} finalists were compared (Bonferroni)."
+    elif 0 in seeds.values:
+        caption += " p: paired t-test against the default."
+    numeric = ("Shown value", "Mean", "Standard deviation", BETTER, "p")
+    return Table(columns, tuple(rows), caption, numeric)

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from trivet.diagnosis.importance import Importance
+from trivet.diagnosis.importance import Importance, predict
 from trivet.diagnosis.space_flags import ordered, position
-from trivet.diagnosis.sweep import Sweep, find, is_batch_size, is_lr
+from trivet.diagnosis.sweep import Entry, Sweep, find, is_batch_size, is_lr
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
 from trivet.reporting.sections.dependence import abscissa, slug
@@ -51,9 +51,13 @@ def batch_and_lr(sweep: Sweep) -> tuple[str, str] | None:
 
 
 def batch_words(context: Context, sweep: Sweep, batch: str, lr: str) -> list:
-    """Whether the good trials take higher learning rates with larger batches (rank correlation among the best)."""
-    best = sweep.ranked.dropna(subset=[batch, lr]).head(max(10, len(sweep.ranked) // 4))
-    words = ["Batch size (", Code(batch), ") and learning rate (", Code(lr), f") in the {context.name(sweep)}: "]
+    """Whether the good trials take higher learning rates with larger batches (rank correlation among the best), for the range that most of
+    the good trials drew from: rates of different optimizers are different quantities."""
+    entry = rates(sweep, lr)[0]
+    rows = sweep.ranked[sweep.ranked.index.isin(drawn(sweep, lr, entry))].dropna(subset=[batch, lr])
+    best = rows.head(max(10, len(rows) // 4))
+    where = f" where {_when(entry)}" if entry is not None and entry.when else ""
+    words = ["Batch size (", Code(batch), ") and learning rate (", Code(lr), f") in the {context.name(sweep)}{where}: "]
     if len(best) < 10 or best[batch].nunique() < 2 or best[lr].nunique() < 2:
         return [*words, "too few good trials to see whether they go together."]
     rho = float(best[batch].rank().corr(best[lr].rank()))
@@ -63,26 +67,44 @@ def batch_words(context: Context, sweep: Sweep, batch: str, lr: str) -> list:
     return [*words, f"among the best {len(best)} trials {way} (rank correlation {rho:.2f})."]
 
 
+def _when(entry: Entry) -> str:
+    return ",".join(f"{group}={option}" for group, option in entry.when)
+
+
+def rates(sweep: Sweep, lr: str) -> list[Entry | None]:
+    """The ranges of the learning rate, the one that most completed trials drew from first; [None] where the study does not name one."""
+    entries = sweep.active(lr)
+    return sorted(entries, key=lambda entry: -len(sweep.complete.index.intersection(drawn(sweep, lr, entry)))) or [None]
+
+
+def drawn(sweep: Sweep, lr: str, entry: Entry | None) -> pd.Index:
+    mask = sweep.trials[lr].notna() if entry is None else sweep.drawn(entry)
+    return sweep.trials.index[mask]
+
+
 def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> Chart:
-    rows = sweep.complete.dropna(subset=[batch, lr])
+    """A panel for each range of the learning rate that three completed trials drew from: different optimizers share no axis."""
+    known = [(entry, sweep.complete.loc[sweep.complete.index.intersection(drawn(sweep, lr, entry))]) for entry in rates(sweep, lr)]
+    panels = [_scatter(context, sweep, batch, lr, entry, rows.dropna(subset=[batch, lr])) for entry, rows in known[:3] if len(rows) >= 3]
+    title = f"Batch size with learning rate, {context.name(sweep)}"
+    alt = f"Each completed trial by {batch} and {lr}, coloured by {context.scale.label}."
+    return Chart(name, title, panels, alt) if panels else None
+
+
+def _scatter(context: Context, sweep: Sweep, batch: str, lr: str, entry: Entry | None, rows: pd.DataFrame) -> Panel:
     rows = rows.loc[sweep.score[rows.index].sort_values(kind="stable").index]  # the best are drawn last, on top
     rows = rows.iloc[keep(len(rows), np.arange(len(rows) - 200, len(rows)).clip(0))]
-    entries = [sweep.active(key) for key in (batch, lr)]
-    x, x_axis, _ = abscissa(rows[batch], entries[0][0].spec if entries[0] else None, rows["number"].to_numpy())
-    y, y_axis, _ = abscissa(rows[lr], entries[1][0].spec if len({e.spec for e in entries[1]}) == 1 else None, rows["number"].to_numpy())
-    log = bool(entries[1]) and all(getattr(entry.spec, "log", False) for entry in entries[1])
-    y_axis = Axis(lr, log, y_axis.ticks, None if log and not y_axis.log else y_axis.range)
-    values = colored(context, sweep, rows)
+    batches = sweep.active(batch)
+    x, x_axis, _ = abscissa(rows[batch], batches[0].spec if batches else None, rows["number"].to_numpy())
+    y, y_axis, _ = abscissa(rows[lr], entry.spec if entry is not None else None, rows["number"].to_numpy())
     hover = [
-        f"trial {n}: {batch}={value_text(a)}, {lr}={value_text(b)}: {context.scale.show(v / context.scale.factor)}"
-        for n, a, b, v in zip(rows["number"], rows[batch], rows[lr], context.scale.axis(rows[sweep.objectives[0]]), strict=True)
+        f"trial {n}: {batch}={value_text(a)}, {lr}={value_text(b)}: {context.scale.show(v)}"
+        for n, a, b, v in zip(rows["number"], rows[batch], rows[lr], rows[sweep.objectives[0]], strict=True)
     ]
+    values = colored(context, sweep, rows)
     layer = Layer("points", x, y, size=9, opacity=0.9, hover=hover, values=values, values_label=context.scale.label)
-    if y_axis.log and y_axis.range is None:
-        y_axis = Axis(lr, True, range=(float(rows[lr].min()) / 1.3, float(rows[lr].max()) * 1.3))
-    panel = Panel(Axis(batch, x_axis.log, x_axis.ticks, x_axis.range), y_axis, [layer])
-    title = f"Batch size with learning rate, {context.name(sweep)}"
-    return Chart(name, title, [panel], f"Each completed trial by {batch} and {lr}, coloured by {context.scale.label}.")
+    axes = (Axis(batch, x_axis.log, x_axis.ticks, x_axis.range), Axis(lr, y_axis.log, y_axis.ticks, y_axis.range))
+    return Panel(*axes, [layer], _when(entry) if entry is not None and entry.when else "")
 
 
 def colored(context: Context, sweep: Sweep, rows: pd.DataFrame) -> np.ndarray:
@@ -95,7 +117,7 @@ def colored(context: Context, sweep: Sweep, rows: pd.DataFrame) -> np.ndarray:
 
 
 def grid_of(found: Importance, key: str, n: int = GRID) -> tuple[np.ndarray, list[int]]:
-    """Values of a parameter's feature columns to ask the forest about: (one row per value, column numbers)."""
+    """Values of a parameter's feature columns to ask the model about: (one row per value, column numbers)."""
     columns = found.owner[key]
     block = found.features.iloc[:, columns].to_numpy(dtype=float)
     if len(columns) > 1:
@@ -105,23 +127,23 @@ def grid_of(found: Importance, key: str, n: int = GRID) -> tuple[np.ndarray, lis
 
 
 def surface(found: Importance, a: str, b: str, grids: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """The forest's mean prediction over a grid of two parameters, all others as in a sample of the trials (partial dependence)."""
+    """The model's mean prediction over a grid of two parameters, all others as in a sample of the trials (partial dependence)."""
     rng = np.random.default_rng(0)
     n = len(found.features)
     rows = found.features.to_numpy(dtype=np.float32)[rng.permutation(n)[:BACKGROUND]]
-    extra = rng.normal(size=(len(rows), found.forest.n_features_in_ - rows.shape[1])).astype(np.float32)
+    extra = rng.normal(size=(len(rows), found.model.n_features_in_ - rows.shape[1])).astype(np.float32)
     rows = np.column_stack([rows, extra])
     points = list(itertools.product(grids[0], grids[1]))
     block = np.repeat(rows[None], len(points), axis=0)
     for place, (first, second) in enumerate(points):
         block[place][:, found.owner[a]] = first
         block[place][:, found.owner[b]] = second
-    flat = found.forest.predict(block.reshape(-1, rows.shape[1]))
+    flat = predict(found.model, block.reshape(-1, rows.shape[1]))
     return flat.reshape(len(grids[0]), len(grids[1]), len(rows)).mean(axis=2)
 
 
 def interaction(found: Importance, a: str, b: str) -> float:
-    """The part of two parameters' joint effect that is not the sum of their single effects, 0..1 (functional ANOVA on the forest)."""
+    """The part of two parameters' joint effect that is not the sum of their single effects, 0..1 (functional ANOVA on the model)."""
     table = surface(found, a, b, (grid_of(found, a, 8)[0], grid_of(found, b, 8)[0]))
     table = table - table.mean()
     additive = table.mean(axis=1, keepdims=True) + table.mean(axis=0, keepdims=True)
@@ -142,8 +164,8 @@ def strongest(context: Context, sweep: Sweep, found: Importance) -> list:
 
 
 def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart | None:
-    """The forest's surface over the two most important numeric parameters that are always active, with the trials on it."""
-    if found is None:
+    """The model's surface over the two most important numeric parameters that are always active, with the trials on it."""
+    if found is None or not found.trusted:
         return None
     keys = [key for key in found.share if numeric(sweep, key) and sweep.trials[key].nunique() > 2 and len(found.owner[key]) == 1]
     keys = [key for key in keys if sweep.finite[key].notna().mean() > 0.95][:2]
@@ -156,7 +178,8 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
     table = surface(found, a, b, (grids[0][:, None], grids[1][:, None]))
     x, y = (np.exp(grid) if log else grid for grid, log in zip(grids, logs, strict=True))
     sign = 1 if sweep.maximize else -1
-    heat = Layer("heat", x, y, z=context.scale.axis(sign * table.T), values_label=f"{context.scale.label}, expected")
+    when = f" after epoch {found.step}" if found.step is not None else ""
+    heat = Layer("heat", x, y, z=context.scale.axis(sign * table.T), values_label=f"{context.scale.label}{when}, expected")
     rows = sweep.complete.iloc[keep(len(sweep.complete), np.array([], dtype=int), 400)]
     hover = [
         f"trial {n}: {a}={value_text(p)}, {b}={value_text(q)}, {context.scale.show(v)}"
@@ -165,10 +188,10 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
     points = Layer("points", rows[a], rows[b], color="white", size=6, hover=hover, edge=True)
     axes = [_padded(key, grid, log or span) for key, grid, log, span in zip(keys, (x, y), logs, spans, strict=True)]
     panel = Panel(*axes, [heat, points])
-    title = f"The two numeric parameters that matter most, {context.name(sweep)}"
-    note = "Colour: what a random forest expects, averaged over all other parameters. Dots: trials that ran to the end."
+    title = f"The two numeric parameters that matter most of those always in play, {context.name(sweep)}"
+    note = "Colour: what a model of boosted trees expects, averaged over all other parameters. Dots: trials that ran to the end."
     alt = f"Expected {context.scale.label} over {a} and {b}."
-    return Chart(f"contour-{slug(sweep.name)}", title, [panel], alt, note, brief=found.trusted, height=380)
+    return Chart(f"contour-{slug(sweep.name)}", title, [panel], alt, note, height=380)
 
 
 def _spans(sweep: Sweep, key: str) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trivet.diagnosis.importance import gain_from
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.palette import SERIES
+from trivet.reporting.pruning import Regret, regret
 from trivet.reporting.sections import audit
-from trivet.reporting.sections.phases import jobs, wall
 from trivet.reporting.thin import keep
 from trivet.reporting.words import count, duration, money, number, share
 
@@ -27,12 +26,16 @@ def build(context: Context) -> Section:
     return section
 
 
-def best_so_far(sweep: Sweep) -> pd.DataFrame:
-    """Per trial in number order: trial, epochs spent up to then, value (NaN unless complete), best so far (NaN before the first)."""
+def best_so_far(sweep: Sweep, before: float = -np.inf) -> pd.DataFrame:
+    """Per trial in number order: trial, epochs spent up to then, value (NaN unless complete), best so far (NaN before the first).
+
+    before: the best score of the searches before this one, below which the best so far never falls.
+    """
     score = sweep.score.where(sweep.trials["state"] == "COMPLETE")
     if score.notna().sum() == 0:
         score = sweep.score.where(sweep.trials["state"] != "FAIL")
     best = score.cummax().ffill()
+    best = best.fillna(before).clip(lower=before) if np.isfinite(before) else best
     sign = 1 if sweep.maximize else -1
     return pd.DataFrame(
         {
@@ -63,9 +66,10 @@ def progress_chart(context: Context) -> Chart:
     scale = context.scale
     by_trial, by_epoch, thinned = [], [], False
     first_trial = first_epoch = 0.0
-    values = []
+    values, before = [], -np.inf
     for sweep, color in zip(context.searches, ("orange", "blue"), strict=False):
-        table = best_so_far(sweep)
+        table = best_so_far(sweep, before)
+        before = max(before, sweep.score[sweep.best.name] if sweep.best is not None else -np.inf)
         values.append(table["value"].to_numpy())
         size = len(table)
         jumps = np.flatnonzero(table["best"].ne(table["best"].shift()).to_numpy())
@@ -146,8 +150,7 @@ def _zoomed(axis: Axis, values: np.ndarray) -> Axis:
 
 def _pruning(section: Section, context: Context) -> None:
     rows = []
-    price = context.results.params.get("report", {}).get("price_per_hour") if context.results else None
-    price = float(price) if isinstance(price, (int, float)) and price > 0 else None
+    price = context.price_per_hour
     saved_all = spent_all = 0
     for sweep in context.searches:
         cost = costs(sweep)
@@ -160,7 +163,7 @@ def _pruning(section: Section, context: Context) -> None:
         rows.append(tuple(cells))
     total = saved_all + spent_all
     if saved_all > 0:
-        section.say(f"Stopping hopeless trials early saved {saved_all:,} of {count(total, 'epoch')} ({share(saved_all, total)}).")
+        section.say(f"Stopping trials early saved {saved_all:,} of {count(total, 'epoch')} ({share(saved_all, total)}).")
     else:
         section.say("No trial was stopped early, so nothing was saved by pruning.")
     columns = [
@@ -178,10 +181,22 @@ def _pruning(section: Section, context: Context) -> None:
     section.add(Table(tuple(columns), tuple(rows), "What the search cost, and what it would have cost.", tuple(columns[1:])))
     section.say(note, kind="note")
     for sweep in context.searches:
-        words = regret(context, sweep)
-        if words:
-            section.say(words)
+        found = regret(sweep)
+        if found is not None:
+            section.say(f"What it may have cost in the {context.name(sweep)}: {_lost(found)}")
     audit.fill(section, context)
+
+
+def _lost(found: Regret) -> str:
+    if found.could == 0:
+        return (
+            f"none of {count(found.n, 'pruned trial')} would have passed the best, even had they finished better than nine in ten of the "
+            "completed trials did from the same epoch on."
+        )
+    return (
+        f"{found.could:,} of {count(found.n, 'pruned trial')} could have passed the best, but only by finishing as well as the luckiest "
+        "tenth of the completed trials did from the same epoch on."
+    )
 
 
 def _number(value: float) -> Cell:
@@ -196,38 +211,12 @@ def costs(sweep: Sweep) -> dict[str, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where((sweep.trials["state"] == "PRUNED") & (step > 0), sweep.full / step, 1.0)
     alone_unpruned = float(np.nansum(seconds * factor))
-    clock = wall(sweep)
+    clock = sweep.wall
     return {
         "epochs": sweep.epochs,
         "epochs_unpruned": sweep.epochs_unpruned,
         "wall": clock,
         "wall_unpruned": clock * alone_unpruned / alone if alone > 0 else clock,
-        "alone": alone if alone > 0 else clock * jobs(sweep),
-        "alone_unpruned": alone_unpruned if alone > 0 else clock * jobs(sweep),
+        "alone": alone if alone > 0 else clock * sweep.jobs,
+        "alone_unpruned": alone_unpruned if alone > 0 else clock * sweep.jobs,
     }
-
-
-def regret(context: Context, sweep: Sweep) -> str | None:
-    """What pruning may have cost: how many pruned trials would have passed the best with an unusually good finish; None where unknown.
-
-    A pruned trial is granted, from its last epoch on, the gain that only one in ten of the completed trials had from that epoch to its end.
-    """
-    pruned = sweep.trials[(sweep.trials["state"] == "PRUNED") & sweep.score.notna()]
-    if not len(pruned) or len(sweep.complete) < 10 or not len(sweep.curves) or sweep.best is None:
-        return None
-    gains = gain_from(sweep, 0.9)
-    granted = pruned["step"].map(gains)
-    reach = sweep.score[pruned.index] + granted
-    best = sweep.score[sweep.best.name]
-    n = int((reach > best).sum())
-    words = f"What it may have cost in the {context.name(sweep)}: "
-    if n == 0:
-        return words + (
-            f"none of {count(len(pruned), 'pruned trial')} would have passed the best, even had they finished better than nine "
-            "in ten of the "
-            "completed trials did from the same epoch on."
-        )
-    return words + (
-        f"{n:,} of {count(len(pruned), 'pruned trial')} could have passed the best, but only by finishing as well as the luckiest tenth of "
-        "the completed trials did from the same epoch on."
-    )

@@ -1,0 +1,169 @@
+"""What to do now. The one place that decides: the headline, the red flags, the checklist and "What next" all ask here, so they agree.
+
+Every piece of advice has its price: epochs of training and time, at the pace of this run.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+
+from trivet.diagnosis.flag import Case, Flag
+from trivet.diagnosis.progress import progress
+from trivet.diagnosis.space_flags import at_edges, widened
+from trivet.diagnosis.sweep import Sweep
+from trivet.reporting import commands
+from trivet.reporting.context import Context
+from trivet.reporting.model import Command
+from trivet.reporting.pruning import audited
+from trivet.reporting.words import count, duration, listing, money
+from trivet.space import to_text
+from trivet.space.limits import STRUCTURE, leaf
+
+AGREES = {  # decision -> what a red flag may ask for beside it
+    "look": ("mend",),
+    "mend": ("mend",),
+    "keep": ("keep",),
+    "milder": ("milder",),
+    "widen": ("widen", "more"),
+    "go_on": ("more",),
+    "longer": ("longer",),
+    "stop": ("stop",),
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """action: a key of AGREES. title and reason make the sentence; price: what following it costs; command: how, where one exists."""
+
+    action: str
+    title: str
+    reason: str
+    price: str
+    command: Command | None = None
+
+    def agrees(self, flag: Flag) -> bool:
+        """Whether a flag's mend asks for nothing that this decision advises against."""
+        return not flag.asks or flag.asks in AGREES[self.action]
+
+
+def decide(context: Context) -> Decision:
+    """The first that applies: nothing to judge, a serious flag, the default won, pruning lost better ones, a better value beyond an edge, a
+    search that still improves, trainings cut off; else stop."""
+    sweep, state = context.last, progress(context.last)
+    if state is None:
+        return Decision("look", "Find out why first:", "no trial ran to its end with a value.", "Price: reading the log of one trial.")
+    serious = next((flag for flag in context.flags if flag.level == "serious"), None)
+    if serious is not None:
+        reason = f"{serious.title[:1].lower()}{serious.title[1:]}, and until that is dealt with more trials are pointless."
+        return Decision("mend", "Mend first:", reason, "Price: no training; see the red flag.")
+    if context.default_won:
+        return _keep(context)
+    keys = {flag.key for flag in context.flags}
+    found = audited(context)
+    if found is not None and found.clearly:
+        return _milder(context, found.clearly, found.n)
+    if "edge" in keys:
+        return _widen(context, sweep, state.n)
+    if "improving" in keys:
+        return _go_on(context, sweep, state.n)
+    if "best_last" in keys:
+        return _longer(context, sweep)
+    return _stop(context, sweep)
+
+
+def _keep(context: Context) -> Decision:
+    spent = price(context, sum(sweep.epochs for sweep in context.searches))
+    return Decision(
+        "keep",
+        "Keep the default:",
+        "tuning brought nothing here.",
+        f"Price: none. Another search like this one would take about {spent}.",
+    )
+
+
+def _milder(context: Context, better: int, n: int) -> Decision:
+    return Decision(
+        "milder",
+        "Prune less:",
+        f"{better} of {count(n, 'pruned trial')} that {'was' if n == 1 else 'were'} trained to the end came out better than the best.",
+        f"Price: without any pruning this search takes {price(context, context.last.epochs_unpruned)}.",
+    )
+
+
+def _widen(context: Context, sweep: Sweep, n: int) -> Decision:
+    edges = at_edges(Case(sweep, context.scale))
+    sizes = sorted({entry.key for entry, *_ in edges if STRUCTURE.fullmatch(leaf(entry.key))})
+    cost = f"Price: about {price(context, per_trial(sweep) * max(n, 20))} for {count(max(n, 20), 'trial')}"
+    if sizes:
+        cost += f", and more for each: the cost of an epoch grows with {listing(sizes)}, of a width about with its square"
+    plain = {entry.key: to_text(widened(entry.spec, low, entry.key)) for entry, low, *_ in edges if not entry.when}
+    words = commands.words_of(sweep)
+    line = None
+    if plain and words and context.single:
+        line = Command(
+            shlex.join(commands.replaced(words, plain | {"hydra.sweeper.n_trials": str(max(2 * n, 20))})),
+            "The next study, with the range widened:",
+        )
+    return Decision("widen", "Go on, in a wider space:", "the best value sits at the edge of what was searched.", cost + ".", line)
+
+
+def _go_on(context: Context, sweep: Sweep, n: int) -> Decision:
+    total = max(2 * n, 20)
+    line = commands.again(context.results, sweep, f"{sweep.name}.n_trials", "hydra.sweeper.n_trials", total)
+    return Decision(
+        "go_on",
+        "Go on:",
+        "the last trials still brought a worthwhile improvement.",
+        f"Price: about {price(context, per_trial(sweep) * (total - n))} for {count(total - n, 'trial')} more.",
+        Command(line, f"This continues the study, up to {count(total, 'trial')}:") if line else None,
+    )
+
+
+def _longer(context: Context, sweep: Sweep) -> Decision:
+    epochs, line = 2 * sweep.full, None
+    if not context.single or "epochs" in (sweep.study.get("config") or {}):
+        line = commands.again(context.results, sweep, "epochs", "epochs", epochs)
+    spent = 2 * sum(search.epochs for search in context.searches)
+    return Decision(
+        "longer",
+        "Train longer rather than search more:",
+        "the best trials were still improving when their training ended.",
+        f"Price: about {price(context, spent)} for the same search with {count(epochs, 'epoch')} a trial.",
+        Command(line, "The next study, with longer trainings:") if line else None,
+    )
+
+
+def _stop(context: Context, sweep: Sweep) -> Decision:
+    seed, line = sweep.study.get("seed"), None
+    seed = seed + 1 if isinstance(seed, int) else 1
+    if not context.single or "seed" in (sweep.study.get("config") or {}):
+        line = commands.again(context.results, sweep, "seed", "seed", seed)
+    spent = sum(search.epochs for search in context.trained)
+    return Decision(
+        "stop",
+        "Stop searching:",
+        "more trials of this kind would bring little. What is left to gain lies elsewhere: data, model, longer training.",
+        f"Price: none; the whole once more with another seed, to check it, takes about {price(context, spent)}.",
+        Command(line, "To check the result, the same once more with another seed of the search:") if line else None,
+    )
+
+
+def per_trial(sweep: Sweep) -> float:
+    """Epochs that a trial of this search took on average, pruned ones among them."""
+    return sweep.epochs / max(len(sweep.trials), 1)
+
+
+def price(context: Context, epochs: float) -> str:
+    """`700 epochs, 2.5 min as it ran here`, with money where params.yaml has a price."""
+    spent = sum(sweep.epochs for sweep in context.trained)
+    seconds = sum(sweep.wall for sweep in context.trained)
+    words = count(math.ceil(epochs), "epoch")
+    if not spent or not np.isfinite(seconds) or seconds <= 0:
+        return words
+    time = epochs * seconds / spent
+    words += f", {duration(time)} at the pace of this run"
+    return words + (f", {money(time / 3600 * context.price_per_hour)}" if context.price_per_hour else "")
