@@ -35,7 +35,7 @@ def refused(c, data):
         with training.reproducible(c, torch.device("cpu")):
             training.Run(c, data)
     except UserError as error:
-        assert str(error).isprintable() and len(str(error)) < 300, str(error)
+        assert str(error).isprintable() and len(str(error)) < 400, str(error)
         return True
     return False
 
