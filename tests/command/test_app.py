@@ -118,6 +118,12 @@ def test_a_file_that_is_none_or_odd(tmp_path, content):
         load(tmp_path / "trivet.yaml")
 
 
+def test_the_phases_name_of_the_objective_serves(tmp_path):
+    content = {**TRIVET, "objective": "loss", "command": {k: v for k, v in TRIVET["command"].items() if k != "objective"}}
+    (tmp_path / "trivet.yaml").write_text(yaml.safe_dump(content))
+    assert load(tmp_path / "trivet.yaml")[0].objective == "loss"
+
+
 def test_files_that_decide_results(project):
     command, _ = load(project / "trivet.yaml")
     assert command.named_files(project) == ["fit.py"]

@@ -103,7 +103,10 @@ def load(path: Path) -> tuple[Command, dict[str, Any]]:
     parameters = content.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise UserError(f"{path}: parameters={parameters}: must be a mapping from placeholders to values")
-    command = Command.read(content["command"])
+    given = content["command"]
+    if isinstance(given, Mapping) and "objective" in content:  # the phases' name for it serves here too
+        given = {"objective": content["objective"], **given}
+    command = Command.read(given)
     unknown = [name for name in parameters if name not in command.template.parameters]
     if unknown:
         raise UserError(
