@@ -13,6 +13,7 @@ from trivet.data.kinds import is_number, markers_in, share_of_dates
 
 ENOUGH = 30  # rows: below it, chance alone looks like a rule
 LEAK = 0.99  # of what the best constant leaves to explain
+HOPELESS = 0.3  # of it left by the nearest neighbour, from which no tree is fitted to look closer
 N_LOOKED_AT = 2000  # rows from which a leak is told, drawn at random
 N_FOLDS = 3
 MANY = 50  # categories that are worth a word
@@ -85,13 +86,29 @@ def _alone(column: pd.Series, y: np.ndarray, seed: int) -> str | None:
 
 
 def explained(column: pd.Series, y: np.ndarray) -> float:
-    """Of the errors (or the variance) that the best constant leaves, the share that this column alone takes away, out of fold."""
+    """Of the errors (or the variance) that the best constant leaves, the share that this column alone takes away, out of fold.
+
+    0 where its neighbours in the column say little of a row's target: most columns, told in a hundredth of the time.
+    """
     classes = y.dtype.kind != "f"
     x = numbers(column).to_numpy() if is_number(column) else texts(column)
+    base = len(y) - np.bincount(y).max() if classes else ((y - y.mean()) ** 2).sum()
+    if base <= 0 or (is_number(column) and _errors_of_neighbours(x, y, classes) > HOPELESS * base):
+        return 0.0
     ways = [_by_group] if not is_number(column) else [_by_tree] if classes else [_by_tree, _by_line]
     wrong = min(_errors(guess, x, y, classes) for guess in ways)
-    base = len(y) - np.bincount(y).max() if classes else ((y - y.mean()) ** 2).sum()
-    return 1 - float(wrong / base) if base > 0 else 0.0
+    return 1 - float(wrong / base)
+
+
+def _errors_of_neighbours(x: np.ndarray, y: np.ndarray, classes: bool) -> float:
+    """Wrong classes, or squared errors, when each row is given the target of the row that is nearest to it in x. Quick, to rule out."""
+    x = np.nan_to_num(x, nan=np.nanmin(x) - 1 if not np.isnan(x).all() else 0.0)
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    gaps = np.diff(x)
+    nearer_left = np.concatenate([[False], gaps[:-1] <= gaps[1:], [True]])
+    guessed = np.where(nearer_left, np.roll(y, 1), np.roll(y, -1))
+    return float((guessed != y).sum() if classes else ((guessed - y) ** 2).sum())
 
 
 def _errors(guess: Callable, x: np.ndarray | pd.Series, y: np.ndarray, classes: bool) -> float:
