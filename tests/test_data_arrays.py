@@ -167,3 +167,12 @@ def test_a_damaged_description(tmp_path, content):
     with pytest.raises(UserError, match=r"data.yaml: (cannot be read|does not describe)") as error:
         data.load(tmp_path / "a")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["a: " + "[" * 3000, "a: 2020-13-45", "[1", "mine: 1"], ids=["deep", "date", "open", "another's"])
+def test_a_description_that_is_not_ours_is_not_written_over(tmp_path, content):
+    settings = config(tmp_path, images(40, 3))
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "data.yaml").write_text(content)
+    refused(settings, tmp_path, "data.yaml there was not written by prepare")
+    assert (tmp_path / "prepared" / "data.yaml").read_text() == content

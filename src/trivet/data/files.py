@@ -74,7 +74,7 @@ def _check_place(folder: Path) -> None:
     """Files of these names that somebody else put there are kept: `data.path=.` would replace a user's own test.npz."""
     ours = False
     if (folder / META).exists():
-        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+        with contextlib.suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
             meta = yaml.safe_load((folder / META).read_text(encoding="utf-8"))
             ours = isinstance(meta, Mapping) and "sha256" in meta
     elif (folder / SEARCH).exists():  # written first, and then prepare was killed
