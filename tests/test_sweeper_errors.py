@@ -60,9 +60,18 @@ REFUSALS = [
     ([KEY + "stop={plateu:{trials:3,delta:0}}"], ["hydra.sweeper.stop.plateu", "it takes seconds, epochs, plateau"]),
     ([KEY + "stop.plateau=3"], ["hydra.sweeper.stop.plateau=3", "{trials: k, delta: x}"]),
     ([KEY + "stop.seconds=soon"], ["hydra.sweeper.stop.seconds=soon", "number above 0"]),
+    ([KEY + "lag=x"], ["hydra.sweeper.lag=x", "whole number >= 1"]),
+    ([KEY + "n_trials=${nope}"], ["hydra.sweeper.n_trials=${nope}", "'nope' not found"]),
+    ([KEY + "stop.seconds=${oc.env:TRIVET_NOWHERE}"], ["hydra.sweeper.stop", "TRIVET_NOWHERE", "not found"]),
+    (["hydra.sweep.dir=${nope}/x"], ["hydra.sweep.dir", "'nope' not found"]),
+    ([KEY + "storage=sqlite://"], ["hydra.sweeper.storage=sqlite://", "one process alone"]),
+    ([KEY + "sampler={name:tpe,gamma:5}"], ["hydra.sweeper.sampler.gamma=5", "leave it out"]),
+    ([KEY + "sampler={name:tpe,n_ei_candidates:abc}"], ["hydra.sweeper.sampler", "'n_ei_candidates': 'abc'"]),
+    ([KEY + "publish=."], ["hydra.sweeper.publish=.", "is the project's folder"]),
+    ([KEY + "publish=../x"], ["hydra.sweeper.publish=../x", "lies outside"]),
     ([KEY + "stop.target=high"], ["hydra.sweeper.stop.target=high", "number"]),
     ([KEY + "identity.files=[no*.py]"], ["hydra.sweeper.identity.files", "no*.py", "matches no file"]),
-    ([KEY + "identity.file=[x]"], ["hydra.sweeper.identity.file", "it takes files"]),
+    ([KEY + "identity.file=[x]"], ["hydra.sweeper.identity.file: unknown", "it takes files"]),
     ([KEY + "identity.code=all"], ["hydra.sweeper.identity.code=all", "imported", "none"]),
     ([KEY + "identity.ignore=x"], ["hydra.sweeper.identity.ignore=x", "must be a list"]),
     ([KEY + "custom_search_space=no.where"], ["hydra.sweeper.custom_search_space=no.where", "cannot be imported"]),
@@ -81,7 +90,6 @@ HYDRAS = [
     ([KEY + "n_trails=3"], ["Could not override 'hydra.sweeper.n_trails'", "Key 'n_trails' not in 'TrivetSweeperConf'"]),
     (["hydra/sweeper/sampler=tpee"], ["Could not find 'hydra/sweeper/sampler/tpee'", "Available options", "random"]),
     (["hydra/sweeper=trivett"], ["Could not find 'hydra/sweeper/trivett'", "trivet"]),
-    ([KEY + "lag=x"], ["hydra.sweeper.lag=x", "could not be converted to Integer"]),
 ]
 
 

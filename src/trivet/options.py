@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -157,6 +158,76 @@ class Either:
 
     def accepts(self, value: Any) -> bool:
         return any(field.accepts(value) for field in self.fields)
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Any value: somebody else checks it."""
+
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return "anything"
+
+    def accepts(self, value: Any) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A text that a pattern fits as a whole; `words` say which."""
+
+    pattern: str
+    words: str
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return self.words
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True)
+class Described:
+    """What `field` accepts, told in `words` of its own."""
+
+    field: Any
+    words: str
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return self.words
+
+    def accepts(self, value: Any) -> bool:
+        return self.field.accepts(value)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A mapping with these keys and no others; a field without a default must be there."""
+
+    fields: Mapping[str, Any]
+    default: Any = REQUIRED
+
+    def allowed(self) -> str:
+        return f"a mapping of {', '.join(self.fields)}"
+
+    def accepts(self, value: Any) -> bool:
+        if not isinstance(value, Mapping) or any(key not in self.fields for key in value):
+            return False
+        return all(field.accepts(value[key]) if key in value else field.default is not REQUIRED for key, field in self.fields.items())
+
+
+def check(field: Any, value: Any, name: str) -> None:
+    """UserError where `field` refuses `value`, naming the key that is wrong inside a section; `name` is the value's own."""
+    if isinstance(field, Section) and isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in field.fields:
+                raise UserError(f"{name}.{show(key)}: unknown; it takes {', '.join(field.fields)}{nearest(key, field.fields)}")
+            check(field.fields[key], inner, f"{name}.{key}")
+    if not field.accepts(value):
+        raise UserError(f"{name}={show(value)}: must be {field.allowed()}")
 
 
 def show(value: Any) -> str:

@@ -95,10 +95,21 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         raise UserError(
             f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {', '.join(sorted({*allowed} - {'self'}))}"
         )
+    for key in _CODE & set(arguments):
+        if arguments[key] is not None:
+            raise UserError(f"hydra.sweeper.sampler.{key}={arguments[key]}: takes an object of Python, which no config gives; leave it out")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
         raise UserError(f"hydra.sweeper.sampler.seed={seed}: must be a whole number >= 0")
     return SamplerSpec(name, arguments), seed
 
+
+_CODE = frozenset(
+    {
+        *("gamma", "weights", "constraints_func", "categorical_distance_func", "independent_sampler", "source_trials"),
+        *("mutation", "crossover", "child_generation_strategy", "after_trial_strategy", "elite_population_selection_strategy"),
+    }
+)
+"""Arguments that are functions or other objects of Python; some samplers accept anything there, and never look at it."""
 
 # Arguments that hydra-optuna-sweeper 1.3's schemas pass by default and Optuna 5 has dropped, deprecated or turned off.
 _STOCK_NOISE = frozenset(
@@ -221,13 +232,27 @@ class Sampler:
         return UserError(f"hydra.sweeper.sampler={self.spec.as_dict()}: {error}")
 
     def try_out(self) -> None:
-        """Sample a trial for nothing. Raises `UserError` where the sampler's arguments are of no use."""
+        """Sample a few trials for nothing, each told a made-up result: many arguments are read only once there is something to learn from.
+
+        Raises `UserError` where the sampler's arguments are of no use.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._build(0)  # as it is given, before it is made to learn sooner
+        given = self.spec.arguments
+        sooner = {k: min(v, 4) for k, v in given.items() if k == "n_startup_trials" and isinstance(v, int)}
+        default = {"n_startup_trials": 4} if self.spec.name == "gp" else {}
+        trying = Sampler(SamplerSpec(self.spec.name, {**default, **given, **sooner}), self.params, self.directions, self.seed)
+        size = given.get("population_size", 50) if self.spec.name == "nsgaii" else 6
+        known: list[FrozenTrial] = []
         try:
-            self.ask(0, [])
+            for number in range(min(size, 100) + 2):
+                values = [math.sin(number + i) for i in range(len(self.directions))]
+                known.append(_copy(trying.ask(number, known), state=TrialState.COMPLETE, values=values))
         except UserError:
             raise
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # Optuna checks few of its arguments: the rest ends wherever it is used first
             raise self._wrong(error) from None
 
 

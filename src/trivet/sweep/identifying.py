@@ -15,21 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 import trivet
 from trivet import space
-from trivet.errors import UserError
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import code, identity, values
 from trivet.sweep import planning
 from trivet.sweep.jobs import Composer
-from trivet.sweep.settings import Settings, mapping, plain
+from trivet.sweep.settings import Settings, plain
 from trivet.sweep.worker import locate
-
-KEYS = {
-    "files": "files (globs of data and whatever else decides)",
-    "code": "code (imported, or none)",
-    "ignore": "ignore (config keys)",
-    "call": "call (a function)",
-}
 
 
 @dataclass(frozen=True)
@@ -74,18 +66,8 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
 
 
 def _given(s: Settings) -> dict[str, Any]:
-    given = {"code": "imported", **mapping(s.identity, "identity")}
-    unknown = sorted(set(given) - set(KEYS))
-    if unknown:
-        raise UserError(f"hydra.sweeper.identity.{unknown[0]}: unknown; it takes {', '.join(KEYS.values())}")
+    given = {"code": "imported", **s.identity}
     given["code"] = "none" if given["code"] is None else given["code"]
-    if given["code"] not in ("imported", "none"):
-        raise UserError(
-            f"hydra.sweeper.identity.code={given['code']}: must be imported (the script and what it imports of its project), or none"
-        )
-    for key in ("files", "ignore"):
-        if not isinstance(given.get(key) or [], list):
-            raise UserError(f"hydra.sweeper.identity.{key}={given[key]}: must be a list")
     return given
 
 

@@ -1,12 +1,18 @@
-"""The keys of `hydra.sweeper`, and the checks of those that stand by themselves: each wrong value is one line before any trial."""
+"""The keys of `hydra.sweeper`: one declaration, which checks every value and makes Hydra's schema and the documentation.
+
+    python -m trivet.sweep.settings        # the keys, their defaults and what they take
+
+Imports nothing heavy: Hydra loads the plugin, and with it this, whenever any of its apps starts.
+"""
 
 from __future__ import annotations
 
-import math
-import os
+import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +20,165 @@ import yaml
 from omegaconf import OmegaConf
 
 from trivet.errors import UserError
-from trivet.search import pruning
-from trivet.search.sampling import ENUMERATING, SamplerSpec
-from trivet.search.stopping import StopRules
+from trivet.options import Anything, Described, Either, Flag, ListOf, MapOf, Matching, Maybe, OneOf, Real, Section, Text, Whole, check
 
 DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
+MOST = 10**9  # of anything that is counted
+
+_FUNCTION = Matching(r"[A-Za-z_][\w.]*\.[A-Za-z_]\w*", "a dotted path, module.function")
+_NAME = Described(
+    Either((Matching(r"(?!\.{1,2}$)[^/\x00-\x1f\x7f]{1,200}", ""), Whole())),
+    "a name (at most 200 characters) without '/': it names a folder",
+)
+_ANYTHINGS = MapOf(Anything())
+_PLATEAU = Described(
+    Maybe(Section({"trials": Whole(1, MOST), "delta": Real(0)})),
+    "null or {trials: k, delta: x}: stop when k trials improve by no more than x",
+)
+_STOP = Section(
+    {
+        "seconds": Maybe(Described(Real(0, open="low"), "a number above 0")),
+        "epochs": Maybe(Whole(1, 10**15)),
+        "plateau": dataclasses.replace(_PLATEAU, default=None),
+        "same_best": Maybe(Whole(1, MOST)),
+        "target": Maybe(Real()),
+    }
+)
+_IDENTITY = Section(
+    {
+        "files": Maybe(ListOf(Text(), 0)),
+        "code": Described(Maybe(OneOf(("imported", "none"))), "imported (the script and what it imports of its project), or none", None),
+        "ignore": Maybe(ListOf(Text(), 0)),
+        "call": Maybe(_FUNCTION),
+    }
+)
+_N_JOBS = Described(Either((OneOf(("auto", None, -1)), Whole(1, MOST))), "auto or a whole number >= 1")
+_DIRECTION = Described(Either((Text(), ListOf(Text()))), "minimize or maximize, or a list of them, one per objective")
+
+
+def _takes(field: Any, text: str) -> dict[str, Any]:
+    """What a key takes, and its documentation."""
+    return {"field": field, "text": text}
 
 
 @dataclass
 class Settings:
-    """The keys of `hydra.sweeper`; the plugin's config documents each."""
+    """The keys of `hydra.sweeper`, checked: making one raises `UserError` for a wrong value. The first block is hydra-optuna-sweeper's."""
 
-    sampler: Any = None
-    direction: Any = "minimize"
-    storage: str | None = None
-    study_name: str | None = None
-    n_trials: int | None = None
-    n_jobs: int | str = "auto"
-    max_failure_rate: float = 0.5
-    params: Mapping[str, Any] | None = None
-    search_space: Mapping[str, Any] | None = None
-    custom_search_space: str | None = None
-    pruner: Any = None
-    metric: str | None = None
-    seed: int | None = None
-    lag: int = 8
-    baseline: bool | None = None
-    enqueue: Sequence[Any] = ()
-    warm_start: Sequence[str] = ()
-    warm_start_prunes: bool = False
-    stop: Mapping[str, Any] = field(default_factory=dict)
-    trial_timeout: float | None = None
-    max_restarts: int = 3
-    threads: int | None = None
-    trials_per_gpu: int = 1
-    config_space: bool = True
-    params_file: str | None = None
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    publish: str | None = None
-    publish_files: Sequence[str] = ()
+    sampler: Any = field(
+        default=None,
+        metadata=_takes(
+            Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
+            "tpe random qmc gp cmaes nsgaii grid list ends, or {name: ..., <arguments>}",
+        ),
+    )
+    direction: Any = field(default="minimize", metadata=_takes(_DIRECTION, "or maximize, or a list of them, one per objective"))
+    storage: str | None = field(
+        default=None,
+        metadata=_takes(Maybe(Text()), "null: a journal in the folder; or a database URL, with any password as ${oc.env:NAME}"),
+    )
+    study_name: str | None = field(default=None, metadata=_takes(Maybe(_NAME), "null: the job's name"))
+    n_trials: int | None = field(
+        default=None, metadata=_takes(Maybe(Whole(1, MOST)), "total, over all resumes; null: 20, or all of a grid or list")
+    )
+    n_jobs: int | str | None = field(default="auto", metadata=_takes(_N_JOBS, "workers; auto: GPUs x trials_per_gpu, or cores / threads"))
+    max_failure_rate: float = field(
+        default=0.5, metadata=_takes(Described(Real(0, 1), "a number between 0 and 1"), "of all finished trials, from 10 on")
+    )
+    params: Mapping[str, Any] | None = field(default=None, metadata=_takes(Maybe(_ANYTHINGS), "{key: range}"))
+    search_space: Mapping[str, Any] | None = field(default=None, metadata=_takes(Maybe(_ANYTHINGS), "the old form of params"))
+    custom_search_space: str | None = field(default=None, metadata=_takes(Maybe(_FUNCTION), "module.function(config, trial)"))
+
+    pruner: Any = field(
+        default=None,
+        metadata=_takes(
+            Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
+            "median percentile asha hyperband threshold patient, or {name: ..., <arguments>}; null: none",
+        ),
+    )
+    metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))
+    seed: int | None = field(default=None, metadata=_takes(Maybe(Whole(0, 2**63 - 1)), "of the sampler; null: sampler.seed, or 0"))
+    lag: int = field(
+        default=8, metadata=_takes(Whole(1, MOST), "trial i is sampled knowing trials 0..i-lag-1; lag + 1 trials may run at once")
+    )
+    baseline: bool | None = field(
+        default=None,
+        metadata=_takes(
+            Described(Maybe(Flag()), "true, false or null"), "whether trial 0 is the default; null: yes, but not for grid and list"
+        ),
+    )
+    enqueue: Sequence[Any] = field(default_factory=list, metadata=_takes(ListOf(Anything(), 0), "configurations to run first"))
+    warm_start: Sequence[str] = field(default_factory=list, metadata=_takes(ListOf(Text(), 0), "folders of earlier sweeps, as knowledge"))
+    warm_start_prunes: bool = field(
+        default=False, metadata=_takes(Flag(), "whether their curves count for the pruner (same steps mean the same there)")
+    )
+    stop: Mapping[str, Any] = field(
+        default_factory=dict, metadata=_takes(_STOP, "seconds, epochs, plateau: {trials, delta}, same_best, target")
+    )
+    trial_timeout: float | None = field(
+        default=None,
+        metadata=_takes(Described(Maybe(Real(0, open="low")), "a number of seconds above 0, or null"), "seconds that a trial may take"),
+    )
+    max_restarts: int = field(default=3, metadata=_takes(Whole(0, MOST), "of a trial whose worker dies again and again without a new step"))
+    threads: int | None = field(default=None, metadata=_takes(Maybe(Whole(1, 1024)), "per worker; null: as the environment has it"))
+    trials_per_gpu: int = field(default=1, metadata=_takes(Whole(1, 1024), "trials that share a GPU"))
+    config_space: bool = field(default=True, metadata=_takes(Flag(), "whether `space:` nodes of the config count"))
+    params_file: str | None = field(default=None, metadata=_takes(Maybe(Text()), "a YAML file of params"))
+    identity: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata=_takes(
+            _IDENTITY,
+            "what decides results besides space, sampler and config: files: [globs of data], code: imported or none, ignore: [config keys "
+            "that do not], call: module.function(config) -> {name: value}",
+        ),
+    )
+    publish: str | None = field(
+        default=None,
+        metadata=_takes(
+            Maybe(Text()), "folder for the finished sweep's tables, put there in one rename; missing, empty or published before"
+        ),
+    )
+    publish_files: Sequence[str] = field(
+        default_factory=list, metadata=_takes(ListOf(Text(), 0), "files of each trial's folder that go along")
+    )
+    storage_timeout: float = field(
+        default=60.0, metadata=_takes(Real(0, 10**9), "seconds for which a database that is gone is tried again")
+    )
+
+    def __post_init__(self) -> None:
+        for key in dataclasses.fields(self):
+            value = plain(getattr(self, key.name))
+            if value is None and key.default_factory is not dataclasses.MISSING:
+                value = key.default_factory()
+            if value == "???":
+                raise UserError(f"hydra.sweeper.{key.name}=???: has no value; give it one: {key.metadata['field'].allowed()}")
+            check(key.metadata["field"], value, f"hydra.sweeper.{key.name}")
+            setattr(self, key.name, value)
+        directions_of(self.direction)
+        if self.study_name is not None:
+            self.study_name = str(self.study_name)
+        if self.storage is not None and re.fullmatch(r"sqlite(\+\w+)?://(/?(:memory:)?(\?.*)?)?", self.storage):
+            raise UserError(f"hydra.sweeper.storage={self.storage}: lives in one process alone; name a file, sqlite:///study.db, or null")
+
+
+def defaults() -> dict[str, Any]:
+    """Each key with its default, in their order."""
+    made = Settings()
+    return {key.name: getattr(made, key.name) for key in dataclasses.fields(Settings)}
+
+
+def documentation() -> str:
+    """The keys as lines: name, default, what each is, and what it takes."""
+    lines = []
+    for key in dataclasses.fields(Settings):
+        given = defaults()[key.name]
+        default = yaml.safe_dump(given, default_flow_style=True).replace("\n...", "").strip()
+        lines += [
+            f"hydra.sweeper.{key.name}={default}",
+            f"    {key.metadata['text']}",
+            f"    takes {key.metadata['field'].allowed()}",
+        ]
+    return "\n".join(lines)
 
 
 def directions_of(direction: Any) -> tuple[str, ...]:
@@ -67,86 +193,6 @@ def directions_of(direction: Any) -> tuple[str, ...]:
     return names
 
 
-def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
-    """The pruner as a plain mapping, checked; None for no pruning."""
-    config = plain(config) if isinstance(config, Mapping) else config
-    rule = pruning.build(config)
-    if rule is None:
-        return None
-    if len(directions) > 1:
-        raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
-    return {"name": config} if isinstance(config, str) else dict(config)
-
-
-def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
-    """When the sweep ends; a grid or a list of `n_explicit` trials ends with the last of them."""
-    given = mapping(s.stop, "stop")
-    allowed = ("seconds", "epochs", "plateau", "same_best", "target")
-    for key, value in given.items():
-        if key not in allowed:
-            raise UserError(f"hydra.sweeper.stop.{key}: unknown; it takes {', '.join(allowed)} (n_trials stands by itself)")
-        if value is None:
-            continue
-        if key in ("epochs", "same_best"):
-            at_least(value, 1, f"stop.{key}")
-        elif key == "plateau":
-            whole = isinstance(value, Mapping) and set(value) == {"trials", "delta"} and all(map(_is_number, value.values()))
-            if not whole or value["trials"] < 1 or value["trials"] % 1 or value["delta"] < 0:
-                raise UserError(
-                    f"hydra.sweeper.stop.plateau={value}: must be {{trials: k, delta: x}}: stop when k trials improve by no more than x"
-                )
-        elif not _is_number(value) or (key == "seconds" and value <= 0):
-            raise UserError(f"hydra.sweeper.stop.{key}={value}: must be a number{' above 0' if key == 'seconds' else ''}")
-    n_trials = s.n_trials
-    if sampler.name in ENUMERATING:
-        n_trials = n_explicit if n_trials is None else min(at_least(n_trials, 1, "n_trials"), n_explicit)
-    return StopRules(n_trials=at_least(DEFAULT_N_TRIALS if n_trials is None else n_trials, 1, "n_trials"), **given)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
-
-
-def mapping(value: Any, key: str) -> dict[str, Any]:
-    """A setting that is a mapping, as a plain dict; null is an empty one."""
-    found = plain(value if value is not None else {})
-    if not isinstance(found, Mapping):
-        raise UserError(f"hydra.sweeper.{key}={value}: must be a mapping of key: value")
-    return dict(found)
-
-
-def at_least(value: Any, low: int, key: str) -> int:
-    """A setting that is a whole number."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise UserError(f"hydra.sweeper.{key}={value}: must be a whole number >= {low}")
-    return value
-
-
-def check(s: Settings) -> None:
-    """Check the settings that stand by themselves. Raises `UserError`."""
-    for key, low in (("seed", 0), ("threads", 1)):
-        if getattr(s, key) is not None:
-            at_least(getattr(s, key), low, key)
-    at_least(s.trials_per_gpu, 1, "trials_per_gpu")
-    timeout = s.trial_timeout
-    if timeout is not None and not (_is_number(timeout) and timeout > 0):
-        raise UserError(f"hydra.sweeper.trial_timeout={timeout}: must be a number of seconds above 0, or null")
-    if s.baseline is not None and not isinstance(s.baseline, bool):
-        raise UserError(f"hydra.sweeper.baseline={s.baseline}: must be true, false or null")
-    for key in ("enqueue", "warm_start", "publish_files"):
-        if not isinstance(getattr(s, key) or [], (list, tuple)):
-            raise UserError(f"hydra.sweeper.{key}={getattr(s, key)}: must be a list")
-    if s.study_name is not None and (not str(s.study_name) or "/" in str(s.study_name)):
-        raise UserError(f"hydra.sweeper.study_name={s.study_name}: must be a name without '/': it names a folder")
-
-
-def rate(value: float) -> float:
-    """max_failure_rate."""
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise UserError(f"hydra.sweeper.max_failure_rate={value}: must be between 0 and 1")
-    return float(value)
-
-
 def plain(value: Any) -> Any:
     """Config nodes, tuples, enums and paths as what YAML knows."""
     if OmegaConf.is_config(value):
@@ -157,15 +203,19 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, Enum):
         return value.name
-    return str(value) if isinstance(value, os.PathLike) else value
+    return str(value) if isinstance(value, PathLike) else value
 
 
 def read_mapping(path: Path, key: str) -> Mapping[str, Any]:
     """A YAML file that holds a mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{key}={path}: cannot be read ({type(error).__name__}); name a YAML file of ranges") from None
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise UserError(f"{key}={path}: must hold a mapping of key: range")
     return content
+
+
+if __name__ == "__main__":
+    print(documentation())

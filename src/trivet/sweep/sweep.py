@@ -32,18 +32,8 @@ from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.pool import Pool
 from trivet.sweep.progress import Progress, summarize
-from trivet.sweep.settings import (
-    Settings,
-    at_least,
-    check,
-    directions_of,
-    mapping,
-    plain,
-    pruner_of,
-    rate,
-    read_mapping,
-    stop_rules,
-)
+from trivet.sweep.rules import pruner_of, stop_rules
+from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
 from trivet.sweep.worker import Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
@@ -153,7 +143,6 @@ class Sweep:
     def _search(self, arguments: Sequence[str]) -> Search:
         """What is searched and how, checked."""
         s = self.settings
-        check(s)
         publishing.check_files(s.publish_files)
         if s.publish is not None:
             publishing.target_of(s.publish, self.root)
@@ -164,7 +153,7 @@ class Sweep:
         with _warnings_logged():
             explicit, fixed = self._explicit_params(arguments)
             composer = Composer(self.context, self.config, fixed, ".")
-            where = planning.Space(composer, explicit, bool(s.config_space))
+            where = planning.Space(composer, explicit, s.config_space)
         if not where.params and sampler.name != "list" and s.custom_search_space is None:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
@@ -193,13 +182,13 @@ class Sweep:
             pruner=search.pruner,
             seed=search.seed,
             stop=stop,
-            lag=at_least(s.lag, 1, "lag"),
+            lag=s.lag,
             storage=self._storage(),
             explicit=search.trials,
             warm=search.warm,
-            warm_prunes=bool(s.warm_start_prunes),
-            max_failure_rate=rate(s.max_failure_rate),
-            max_restarts=at_least(s.max_restarts, 0, "max_restarts"),
+            warm_prunes=s.warm_start_prunes,
+            max_failure_rate=float(s.max_failure_rate),
+            max_restarts=s.max_restarts,
             session=uuid.uuid4().hex[:12],
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
@@ -218,14 +207,14 @@ class Sweep:
         params: list[space.Param] = []
         if s.params_file is not None:
             params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
-        given = {k: v for k, v in mapping(s.params, "params").items() if v is not None}  # null: not searched after all
+        given = {k: v for k, v in (s.params or {}).items() if v is not None}  # null: not searched after all
         if given:
             if s.search_space:
                 log.warning("hydra.sweeper.search_space is not read, as hydra.sweeper.params is given")
             params = _over(space.parse_params(given), params)
         elif s.search_space:
             log.warning("hydra.sweeper.search_space is the old form; write the ranges into hydra.sweeper.params")
-            params = _over(space.parse_search_space(mapping(s.search_space, "search_space")), params)
+            params = _over(space.parse_search_space(s.search_space), params)
         params = _over(swept, params)
         fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
         params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
@@ -261,10 +250,10 @@ class Sweep:
         s = self.settings
         gpus = identity.gpu_ids()
         if s.n_jobs in ("auto", None, -1):
-            n = len(gpus) * at_least(s.trials_per_gpu, 1, "trials_per_gpu") or max(1, identity.cores() // (s.threads or 1))
+            n = len(gpus) * s.trials_per_gpu or max(1, identity.cores() // (s.threads or 1))
             most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
             return max(1, min(n, most)), gpus
-        n = at_least(s.n_jobs, 1, "n_jobs")
+        n = int(s.n_jobs)
         if sampler.name not in INDEPENDENT and n > s.lag + 1:
             log.warning(
                 f"hydra.sweeper.n_jobs={n}: hydra.sweeper.lag={s.lag} lets {s.lag + 1} trials run at once; raise lag to use all workers"

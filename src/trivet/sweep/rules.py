@@ -1,0 +1,33 @@
+"""The pruner and the stop rules of a sweep's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trivet.errors import UserError
+from trivet.search import pruning
+from trivet.search.sampling import ENUMERATING, SamplerSpec
+from trivet.search.stopping import StopRules
+from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
+
+
+def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
+    """The pruner as a plain mapping, checked; None for no pruning."""
+    rule = pruning.build(config)
+    if rule is None:
+        return None
+    if len(directions) > 1:
+        raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
+    return {"name": config} if isinstance(config, str) else dict(config)
+
+
+def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
+    """When the sweep ends; a grid or a list of `n_explicit` trials ends with the last of them."""
+    n_trials = s.n_trials
+    if sampler.name in ENUMERATING:
+        n_trials = n_explicit if n_trials is None else min(n_trials, n_explicit)
+        if n_trials < 1:
+            raise UserError(f"hydra.sweeper.sampler={sampler.name}: gives no trial to run")
+    given: Mapping[str, Any] = s.stop
+    return StopRules(n_trials=DEFAULT_N_TRIALS if n_trials is None else n_trials, **given)
