@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import random
+import re
+import subprocess
 import threading
 import time
 
@@ -15,7 +17,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from trivet.study.journal import Journal
+from trivet.errors import UserError
+from trivet.study.journal import Journal, Records
 from trivet.study.locks import FileLocks
 
 RECORDS = [{"op_code": 0, "worker_id": "a"}, {"x": 0.1, "text": "ü\n\r\u2028 ✓ " + "long" * 10}, {"op": 3, "nan": None, "list": [1, [2]]}]
@@ -27,7 +30,10 @@ def read(path):
 
 
 def read_with_optuna(path):
-    return list(JournalFileBackend(str(path)).read_logs(0))
+    found = list(JournalFileBackend(str(path)).read_logs(0))
+    for record in found:
+        record.pop("trivet", None)  # the mark, which Optuna does not look at
+    return found
 
 
 def test_what_is_written_is_read_from_any_number_on(tmp_path):
@@ -177,12 +183,74 @@ def test_a_reader_never_sees_what_is_taken_back(tmp_path, monkeypatch):
         thread.join(0.2)
 
     with monkeypatch.context() as patch:
-        full_disk(patch, len(json.dumps(RECORDS[1], separators=(",", ":"))) + 1, meanwhile)
+        full_disk(patch, len(json.dumps(RECORDS[1], separators=(",", ":"))) + 30, meanwhile)
         with pytest.raises(OSError, match="No space left"):
             writer.append_logs(RECORDS[1:])
     thread.join()
     writer.append_logs([{"other": 1}])
     assert seen + list(reader.read_logs(len(seen))) == [RECORDS[0], {"other": 1}]
+
+
+# Damage ------------------------------------------------------------------------------------------------------------------------
+
+
+def a_study(path, n=4):
+    study = optuna.create_study(storage=Records(Journal(path)), study_name="s")
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=n)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def swapped(lines, k):
+    return [*lines[:k], lines[k + 1], lines[k], *lines[k + 2 :]]
+
+
+DAMAGE = {  # what is done to line k (from 0) -> words of the error
+    "lost": (lambda lines, k: lines[:k] + lines[k + 1 :], "was line"),
+    "doubled": (lambda lines, k: lines[: k + 1] + lines[k:], "was line"),
+    "swapped": (swapped, "was line"),
+    "a digit": (lambda lines, k: [*lines[:k], lines[k].replace(b'"op_code":', b'"op_code":1', 1), *lines[k + 1 :]], "was changed"),
+    "its number": (lambda lines, k: [*lines[:k], lines[k].replace(b'"trivet":[', b'"trivet":[1', 1), *lines[k + 1 :]], "was changed"),
+    "its mark": (lambda lines, k: [*lines[:k], lines[k].split(b',"trivet"')[0] + b',"trivet":{}}\n', *lines[k + 1 :]], "was changed"),
+    "cut": (lambda lines, k: [*lines[:k], lines[k][:20] + b"\n", *lines[k + 1 :]], "is no record"),
+    "garbage": (lambda lines, k: [*lines[:k], b"\xff\x00\n", *lines[k:]], "is no record"),
+    "empty": (lambda lines, k: [*lines[:k], b"\n", *lines[k:]], "is no record"),
+    "no mapping": (lambda lines, k: [*lines[:k], b"[1]\n", *lines[k:]], "is no record"),
+    "deep": (lambda lines, k: [*lines[:k], b"[" * 100_000 + b"\n", *lines[k:]], "is no record"),
+    "foreign": (lambda lines, k: [*lines[:k], b'{"hello": 1}\n', *lines[k:]], "makes no sense"),
+    "unknown": (lambda lines, k: [*lines[:k], b'{"op_code": 99, "worker_id": "x"}\n', *lines[k:]], "makes no sense"),
+    "half": (lambda lines, k: [*lines[:k], b'{"op_code": 5, "worker_id": "x"}\n', *lines[k:]], "makes no sense"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize("place", [1, 7, -2])
+def test_damage_is_told_with_its_line_and_what_stands_before_it_is_kept(tmp_path, how, place):
+    path = tmp_path / "log"
+    lines = a_study(path)
+    k = place % len(lines)
+    damage, words = DAMAGE[how]
+    damaged = damage(lines, k)
+    path.write_bytes(b"".join(damaged))
+    with pytest.raises(UserError, match=words) as error:
+        optuna.load_study(storage=Records(Journal(path)), study_name="s").trials  # noqa: B018
+    told = int(re.search(r": line (\d+) ", str(error.value))[1])
+    assert told == next(i for i, (a, b) in enumerate(itertools.zip_longest(lines, damaged), 1) if a != b)
+    assert path.read_bytes() == b"".join(damaged)
+    subprocess.run(str(error.value).rpartition("cut it: ")[2], shell=True, check=True)
+    assert path.read_bytes() == b"".join(lines[: told - 1])
+    study = optuna.load_study(storage=Records(Journal(path)), study_name="s")
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
+
+
+def test_a_journal_without_marks_is_read_and_gone_on_with(tmp_path):
+    path = tmp_path / "log"
+    optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name="s").enqueue_trial({"x": 0.5})
+    assert b"trivet" not in path.read_bytes()
+    study = optuna.load_study(storage=Records(Journal(path)), study_name="s")
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
+    assert [t.number for t in optuna.load_study(storage=Records(Journal(path)), study_name="s").trials] == [0, 1]
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(optuna.load_study(storage=Records(Journal(path)), study_name="s").trials) == 2
 
 
 # Several writers ---------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,9 @@
 The file is what `JournalFileBackend` reads and writes, so `optuna-dashboard <folder>/journal.log` opens it. What differs:
 a line that a killed writer left half written is cut off before the next append, a lock held by a killed process is free
 at once (`flock` is dropped by the kernel), a reader remembers its place, and several records can be appended at once.
+
+Each record ends in `"trivet":[number, checksum]`, which Optuna does not look at: a line that was changed, lost, doubled or moved is told
+with its number. Lines without it, of journals from before and of Optuna's own tools, are read as they are.
 """
 
 from __future__ import annotations
@@ -11,11 +14,19 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import OptunaError
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+
+from trivet.errors import UserError
+
+_MARK = b',"trivet":['
 
 
 class Journal(BaseJournalBackend):
@@ -31,6 +42,7 @@ class Journal(BaseJournalBackend):
         except PermissionError:  # somebody else's: to read it is enough to look at it
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self._next = (0, 0)  # number and byte offset of the record to read next
+        self._counted = (0, 0)  # records before a byte offset, as last counted to append
         self._held: list[dict[str, Any]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,21 +61,47 @@ class Journal(BaseJournalBackend):
             data = os.pread(self._fd, os.fstat(self._fd).st_size - offset, offset)
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
-        for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
-            number, offset = number + 1, offset + len(line)
+        for line in data[: data.rfind(b"\n") + 1].split(b"\n")[:-1]:
+            record = self._record(line, number, offset)
+            number, offset = number + 1, offset + len(line) + 1
             self._next = (number, offset)
             if number > log_number_from:
-                yield json.loads(line)
+                yield record
+
+    def _record(self, line: bytes, number: int, offset: int) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise self.damaged(number + 1, "is no record", offset)
+        mark = record.pop("trivet", None)
+        if mark is None:
+            return record
+        at = line.rfind(_MARK)
+        if not isinstance(mark, list) or len(mark) != 2 or mark[1] != _checksum(line[:at], mark[0]):
+            raise self.damaged(number + 1, "was changed", offset)
+        if mark[0] != number:
+            raise self.damaged(number + 1, f"was line {mark[0] + 1} when it was written", offset)
+        return record
+
+    def damaged(self, line: int, what: str, offset: int | None = None) -> UserError:
+        """The error that tells of a damaged line (from 1), and how to go on from what stands before it."""
+        if offset is None:
+            offset = len(b"".join(self.path.read_bytes().splitlines(keepends=True)[: line - 1]))
+        command = f"truncate -s {offset} {shlex.quote(str(self.path))}"
+        return UserError(f"{self.path}: line {line} {what}; what stands before it is whole: to go on from there, cut it: {command}")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append records; inside `batch()` they are kept until it ends."""
         if self._held is not None:
             self._held.extend(logs)
             return
-        data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             end = self._cut_torn_line()
+            first = self._count(end)
+            data = b"".join(_line(log, first + i) for i, log in enumerate(logs))
             written = 0
             try:
                 while written < len(data):
@@ -89,6 +127,15 @@ class Journal(BaseJournalBackend):
             os.ftruncate(self._fd, end)
         return end
 
+    def _count(self, end: int) -> int:
+        """How many records there are before the byte `end`, which is the end of one. Call it under the lock."""
+        number, offset = self._counted if self._counted[1] <= end else (0, 0)
+        while offset < end:
+            part = os.pread(self._fd, min(1 << 20, end - offset), offset)
+            number, offset = number + part.count(b"\n"), offset + len(part)
+        self._counted = (number, offset)
+        return number
+
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
         """Append what is written inside in one go when the block ends without an error."""
@@ -100,3 +147,30 @@ class Journal(BaseJournalBackend):
             self._held = None
         if held:
             self.append_logs(held)
+
+
+class Records(JournalStorage):
+    """Optuna's storage over a journal; a record that it cannot apply is told as damage. Raises `UserError` for that."""
+
+    def _sync_with_backend(self) -> None:
+        try:
+            super()._sync_with_backend()
+        except (OptunaError, UserError, OSError):
+            raise
+        except Exception as error:
+            if isinstance(error, KeyError) and str(error.args[0]).startswith("Record does not exist"):
+                raise  # asked for what is not there (yet)
+            line, journal = self._replay_result.log_number_read, self._backend
+            assert isinstance(journal, Journal)
+            raise journal.damaged(line, f"makes no sense ({type(error).__name__}: {error})") from None
+
+
+def _line(log: dict[str, Any], number: int) -> bytes:
+    """A record as a line, with its number and checksum as the last of its keys."""
+    head = json.dumps(log, separators=(",", ":")).encode()[:-1]
+    return b'%s%s%d,"%s"]}\n' % (head, _MARK if log else _MARK[1:], number, _checksum(head, number).encode())
+
+
+def _checksum(head: bytes, number: Any) -> str:
+    """Of a record's bytes before its mark, and of its number."""
+    return f"{zlib.crc32(head, zlib.crc32(str(number).encode())):08x}"

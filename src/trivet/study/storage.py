@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from trivet import secrets
 from trivet.errors import UserError
-from trivet.study.journal import Journal
+from trivet.study.journal import Journal, Records
 from trivet.study.locks import FileLocks, PostgresLocks
 
 JOURNAL = "journal.log"
@@ -23,7 +23,7 @@ def open_storage(url: str | None, folder: str | Path) -> BaseStorage:
     """The journal in `folder`, or the database at `url`. Raises `UserError` where it cannot be reached."""
     if url is None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        return JournalStorage(Journal(Path(folder) / JOURNAL))
+        return Records(Journal(Path(folder) / JOURNAL))
     url = _with_environment(url)
     try:
         kwargs = {"pool_pre_ping": True} if url.startswith("postgresql") else {"connect_args": {"timeout": 60}}
