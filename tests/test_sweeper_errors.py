@@ -73,7 +73,7 @@ REFUSALS = [
     ([KEY + "identity.files=[no*.py]"], ["hydra.sweeper.identity.files", "no*.py", "matches no file"]),
     ([KEY + "identity.file=[x]"], ["hydra.sweeper.identity.file: unknown", "it takes files"]),
     ([KEY + "identity.code=all"], ["hydra.sweeper.identity.code=all", "imported", "none"]),
-    ([KEY + "identity.ignore=x"], ["hydra.sweeper.identity.ignore=x", "must be a list"]),
+    ([KEY + "identity.ignore=x"], ["hydra.sweeper.identity.ignore=x", "a list"]),
     ([KEY + "custom_search_space=no.where"], ["hydra.sweeper.custom_search_space=no.where", "cannot be imported"]),
     (
         [KEY + "storage=postgresql+psycopg2://nobody@localhost:1/x"],

@@ -16,6 +16,10 @@ class UserError(ValueError):
         super().__init__(secrets.line(message))
 
 
+class StorageGone(UserError):
+    """A study's storage cannot be reached: no fault of a trial, so it makes no row."""
+
+
 def exit_code(main: Callable[[], int | None]) -> int:
     """What a script's `main` returns, None as 0; where it raises `UserError`, that as one line on stderr, and 2."""
     try:
