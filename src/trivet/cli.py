@@ -1,5 +1,6 @@
-"""Look at a sweep from outside, while it runs or afterwards.
+"""Look at a sweep from outside, while it runs or afterwards; ask for advice before.
 
+trivet advise                            # which strategy, how long, at what price, and when not to tune
 trivet status sweeps/search-1a2b3c4d     # how far it is
 trivet top sweeps/search-1a2b3c4d        # its best trials
 trivet report sweeps/search-1a2b3c4d     # a report of it, as Markdown and HTML
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trivet.errors import UserError
+from trivet.errors import UserError, exit_code
 
 
 def _open(folder: Path) -> Any:
@@ -98,10 +99,25 @@ def _report(folder: Path, out: Path | None) -> None:
         raise UserError(f"report: needs {error.name}; install trivet[report]") from None
 
 
+def _advise(words: Sequence[str]) -> int:
+    from trivet.phases import asking
+
+    return asking.main(words)
+
+
+OWN_WORDS = {"advise": ("which strategy, how long, at what price, and when not to tune", _advise)}
+"""Subcommands that read their own words: what each does, and the call."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on stderr."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in OWN_WORDS:
+        return exit_code(lambda: OWN_WORDS[words[0]][1](words[1:]))
     parser = argparse.ArgumentParser(prog="trivet", description="Look at a sweep, while it runs or afterwards.")
     commands = parser.add_subparsers(dest="command", required=True)
+    for name, (text, _) in OWN_WORDS.items():
+        commands.add_parser(name, help=text, add_help=False)
     for name, text in {
         "status": "how far a sweep is",
         "top": "its best trials",
@@ -114,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_argument("-n", type=int, default=5, help="how many")
         if name == "report":
             command.add_argument("--out", type=Path, default=None, help="where to; default: report/ in the sweep's folder")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     try:
         match arguments.command:
             case "status":

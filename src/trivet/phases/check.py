@@ -30,6 +30,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trivet import space
 from trivet.errors import UserError
+from trivet.phases import asking
+from trivet.phases.advice import Case, advise
 from trivet.phases.estimate import estimate, time_line, workers
 from trivet.space.linting import lint
 from trivet.space.probing import draw as random_value
@@ -184,11 +186,23 @@ def check(
     more, told = trainer.examine(config, searched)
     result = {
         "findings": [{"key": f.key, "message": f.message, "mend": f.mend} for f in findings],
+        "space": {p.name: space.to_text(p.spec) for p in params},
         "extremes": [a.row() for a in attempts],
         **more,
         "estimate": times,
     }
-    return result, trainer, [*describe(params, findings, attempts, points), *told, time_line(times)]
+    verdict, said = advised(result, params, root)
+    return {**result, "advice": verdict}, trainer, [*describe(params, findings, attempts, points), *told, time_line(times), *said]
+
+
+def advised(result: Mapping[str, Any], params: Sequence[space.Param], root: Path) -> tuple[dict[str, Any], list[str]]:
+    """What `trivet advise` says of a check without a budget: for check.yaml, and in lines."""
+    times = result["estimate"]
+    seconds = max(times["epochs"] * times["seconds_per_epoch_mean"], 1e-6)
+    case = Case(params, seconds, times["workers"], epochs=times["epochs"], n_val=result.get("data", {}).get("n_val"))
+    advice = advise(case)
+    run = asking.command(advice, case, root, None)
+    return asking.summary(advice, run), asking.lines(advice, case, run)
 
 
 def describe(params: Sequence[space.Param], findings: Sequence[Any], attempts: Sequence[Attempt], points: Sequence[Attempt]) -> list[str]:
