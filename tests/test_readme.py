@@ -58,6 +58,7 @@ COMMANDS = {
     "python pipelines/prepare.py data=table data.file=data/my.csv data.target=price data.task=regression": PREPARED,
     "python pipelines/check.py": "test_check.py::test_the_whole_stage_writes_both_files",
     "python pipelines/audit.py results/coarse --n 8": "test_audit.py::",
+    "python -m trivet.sweep.settings": "test_settings.py::test_every_key_is_in_the_table_and_in_hydras_schema",
     "trivet advise --hours 2": "test_advice.py::test_a_finished_check_is_read",
     "trivet advise --trial-seconds 60 'lr=tag(log, interval(1e-4, 1))' --app 'python app.py'": "test_advice.py::test_ranges_are_enough",
     "trivet status <folder>": HELPED,
