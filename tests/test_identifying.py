@@ -12,8 +12,9 @@ from trivet.search.stopping import StopRules
 from trivet.study import identity
 from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
-from trivet.sweep.planning import Space, explicit_trials
+from trivet.sweep.planning import explicit_trials
 from trivet.sweep.settings import Settings
+from trivet.sweep.spaces import Space
 
 FILES = {
     ".git/config": "",

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from trivet import space
 from trivet.errors import UserError
 from trivet.search.sampling import Sampler, SamplerSpec
-from trivet.sweep import planning
+from trivet.sweep import configs
 from trivet.sweep.jobs import Composer
-from trivet.sweep.planning import Space, enumerate_grid, explicit_trials
+from trivet.sweep.planning import enumerate_grid, explicit_trials
+from trivet.sweep.spaces import Space
 
 CONF = {
     "config.yaml": """
@@ -540,4 +541,4 @@ def test_random_conditional_grids_are_what_sampling_can_give():
 
 def test_without_space_leaves_the_rest():
     node = {"a": 1, "space": {"a": "x"}, "b": {"space": {"c": "y"}, "c": 2, "space2": 3}, "d": {"space": None}, "e": {"space": "outer"}}
-    assert planning.without_space(node) == {"a": 1, "b": {"c": 2, "space2": 3}, "d": {"space": None}, "e": {"space": "outer"}}
+    assert configs.without_space(node) == {"a": 1, "b": {"c": 2, "space2": 3}, "d": {"space": None}, "e": {"space": "outer"}}

@@ -38,7 +38,7 @@ from trivet.space.probing import draw as random_value
 from trivet.space.probing import ends
 from trivet.study.tables import write_text
 from trivet.sweep.jobs import Composer
-from trivet.sweep.planning import Space
+from trivet.sweep.spaces import Space
 
 N_POINTS = 24  # random configurations whose time is taken
 

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 
 from trivet.errors import UserError
-from trivet.space.specs import ON_GRID, Choice, Fixed, Float, Int, Param, Spec, check_unique, to_text
+from trivet.space.specs import ON_GRID, Choice, Fixed, Float, Int, Param, Spec, check_unique, option_text, to_text
 
 FORMS = "interval(0.1, 1), tag(log, interval(1e-4, 1e-1)), int(interval(1, 8)) or choice(a, b)"
 CONDITION = re.compile(r"\s*([\w./@-]+)\s*=\s*(\S.*?)\s*")
@@ -156,7 +156,7 @@ def _collected(key: str, value: object, node: Mapping, path: str, groups: dict, 
         _check_exists(key, full, node)
     prefixes = [".".join(path.split(".")[: i + 1]) for i in range(path.count(".") + 1)] if path else []
     enclosing = [groups[prefix] for prefix in prefixes if prefix in groups]
-    when = tuple((group, str(option)) for group, option in enclosing if searched is None or group in searched)
+    when = tuple((group, option_text(option)) for group, option in enclosing if searched is None or group in searched)
     return Param(groups[dotted][0] if dotted in groups else full, spec, when)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from trivet.space import limits
 from trivet.space.grammar import FORMS
-from trivet.space.specs import Choice, Float, Int, Param, contains, n_configurations, n_points, to_text, value_text
+from trivet.space.specs import Choice, Float, Int, Param, contains, meets, n_configurations, n_points, to_text, value_text
 
 # A known multiplicative quantity over this ratio belongs on a log scale: drawn evenly, nine trials in ten fall in its top decade.
 LOG_RATIO_KNOWN = 10
@@ -156,7 +156,7 @@ def _never(param: Param, params: list[Param]) -> list[Finding]:
     findings = []
     for group, option in param.when:
         offers = [other.spec.options for other in params if other.key == group and isinstance(other.spec, Choice)]
-        if offers and not any(option == str(offered) for options in offers for offered in options):
+        if offers and not any(meets(offered, option) for options in offers for offered in options):
             why = f"counts only where {group}={option}, and the search does not offer {option}"
             findings.append(Finding(param.key, why, f"add {option} to the choice of {group}, or drop this range"))
     return findings

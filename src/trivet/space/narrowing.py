@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from trivet.errors import UserError
 from trivet.space.scale import Scale, widest
-from trivet.space.specs import Choice, Fixed, Float, Int, Param, Spec, contains, n_points, same, to_text, value_text
+from trivet.space.specs import Choice, Fixed, Float, Int, Param, Spec, contains, meets, n_points, option_text, same, to_text, value_text
 
 # The best trials are this share of those that finished or were pruned: enough of them to speak of a region, few enough to be good.
 TOP = 0.2
@@ -128,18 +128,18 @@ def narrow(trials: Sequence[dict], params: Sequence[Param], direction: str, rule
             continue
         verdict = _judge(param, _evidence(param, trials, sign, rules), rules)
         if param.key in groups and isinstance(param.spec, Choice):
-            kept = {str(option) for option in verdict.spec.options}
-            dropped[param.key, param.when] = [str(option) for option in param.spec.options if str(option) not in kept]
+            kept = [option_text(option) for option in verdict.spec.options]
+            dropped[param.key, param.when] = [o for o in param.spec.options if option_text(o) not in kept]
         texts = to_text(param.spec), to_text(verdict.spec)
         outcome[param.name] = replace(param, spec=verdict.spec), Move(param.key, param.condition, *texts, verdict.change, verdict.why)
     in_order = [outcome[param.name] for param in params]
     return Narrowed([param for param, _ in in_order if param is not None], [move for _, move in in_order])
 
 
-def _dropped_condition(param: Param, dropped: dict[tuple, list[str]]) -> str:
+def _dropped_condition(param: Param, dropped: dict[tuple, list]) -> str:
     """The condition of the parameter that can no longer hold, as group=option; empty where all can."""
     for i, (group, option) in enumerate(param.when):
-        if option in dropped.get((group, param.when[:i]), ()):
+        if any(meets(gone, option) for gone in dropped.get((group, param.when[:i]), ())):
             return f"{group}={option}"
     return ""
 
@@ -164,7 +164,7 @@ def _evidence(param: Param, trials: Sequence[dict], sign: float, rules: Rules) -
 
 def _counts(param: Param, values: dict) -> bool:
     """Whether the parameter counted in a trial. A group that the table does not hold was not searched, so it says nothing."""
-    return all(group not in values or str(values[group]) == option for group, option in param.when)
+    return all(group not in values or meets(values[group], option) for group, option in param.when)
 
 
 def _usable(spec: Spec | Fixed, value: object) -> bool:

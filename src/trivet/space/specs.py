@@ -1,11 +1,14 @@
 """What a search space is made of: ranges, choices, and the parameters that carry them. Frozen values; 1 and true are different options."""
 
+import functools
 import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
 from trivet.errors import UserError
 
@@ -115,7 +118,8 @@ Spec = Float | Int | Choice
 class Param:
     """A searched config key. It counts in trials where every (group, option) of `when`, outermost first, is chosen.
 
-    `key` is what stands left of `=` in a Hydra override: a dotted key, or a group (`optimizer/inner`), perhaps with `+`.
+    A condition may stand on any other key as well, and compares values: `use=true`, `depth=3`. `key` is what stands left of `=` in a
+    Hydra override: a dotted key, or a group (`optimizer/inner`), perhaps with `+`.
     """
 
     key: str
@@ -134,7 +138,7 @@ class Param:
 
     def active(self, chosen: dict) -> bool:
         """Whether the parameter counts in a trial with these values. A group that `chosen` does not hold is taken as not chosen."""
-        return all(group in chosen and str(chosen[group]) == option for group, option in self.when)
+        return all(group in chosen and meets(chosen[group], option) for group, option in self.when)
 
 
 def plain(value: object) -> object:
@@ -155,6 +159,28 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return a == b or (a != a and b != b)
     return repr(a) == repr(b)
+
+
+def option_text(value: object) -> str:
+    """A value as it stands in a condition: names as they are, the rest as `value_text` writes it."""
+    return value if isinstance(value, str) else value_text(value)
+
+
+@functools.cache
+def condition_value(text: str) -> object:
+    """The value that a condition's text means, read as an override's would be: `true` is true, `1e-3` a number; else the text."""
+    try:
+        override = OverridesParser.create().parse_override(f"x={text}")
+        return text if override.is_sweep_override() else plain(override.value())
+    except (HydraException, UserError):
+        return text
+
+
+def meets(value: object, text: str) -> bool:
+    """Whether a value is the one that the text of a condition means: 1.0 and 1 are the same, `1` and an option named 1 too."""
+    if isinstance(value, str):
+        return value == text or value == condition_value(text)
+    return same(plain(value), condition_value(text))
 
 
 def value_text(value: object) -> str:

@@ -20,7 +20,14 @@ from trivet.errors import UserError
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """A digest of an identity; the same for the same content whatever its order."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_with_text_keys(identity), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _with_text_keys(value: Any) -> Any:
+    """The same with keys of other kinds than text told apart from it: JSON cannot sort them, nor hold some."""
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else f"{type(k).__name__} {k}": _with_text_keys(v) for k, v in value.items()}
+    return [_with_text_keys(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def file_hashes(patterns: Sequence[str], root: Path) -> dict[str, str]:

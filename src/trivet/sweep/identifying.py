@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from trivet import space
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import code, identity, values
-from trivet.sweep import planning
+from trivet.sweep.configs import plain as plain_config
+from trivet.sweep.configs import task_of, without_space
 from trivet.sweep.jobs import Composer
 from trivet.sweep.settings import Settings, plain
+from trivet.sweep.spaces import Space
 from trivet.sweep.worker import locate
 
 
@@ -32,7 +33,7 @@ class Search:
     seed: int
     directions: tuple[str, ...]
     pruner: Mapping[str, Any] | None
-    where: planning.Space
+    where: Space
     composer: Composer
     fixed: tuple[str, ...]
     trials: tuple[Mapping[str, Any], ...]  # given outright
@@ -60,7 +61,7 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         **configs.parts(),
         "code": _code(s, search, given, task_function, root) if given["code"] == "imported" else None,
         "files": identity.file_hashes(list(given.get("files") or ()), root),
-        "called": _called(given.get("call"), search.composer.base()),
+        "called": _called(given.get("call"), search.where.config),
     }
     return parts, configs.varying
 
@@ -81,12 +82,12 @@ class _Configs:
     def parts(self) -> dict[str, Any]:
         """The default config, what its interpolations come to, the environment of the jobs, and each other option that may be chosen."""
         composer = self._search.composer
-        text, came_to = self._of({})
-        env = composer.base().hydra.job.env_set
+        text, came_to = self._of(self._search.where.home)
+        env = self._search.where.config.hydra.job.env_set
         environment = OmegaConf.to_container(env, resolve=False)
         prefix = "hydra.job.env_set"
         places = [("hydra", "job", "env_set", *place) for place in values.interpolated(env)]
-        counted = self._values(lambda: composer.copies({})[0], places)
+        counted = self._values(lambda: composer.copies(self._search.where.home)[0], places)
         assert isinstance(environment, dict)
         environment = {k: v for k, v in environment.items() if f"{prefix}.{k}" not in self._ignore and prefix not in self._ignore}
         options = {}
@@ -98,7 +99,7 @@ class _Configs:
 
     def _of(self, chosen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         config = self._search.composer.base(chosen)
-        text = planning.without_space(identity.without(planning.plain(config), self._ignore))
+        text = without_space(identity.without(plain_config(config), self._ignore))
         task = self._search.composer.copies(chosen)[1]
         return text, self._values(lambda: self._search.composer.copies(chosen)[1], values.interpolated(task))
 
@@ -115,7 +116,7 @@ def _code(s: Settings, search: Search, given: Mapping[str, Any], task_function: 
     script = source_of(task_function)
     scripts = [script, source_of(sys.modules.get("__main__"))]
     names = [str(name) for name in (given.get("call"), s.custom_search_space) if name is not None]
-    for chosen in ({}, *search.where.variants):
+    for chosen in (search.where.home, *search.where.variants):
         names += _texts(search.composer.copies(chosen)[1])
     for param in search.where.params:
         if isinstance(param.spec, space.Choice):
@@ -156,18 +157,12 @@ def source_of(what: Any) -> Path | None:
     return None if ours else found
 
 
-def script_of(task_function: TaskFunction) -> str | None:
-    """The script to name to a person."""
-    file = source_of(task_function)
-    return os.path.relpath(file) if file is not None else sys.argv[0] or None
-
-
 def _for_a_call(config: DictConfig) -> dict[str, Any]:
     """The app's config for its own function, with the environment's values in it: the function opens files."""
     try:
-        return plain(OmegaConf.to_container(planning.task_of(config), resolve=True))
+        return plain(OmegaConf.to_container(task_of(config), resolve=True))
     except Exception:  # an interpolation that only a job can resolve, of any resolver
-        return planning.plain(config)
+        return plain_config(config)
 
 
 def _called(path: str | None, config: DictConfig) -> Any:

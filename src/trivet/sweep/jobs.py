@@ -57,11 +57,11 @@ class Composer:
         composed: Composed | None = None,
     ) -> None:
         self._loader = context.config_loader
-        self._master = config
+        self.master = config  # of the sweep, `hydra` in it
         self.fixed = list(fixed)
         self._folder = os.fspath(folder)
         self._parser = OverridesParser.create()
-        self._parsed: dict[tuple[tuple[str, Any], ...], list[Override]] = {}
+        self._parsed: dict[tuple[str, ...], list[Override]] = {}
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self.composed: Composed = dict(composed or {})
 
@@ -88,12 +88,12 @@ class Composer:
         return self._loader.get_group_options(group)
 
     def _compose(self, groups: tuple[str, ...]) -> None:
-        overrides = [*OmegaConf.to_container(self._master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
+        overrides = [*OmegaConf.to_container(self.master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
         try:
-            full = self._loader.load_configuration(self._master.hydra.job.config_name, overrides, RunMode.RUN)
+            full = self._loader.load_configuration(self.master.hydra.job.config_name, overrides, RunMode.RUN)
         except Exception as error:  # Hydra's composition errors come in many classes, each with its explanation
             raise UserError(f"{' '.join([*self.fixed, *groups]) or 'the config'}: {_one_line(error)}") from error
-        OmegaConf.copy_cache(from_config=self._master, to_config=full)
+        OmegaConf.copy_cache(from_config=self.master, to_config=full)
         task = copy.deepcopy(full)
         with open_dict(task):
             del task["hydra"]
@@ -117,9 +117,9 @@ class Composer:
 
     def _before(self, groups: Mapping[str, Any]) -> list[Override]:
         """The parsed overrides that come before a trial's values."""
-        key = tuple(groups.items())
+        key = _chosen(groups)
         if key not in self._parsed:
-            self._parsed[key] = self._parser.parse_overrides([*self.fixed, *(f"{g}={value_text(o)}" for g, o in key)])
+            self._parsed[key] = self._parser.parse_overrides([*self.fixed, *key])
         return self._parsed[key]
 
     def _apply(self, parsed: list[Override], config: DictConfig) -> None:

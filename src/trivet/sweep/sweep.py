@@ -27,6 +27,7 @@ from trivet.study.records import StudySpec
 from trivet.study.storage import close, open_storage
 from trivet.study.study import Study
 from trivet.sweep import planning, resolving
+from trivet.sweep.configs import choices, task_of
 from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
@@ -34,6 +35,7 @@ from trivet.sweep.pool import Pool
 from trivet.sweep.progress import Progress, summarize
 from trivet.sweep.rules import pruner_of, stop_rules
 from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
+from trivet.sweep.spaces import Space
 from trivet.sweep.worker import Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
@@ -136,7 +138,7 @@ class Sweep:
             "identity": parts,
             "defaults": search.where.defaults,
             "resumed": resumed,
-            "config": resolving.resolved(planning.task_of(search.composer.base())),
+            "config": resolving.resolved(task_of(search.where.config)),
         }
         return plan, {**meta, "overrides": list(search.fixed)}
 
@@ -153,7 +155,7 @@ class Sweep:
         with _warnings_logged():
             explicit, fixed = self._explicit_params(arguments)
             composer = Composer(self.context, self.config, fixed, ".")
-            where = planning.Space(composer, explicit, s.config_space)
+            where = Space(composer, explicit, s.config_space)
         if not where.params and sampler.name != "list" and s.custom_search_space is None:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
@@ -165,7 +167,7 @@ class Sweep:
         if sampler.name == "nsgaii" and len(directions) < 2:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
         trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
-        warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), planning.choices(composer.base()))
+        warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), choices(where.config))
         stop = stop_rules(s, sampler, len(trials))
         return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(warm), stop)
 
@@ -328,7 +330,7 @@ def _warnings_logged() -> Iterator[None]:
         log.warning(text)
 
 
-def _groups(where: planning.Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _groups(where: Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The config groups that a trial may choose from: searched ones, and those that a trial given outright names."""
     given = [override.partition("=")[0] for trial in trials for override in trial["overrides"] or []]
     return tuple(dict.fromkeys([*where.groups, *(key for key in given if where.is_group(key))]))
