@@ -4,12 +4,15 @@ The keys are declared in `trivet.sweep.settings`; the schema that Hydra knows is
 """
 
 import importlib.util
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import field, make_dataclass
 from typing import Any, NoReturn
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.experimental.callback import Callback
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf, read_write
@@ -17,6 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trivet.errors import UserError
 from trivet.sweep import settings
+
+SWEEPER = "hydra_plugins.trivet_sweeper.TrivetSweeper"
+CALLBACK = {"hydra": {"callbacks": {"trivet": {"_target_": "hydra_plugins.trivet_sweeper.Takeover"}}}}
 
 
 def _open(**content: Any) -> DictConfig:
@@ -34,10 +40,10 @@ def _field(name: str, default: Any) -> tuple[str, Any, Any]:
 TrivetSweeperConf = make_dataclass(
     "TrivetSweeperConf",
     [
-        ("_target_", str, field(default="hydra_plugins.trivet_sweeper.TrivetSweeper")),
+        ("_target_", str, field(default=SWEEPER)),
         ("_readable_", Any, field(default="${trivet.readable:}")),  # looked at before all others: see `_check_readable`
         ("_recursive_", bool, field(default=False)),  # a sampler that the stock plugin's schema names by class is read, not built
-        ("defaults", list[Any], field(default_factory=lambda: [{"sampler": "default"}])),
+        ("defaults", list[Any], field(default_factory=lambda: [{"sampler": "default"}, {"/hydra/trivet@_global_": "takeover"}])),
         *(_field(name, default if name != "sampler" else MISSING) for name, default in settings.defaults().items()),
     ],
     namespace={"__doc__": settings.Settings.__doc__, "__module__": __name__},
@@ -63,11 +69,34 @@ def _end(error: UserError, code: int = 2) -> NoReturn:
 OmegaConf.register_new_resolver("trivet.readable", _check_readable, replace=True)
 store = ConfigStore.instance()
 store.store(group="hydra/sweeper", name="trivet", node=TrivetSweeperConf, provider="trivet")
+store.store(
+    group="hydra/trivet",
+    name="takeover",
+    node=CALLBACK,
+    provider="trivet",
+)
 store.store(group="hydra/sweeper/sampler", name="default", node=_open(name="tpe"), provider="trivet")
 if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
     # What an app written for the stock plugin overrides (`override hydra/sweeper/sampler: tpe`); with it installed, its own are read.
     for option, name in {"tpe": "tpe", "random": "random", "cmaes": "cmaes", "nsgaii": "nsgaii", "motpe": "tpe", "grid": "grid"}.items():
         store.store(group="hydra/sweeper/sampler", name=option, node=_open(name=name, seed=None), provider="trivet")
+
+
+class Takeover(Callback):
+    """Where `hydra/sweeper=trivet` was chosen, runs trivet's sweeper though the app's config names the class of another.
+
+    Templates write `_target_` into their `hydra.sweeper` block, which Hydra merges over the chosen sweeper's. For jobs it does nothing.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before it makes the sweeper."""
+        named = config.hydra.sweeper._target_
+        found: Any = Plugins.instance().class_name_to_class.get(named)
+        bases = [] if found is None else [f"{base.__module__}.{base.__qualname__}" for base in found.__mro__]
+        if SWEEPER not in bases:  # by name: Hydra's search for plugins imports this module a second time
+            with read_write(config):
+                config.hydra.sweeper._target_ = SWEEPER
+            logging.getLogger("trivet").info(f"hydra.sweeper._target_={named}: not used, as hydra/sweeper=trivet was chosen")
 
 
 class TrivetSweeper(Sweeper):

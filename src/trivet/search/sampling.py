@@ -63,7 +63,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
     """Read `hydra.sweeper.sampler`: a name, `{name: ..., <arguments>}`, or the `_target_` form of hydra-optuna-sweeper.
 
     Returns the spec and the seed that it names, or None. Raises `UserError` for an unknown sampler or argument, and where
-    a library that the sampler needs is missing.
+    a library that the sampler needs is missing; warns of an argument of the `_target_` form that is not taken over.
     """
     if config is None:
         config = "tpe"
@@ -88,7 +88,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         if config.get("_target_"):  # what the stock plugin's schema brings along
             if "n_ehvi_candidates" in arguments:  # the MOTPE sampler's name for it
                 arguments["n_ei_candidates"] = arguments.pop("n_ehvi_candidates")
-            arguments = {k: v for k, v in arguments.items() if v is not None and k not in _STOCK_NOISE}
+            arguments = _without_noise(arguments, DEFAULTS.get(name, {}))
         arguments = {**DEFAULTS.get(name, {}), **arguments}
     unknown = sorted(set(arguments) - set(allowed))
     if unknown:
@@ -111,13 +111,20 @@ _CODE = frozenset(
 )
 """Arguments that are functions or other objects of Python; some samplers accept anything there, and never look at it."""
 
-# Arguments that hydra-optuna-sweeper 1.3's schemas pass by default and Optuna 5 has dropped, deprecated or turned off.
-_STOCK_NOISE = frozenset(
-    {
-        *("consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints", "multivariate", "warn_independent_sampling"),
-        *("restart_strategy", "inc_popsize", "gamma", "weights"),
-    }
-)
+_STOCK_NOISE: dict[str, Any] = {
+    **{"consider_prior": True, "prior_weight": 1.0, "consider_magic_clip": True, "consider_endpoints": False, "multivariate": False},
+    **{"warn_independent_sampling": True, "restart_strategy": None, "inc_popsize": 2, "gamma": None, "weights": None},
+}
+"""Arguments that hydra-optuna-sweeper 1.3's schemas pass and Optuna 5 has dropped, deprecated or turned off, with its defaults."""
+
+
+def _without_noise(arguments: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in arguments.items():
+        if key in _STOCK_NOISE and value not in (None, _STOCK_NOISE[key], ours.get(key)):
+            warnings.warn(
+                f"hydra.sweeper.sampler.{key}={value}: not taken over, as Optuna {optuna.__version__} knows no such choice", stacklevel=3
+            )
+    return {k: v for k, v in arguments.items() if v is not None and k not in _STOCK_NOISE}
 
 
 def _name_of_target(target: Any) -> str | None:

@@ -148,7 +148,8 @@ class Sweep:
         publishing.check_files(s.publish_files)
         if s.publish is not None:
             publishing.target_of(s.publish, self.root)
-        sampler, sampler_seed = sampler_spec(s.sampler)
+        with _warnings_logged():
+            sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
         pruner = pruner_of(s.pruner, directions)
