@@ -2,6 +2,7 @@
 
     python benchmarks/sweeper.py noop      # what a trial costs that does nothing: hydra-optuna-sweeper with the joblib launcher
     python benchmarks/sweeper.py scale     # what a trial costs after 100 and after 5,000 others
+    python benchmarks/sweeper.py scale --trials 10000 --workers 8 --storage postgresql://user@localhost/db   # the same in a database
     python benchmarks/sweeper.py search    # 60 trials of a 1-D CNN on MNIST-1D: hydra-optuna-sweeper, plain Optuna processes
 
 The CNNs of `search` are of the size of the one published with MNIST-1D (25 channels), so that a seed takes minutes.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -21,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,13 +76,14 @@ def noop_folder() -> Path:
     return folder
 
 
-def noop_command(tool: str, n_trials: int) -> list[str]:
-    """The sweep of n_trials with two workers."""
+def noop_command(tool: str, n_trials: int, workers: int = 2, storage: str | None = None) -> list[str]:
+    """The sweep of n_trials."""
     own = {
         "trivet": ["hydra/sweeper=trivet"],
         "joblib": ["hydra/sweeper=optuna", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     }[tool]
-    return [sys.executable, "app.py", "-m", *own, *NOOP_SPACE, "hydra.sweeper.n_jobs=2", f"hydra.sweeper.n_trials={n_trials}"]
+    own += [f"hydra.sweeper.storage='{storage}'", f"hydra.sweeper.study_name=noop-{time.time_ns()}"] if storage is not None else []
+    return [sys.executable, "app.py", "-m", *own, *NOOP_SPACE, f"hydra.sweeper.n_jobs={workers}", f"hydra.sweeper.n_trials={n_trials}"]
 
 
 def noop(repeats: int, few: int, many: int) -> None:
@@ -100,19 +102,31 @@ def noop(repeats: int, few: int, many: int) -> None:
     print(ratio("hydra-optuna-sweeper + joblib", costs["trivet"], costs["joblib"]))
 
 
-def scale(n_trials: int) -> None:
-    """Wall time per trial around trial 100 and at the end, from the journal's own time stamps."""
+def scale(n_trials: int, workers: int, storage: str | None) -> None:
+    """Wall time per trial around trial 100 and at the end, from the study's own time stamps; and processor time."""
+    from trivet.study.storage import open_storage
+    from trivet.study.tables import load_study
+
     folder = noop_folder()
-    run(noop_command("trivet", n_trials), folder)
-    (journal,) = folder.glob("multirun/*/journal.log")
-    starts = [datetime.fromisoformat(r["datetime_start"]) for r in map(json.loads, journal.open()) if r["op_code"] == 4]
+    seconds = run(noop_command("trivet", n_trials, workers, storage), folder)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (sweep,) = folder.glob("multirun/*/study.yaml")
+    name = load_study(sweep.parent)["name"]
+    opened = open_storage(storage, sweep.parent, name, make=False)
+    trials = opened.get_all_trials(opened.get_study_id_from_name(name))
+    starts = sorted(trial.datetime_start for trial in trials)
     shutil.rmtree(folder)
+    assert len(starts) == n_trials
 
     def cost(first: int, last: int) -> float:
         return (starts[last] - starts[first]).total_seconds() / (last - first) * 1e3
 
     early, late = cost(50, 150), cost(n_trials - 201, n_trials - 1)
     print(f"around trial 100: {early:.1f} ms a trial; around trial {n_trials - 100}: {late:.1f} ms; ratio {late / early:.2f}")
+    cpu = (spent.ru_utime + spent.ru_stime) / n_trials * 1e3
+    print(
+        f"{n_trials} trials with {workers} workers in {seconds:.0f} s: {cost(0, n_trials - 1):.1f} ms a trial, {cpu:.1f} ms of a processor"
+    )
 
 
 # A real search -------------------------------------------------------------------------------------------------------------
@@ -257,13 +271,15 @@ def main() -> None:
     parser.add_argument("what", choices=["noop", "scale", "search"])
     parser.add_argument("--repeats", type=int, default=3, help="of noop")
     parser.add_argument("--trials", type=int, default=None, help="noop: 400; scale: 5000; search: 60")
+    parser.add_argument("--workers", type=int, default=2, help="of scale")
+    parser.add_argument("--storage", default=None, help="of scale: a database's URL; without it, a journal")
     parser.add_argument("--seeds", type=int, default=3, help="of search")
     parser.add_argument("--tools", default="trivet,joblib,median", help="of search: trivet, joblib, median, asha, hyperband")
     given = parser.parse_args()
     if given.what == "noop":
         noop(given.repeats, 20, given.trials or 400)
     elif given.what == "scale":
-        scale(given.trials or 5000)
+        scale(given.trials or 5000, given.workers, given.storage)
     else:
         search(given.seeds, given.trials or 60, given.tools.split(","))
 

@@ -5,54 +5,21 @@
 The PostgreSQL server is started for the test from the binaries of this machine, on a socket in a folder of its own.
 """
 
-import os
 import random
-import shutil
 import signal
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 from apps.running import Running, assert_same, meeting, notes, rows, run_all, send, until
+from postgres_server import running_server
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
-
-
-def binaries():
-    """The folder with initdb and postgres, or None."""
-    found = shutil.which("initdb")
-    folders = [Path(os.path.realpath(found)).parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
 @pytest.fixture(scope="module")
 def server():
     """The URL of a running PostgreSQL."""
-    programs = binaries()
-    if programs is None:
-        pytest.skip("no PostgreSQL here: install the package `postgresql`")
-    who = {}
-    folder = Path(tempfile.mkdtemp(prefix="trivet-postgres-"))
-    if os.geteuid() == 0:  # the server refuses to run as root
-        who = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        shutil.chown(folder, "postgres", "postgres")
-    data = folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-U", "trivet", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **who)
-    start = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(start, cwd=folder, stdout=log, stderr=log, **who) as process:
-        try:
-            until(lambda: (folder / ".s.PGSQL.5432").exists() or process.poll() is not None, "PostgreSQL", 30)
-            assert process.poll() is None, (folder / "log").read_text()
-            ready = ["-h", str(folder), "-U", "trivet", "-d", "postgres", "-c", "select 1"]
-            until(lambda: subprocess.run([programs / "psql", *ready], capture_output=True, cwd=folder).returncode == 0, "PostgreSQL", 30)
-            yield f"postgresql+psycopg2://trivet@/postgres?host={folder}"
-        finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait()
-    shutil.rmtree(folder)
+    with running_server() as found:
+        yield found.url
 
 
 def stored(url, n_jobs=2, pace=0.02, name="curves"):

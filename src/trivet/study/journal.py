@@ -44,6 +44,7 @@ class Journal(BaseJournalBackend):
         self._next = (0, 0)  # number and byte offset of the record to read next
         self._counted = (0, 0)  # records before a byte offset, as last counted to append
         self._held: list[dict[str, Any]] | None = None
+        self.paused = False  # whether nothing new is looked for
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -53,6 +54,8 @@ class Journal(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the records from number `log_number_from` on; a last line without a newline is not a record yet."""
+        if self.paused:
+            return
         number, offset = self._next if log_number_from >= self._next[0] else (0, 0)
         if os.fstat(self._fd).st_size <= offset:
             return
@@ -152,6 +155,16 @@ class Journal(BaseJournalBackend):
 class Records(JournalStorage):
     """Optuna's storage over a journal; a record that it cannot apply is told as damage. Raises `UserError` for that."""
 
+    @contextlib.contextmanager
+    def as_of_now(self) -> Iterator[None]:
+        """Read what is new once, and nothing more inside the block."""
+        self.get_all_studies()
+        self._backend.paused = True  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            self._backend.paused = False  # type: ignore[attr-defined]
+
     def _sync_with_backend(self) -> None:
         try:
             super()._sync_with_backend()
@@ -161,7 +174,6 @@ class Records(JournalStorage):
             if isinstance(error, KeyError) and str(error.args[0]).startswith("Record does not exist"):
                 raise  # asked for what is not there (yet)
             line, journal = self._replay_result.log_number_read, self._backend
-            assert isinstance(journal, Journal)
             raise journal.damaged(line, f"makes no sense ({type(error).__name__}: {error})") from None
 
 

@@ -7,34 +7,52 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trivet.study.postgres import TrialFiles
 
 
 class MetricsFile:
-    """`metrics.jsonl` in a trial's folder. `rows` are step -> {metric: value}, as far as the file was written whole."""
+    """`metrics.jsonl` in a trial's folder. `rows` are step -> {metric: value}, as far as the file was written whole.
 
-    def __init__(self, folder: Path) -> None:
+    `files` keeps them in the database as well, where machines share no disk: a trial that another machine goes on with has them all.
+    """
+
+    def __init__(self, folder: Path, files: TrialFiles | None = None) -> None:
         self._path = folder / "metrics.jsonl"
         self._made = False
+        self._files, self._number = files, int(folder.name) if files is not None else -1
         self.rows: dict[int, dict[str, float]] = {}
         with contextlib.suppress(FileNotFoundError):
-            text = self._path.read_text(encoding="utf-8")
-            whole, newline, torn = text.rpartition("\n")  # what follows the last newline was cut short by a kill
-            if torn:
-                os.truncate(self._path, len((whole + newline).encode()))
-            for line in whole.splitlines():
-                row = json.loads(line)
-                self.rows[int(row.pop("step"))] = row
+            self._read(self._path.read_bytes())
+        if files is not None:
+            self.rows = files.metrics(self._number) | self.rows
+
+    def _read(self, content: bytes) -> None:
+        """Take the rows up to the first that cannot be read, and cut the file there: a kill or a damage ends it."""
+        whole = 0
+        for line in content.split(b"\n")[:-1]:
+            try:
+                step, row = json.loads(line)
+                self.rows[int(step)] = dict(row)
+            except (ValueError, TypeError, RecursionError):
+                break
+            whole += len(line) + 1
+        if whole < len(content):
+            os.truncate(self._path, whole)
 
     def add(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep the metrics of a step; those of a step that is known already change nothing."""
         if metrics and step not in self.rows:
             self.rows[step] = dict(metrics)
+            if self._files is not None:
+                self._files.add_metrics(self._number, step, metrics)
             if not self._path.parent.exists():  # hydra.sweep.subdir names the trial's folder otherwise
                 self._path.parent.mkdir(parents=True)
                 self._made = True
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **metrics}) + "\n")
+                file.write(json.dumps([step, dict(metrics)]) + "\n")  # a metric may have any name, "step" too
 
     def attrs(self) -> dict[str, Any]:
         """What the study stores: columns and rows, for curves.csv; nothing where there are no metrics."""

@@ -31,6 +31,8 @@ class StudySpec:
     explicit: tuple[Mapping[str, Any], ...] = ()  # given outright: {"params": {name: value}, "overrides": [...] | None, "attrs": {...}}
     warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
     warm_prunes: bool = False
+    storage_timeout: float = 60.0  # seconds for which a server that is gone is tried again
+    keep_files: tuple[str, ...] = ()  # files of a trial's folder that are published
     max_failure_rate: float = 0.5
     max_restarts: int = 3
     session: str = ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial
 
 from trivet import secrets
@@ -19,18 +22,67 @@ from trivet.study.locks import FileLocks, PostgresLocks
 JOURNAL = "journal.log"
 
 
-def open_storage(url: str | None, folder: str | Path) -> BaseStorage:
-    """The journal in `folder`, or the database at `url`. Raises `UserError` where it cannot be reached."""
+def open_storage(url: str | None, folder: str | Path, name: str = "", timeout: float = 60.0, make: bool = True) -> BaseStorage:
+    """The journal in `folder`, or the database at `url`, in which `name` is the study.
+
+    A PostgreSQL server that is gone is tried again for `timeout` seconds. Raises `UserError` where a storage cannot be reached, and
+    `KeyError` where `make` is False and a server holds no such study.
+    """
     if url is None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         return Records(Journal(Path(folder) / JOURNAL))
-    url = _with_environment(url)
+    found = _with_environment(url)
     try:
-        kwargs = {"pool_pre_ping": True} if url.startswith("postgresql") else {"connect_args": {"timeout": 60}}
-        return get_storage(RDBStorage(url, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
+        if _speaks_postgres(found) and not _in_optunas_tables(found, name):
+            from trivet.study.postgres import Database, PostgresJournal
+
+            return Records(PostgresJournal(Database(found, name, timeout, url, make)))
+        kwargs = {"pool_pre_ping": True} if found.startswith("postgresql") else {"connect_args": {"timeout": 60}}
+        return get_storage(RDBStorage(found, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
+    except (UserError, KeyError):
+        raise
     except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+def check_reachable(url: str) -> None:
+    """Raise `UserError` where a database cannot be opened now; nothing is made in it."""
+    found = _with_environment(url)
+    if not _speaks_postgres(found):
+        close(open_storage(url, "."))
+        return
+    from trivet.study.postgres import Database
+
+    try:
+        with contextlib.suppress(KeyError):  # no such study yet
+            Database(found, "", 0.0, url, make=False, patient=False).close()
+    except UserError:
+        raise
+    except Exception as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+def _speaks_postgres(url: str) -> bool:
+    """Whether a URL is PostgreSQL's, by the driver of the extra `postgres`: those studies are kept in tables of trivet's own."""
+    return re.match(r"postgresql(\+psycopg2)?://", url) is not None
+
+
+def _in_optunas_tables(url: str, name: str) -> bool:
+    """Whether a study is there that was begun in Optuna's own tables: it goes on in them."""
+    from sqlalchemy import create_engine, inspect, text
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("studies"):
+                return False
+            return connection.execute(text("select 1 from studies where study_name = :name"), {"name": name}).first() is not None
+    except DBAPIError:  # the server is away: who opens the study next waits for it
+        return False
 
 
 def _with_environment(url: str) -> str:
@@ -44,9 +96,14 @@ def _with_environment(url: str) -> str:
         raise UserError(f"hydra.sweeper.storage={url}: {str(error).splitlines()[0]}") from None
 
 
-def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> FileLocks | PostgresLocks:
+def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> Any:
     """The locks of a study: in its database where that has any, else files in its folder."""
-    engine = getattr(getattr(storage, "_backend", None), "engine", None)
+    backend = getattr(storage, "_backend", None)
+    if isinstance(backend, BaseJournalBackend) and not isinstance(backend, Journal):
+        from trivet.study.postgres import PostgresClaims
+
+        return PostgresClaims(backend.database)  # type: ignore[attr-defined]
+    engine = getattr(backend, "engine", None)
     if engine is not None and engine.dialect.name == "postgresql":
         return PostgresLocks(engine, study_id)
     return FileLocks(Path(folder) / "claims")
@@ -55,7 +112,7 @@ def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> FileL
 def batch(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
     """What is written inside reaches a journal in one go; a database has transactions of its own."""
     backend = getattr(storage, "_backend", None)
-    return backend.batch() if isinstance(backend, Journal) else contextlib.nullcontext()
+    return backend.batch() if isinstance(storage, Records) else contextlib.nullcontext()  # type: ignore[union-attr]
 
 
 def close(storage: BaseStorage) -> None:
@@ -63,6 +120,19 @@ def close(storage: BaseStorage) -> None:
     backend = getattr(storage, "_backend", None)
     if isinstance(backend, RDBStorage):
         backend.remove_session()
+    database = getattr(backend, "database", None)
+    if database is not None:
+        database.close()
+
+
+def files_of(storage: BaseStorage) -> Any:
+    """Where a trial's metrics and files are kept beside its folder: in the database, for machines that share no disk; None elsewhere."""
+    database = getattr(getattr(storage, "_backend", None), "database", None)
+    if database is None:
+        return None
+    from trivet.study.postgres import TrialFiles
+
+    return TrialFiles(database)
 
 
 class Trials:
@@ -83,12 +153,13 @@ class Trials:
     def _read(self) -> None:
         n_known = len(self.all)
         if isinstance(self._storage, JournalStorage):
-            for number in self.unfinished:
-                self.all[number] = self._storage.get_trial(self.all[number]._trial_id)
-            with contextlib.suppress(KeyError):  # no such trial yet
-                while True:
-                    new = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, len(self.all))
-                    self.all.append(self._storage.get_trial(new))
+            with self._storage.as_of_now() if isinstance(self._storage, Records) else contextlib.nullcontext():
+                for number in self.unfinished:
+                    self.all[number] = self._storage.get_trial(self.all[number]._trial_id)
+                with contextlib.suppress(KeyError):  # no such trial yet
+                    while True:
+                        new = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, len(self.all))
+                        self.all.append(self._storage.get_trial(new))
         else:
             self.all = self._storage.get_all_trials(self._study_id, deepcopy=False)
         candidates = [*self.unfinished, *range(n_known, len(self.all))]

@@ -29,7 +29,7 @@ from trivet.search.history import History
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, distribution, external, internal
 from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
-from trivet.study.storage import Trials, batch, close, open_locks, open_storage
+from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
 
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
@@ -39,7 +39,7 @@ class Study:
     """One worker's hold on a study. Opening it creates the study where it does not exist yet."""
 
     def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
-        self._read(spec, storage or open_storage(spec.storage, spec.folder), spec.pruner)
+        self._read(spec, storage or open_storage(spec.storage, spec.folder, spec.name, spec.storage_timeout), spec.pruner)
         self.locks = open_locks(self.storage, self.study_id, spec.folder)
         self.sync()
 
@@ -49,7 +49,7 @@ class Study:
         study = cls.__new__(cls)
         study._looks_only = True
         try:
-            study._read(replace(spec, warm=(), warm_prunes=False), open_storage(spec.storage, spec.folder), None)
+            study._read(replace(spec, warm=(), warm_prunes=False), open_storage(spec.storage, spec.folder, spec.name, make=False), None)
         except KeyError:
             raise UserError(f"{spec.storage or spec.folder}: holds no study {spec.name}") from None
         study.sync()
@@ -59,6 +59,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.spec, self.storage = spec, storage
         self.study_id = storage.get_study_id_from_name(spec.name) if self._looks_only else self._open()
+        self.files = files_of(storage)
         prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
         self.history = History(pruning.build(pruner), spec.maximize, prior)
         self.sampler = None if spec.sampler.name in ENUMERATING else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
@@ -277,6 +278,8 @@ class Study:
 
     def _take_over(self, worker: str) -> Claim | None:
         """Continue the first trial that runs nowhere; settle those that need no more running."""
+        if self._stored.unfinished and self._owners_may_return():
+            return None
         for number in list(self._stored.unfinished):
             if "trivet:end" in self.trials[number].user_attrs and not self.history.curve(number).final:
                 continue  # it ran to its end; its verdict waits for an earlier trial
@@ -298,6 +301,14 @@ class Study:
             else:
                 return self._proposal(number, resumed=True)
         return None
+
+    def _owners_may_return(self) -> bool:
+        """Whether workers that lost their locks with a server that was restarted may be on their way back to their trials."""
+        return self.files is not None and self.locks.owners_may_return()
+
+    def _is_lost(self, number: int) -> bool:
+        """Whether another worker took this trial while this one had no connection."""
+        return self.files is not None and number in self.locks.lost
 
     def _died_too_often(self, number: int, worker: str) -> bool:
         """Count a death where a worker of this same sweep left the trial; deaths of whole sweeps are not the trial's fault."""
@@ -365,6 +376,8 @@ class Study:
 
         A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
         """
+        if self._is_lost(number):
+            return True
         trial = self.trials[number]
         if step > self._last_step.get(number, 0) and not trial.state.is_finished():
             self._last_step[number] = step
@@ -381,7 +394,8 @@ class Study:
         """End this worker's trial and give its claim back. `attrs` are stored with it."""
         self.sync()
         trial = self.trials[number]
-        if not trial.state.is_finished():
+        if not trial.state.is_finished() and not self._is_lost(number):
+            self._keep_files(number)
             with contextlib.suppress(UpdateFinishedTrialError):
                 self._write_end(number, outcome, attrs or {})
         self.locks.release(number)
@@ -415,7 +429,23 @@ class Study:
 
     def left_behind(self, number: int) -> dict[str, Any]:
         """The metrics that a worker which is gone kept in the trial's folder, as attributes to store."""
-        return MetricsFile(Path(self.spec.folder) / str(number)).attrs()
+        return self.metrics_of(number).attrs()
+
+    def metrics_of(self, number: int) -> MetricsFile:
+        """The metrics that a trial has reported, to read and to add to."""
+        return MetricsFile(Path(self.spec.folder) / str(number), self.files)
+
+    def _keep_files(self, number: int) -> None:
+        """Store what is to be published of a trial that has ended: its folder may be on another machine than the one that publishes."""
+        for name in self.spec.keep_files if self.files is not None else ():
+            path = Path(self.spec.folder) / str(number) / name
+            if path.is_file():
+                self.files.keep(number, name, path)
+
+    def fetch_files(self) -> None:
+        """Bring the files that are to be published and that trials left on other machines."""
+        if self.files is not None:
+            self.files.fetch(Path(self.spec.folder), self.spec.keep_files)
 
     def settle_all(self) -> None:
         """Write the final state of every trial that has one and runs nowhere; the last worker's verdicts may have freed some."""

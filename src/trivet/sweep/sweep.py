@@ -24,7 +24,7 @@ from trivet.search.stopping import StopRules
 from trivet.study import identity, publishing, tables
 from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
-from trivet.study.storage import close, open_storage
+from trivet.study.storage import check_reachable
 from trivet.study.study import Study
 from trivet.sweep import planning, resolving
 from trivet.sweep.configs import choices, task_of
@@ -81,7 +81,7 @@ class Sweep:
                 f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)})"
             )
         if self._publish_to is not None:
-            self._publish(folder, [t.number for t in finished if t.state == "COMPLETE"])
+            self._publish(study, folder, [t.number for t in finished if t.state == "COMPLETE"])
         best = tables.best_of(study, finished)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
 
@@ -94,8 +94,9 @@ class Sweep:
         content["hydra"]["overrides"] = {kind: [secrets.argument(text) for text in texts] for kind, texts in given.items()}
         return secrets.values(plain(content))
 
-    def _publish(self, folder: Path, completed: Sequence[int]) -> None:
+    def _publish(self, study: Study, folder: Path, completed: Sequence[int]) -> None:
         files = self.settings.publish_files
+        study.fetch_files()
         for name, numbers in publishing.missing_files(folder, files, completed).items():
             some = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
             log.warning(f"hydra.sweeper.publish_files: {name} {len(numbers)} of {len(completed)} completed trials left none ({some})")
@@ -119,7 +120,7 @@ class Sweep:
         if s.publish is not None:
             self._publish_to = publishing.target_of(s.publish, self.root, folder)
         if s.storage is not None:
-            close(open_storage(spec.storage, folder))  # a storage that cannot be reached is told of before anything is written
+            check_reachable(str(spec.storage))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
         plan = WorkerPlan(
             spec,
@@ -190,6 +191,8 @@ class Sweep:
             explicit=search.trials,
             warm=search.warm,
             warm_prunes=s.warm_start_prunes,
+            storage_timeout=float(s.storage_timeout),
+            keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
             max_restarts=s.max_restarts,
             session=uuid.uuid4().hex[:12],

@@ -27,8 +27,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from trivet import trial as trial_api
-from trivet.errors import UserError
-from trivet.study.metrics import MetricsFile
+from trivet.errors import StorageGone, UserError
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep.jobs import Composed, Composer, run_job
@@ -99,7 +98,7 @@ class Worker:
     def _run_trial(self, claim: Claim) -> None:
         started = time.time()
         alarm = _Alarm()
-        reporter = _Reporter(self.study, claim.number, Path(self.plan.spec.folder) / str(claim.number), alarm)
+        reporter = _Reporter(self.study, claim.number, alarm)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
@@ -149,9 +148,9 @@ class Worker:
 class _Reporter:
     """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends."""
 
-    def __init__(self, study: Study, number: int, folder: Path, alarm: _Alarm) -> None:
+    def __init__(self, study: Study, number: int, alarm: _Alarm) -> None:
         self._study, self._number, self._alarm = study, number, alarm
-        self.metrics = MetricsFile(folder)
+        self.metrics = study.metrics_of(number)
 
     def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
         with self._alarm.held():
@@ -208,8 +207,8 @@ class _Alarm:
 
 
 def _is_disks_fault(result: JobReturn) -> bool:
-    """Whether a job ended for want of space or a writable disk: that is no fact about its parameters, so it makes no row."""
-    return result.status == JobStatus.FAILED and is_full(result._return_value)
+    """Whether a job ended for want of a disk or of the study's storage: that is no fact about its parameters, so it makes no row."""
+    return result.status == JobStatus.FAILED and (is_full(result._return_value) or isinstance(result._return_value, StorageGone))
 
 
 def is_full(error: BaseException) -> bool:
