@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from postgres_server import running_server
 from simulated_workers import spec_of
-from sqlalchemy import text
 
 from trivet.errors import StorageGone, UserError
 from trivet.study import postgres
@@ -74,12 +73,12 @@ def test_a_connection_that_drops_is_taken_again_and_nothing_is_written_twice(ser
     real, calls = database.retried, []
 
     def cut_after_the_write(work):
-        def once(connection):
-            result = work(connection)
+        def once(cursor):
+            result = work(cursor)
             if not calls:
                 calls.append(1)
                 drop_all(server)
-                connection.execute(text("select 1"))  # the answer never came
+                cursor.execute("select 1")  # the answer never came
             return result
 
         return real(once)

@@ -10,7 +10,6 @@ trivet dashboard sweeps/search-1a2b3c4d  # the command that opens it in optuna-d
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -82,12 +81,10 @@ def _dashboard(folder: Path) -> None:
     from trivet.study import tables
     from trivet.study.storage import JOURNAL
 
-    storage = tables.load_study(folder)["storage"]
-    if storage is not None and "${oc.env:" in storage:  # in double quotes: the shell puts the variable's value in, not the screen
-        in_shell = re.sub(r"[$][{]oc[.]env:([A-Za-z_]\w*)[^}]*[}]", r"${\1}", storage)
-        print(f'optuna-dashboard "{in_shell}"')
-    else:
-        print(f"optuna-dashboard {shlex.quote(storage or str(folder / JOURNAL))}")
+    if tables.load_study(folder)["storage"] is None:
+        print(f"optuna-dashboard {shlex.quote(str(folder / JOURNAL))}")
+    else:  # which reads the URL, and any password, where it is kept
+        print(f"python -m trivet.study.dashboard {shlex.quote(str(folder))}")
 
 
 def _report(folder: Path, out: Path | None) -> None:

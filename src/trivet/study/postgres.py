@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from optuna.storages.journal import BaseJournalBackend
-from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import make_url
 
 from trivet import secrets
 from trivet.errors import StorageGone, UserError
@@ -48,6 +46,16 @@ _ANY_STUDY = -2  # number of the lock under which tables and studies are made
 _ORDER, _MUTEX = -3, -1  # of a study's locks: appends stand in the order in which they are seen; claims exclude each other
 
 
+Cursor = Any  # psycopg2 has no types
+_LOCK = "select pg_advisory_lock(%(space)s, %(key)s)"
+_UNLOCK = "select pg_advisory_unlock(%(space)s, %(key)s)"
+
+
+def _rows(cursor: Cursor, statement: str, **values: Any) -> Sequence[Any]:
+    cursor.execute(statement, values or None)
+    return cursor.fetchall() if cursor.description is not None else []
+
+
 class Database:
     """The connection to a server, shared by threads. `study` is the number of the study `name` in it.
 
@@ -58,50 +66,49 @@ class Database:
     def __init__(self, url: str, name: str, timeout: float, shown: str, make: bool = True, patient: bool = True) -> None:
         self._timeout, self._shown, self._make = timeout, secrets.text(shown), make
         keep = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}  # notice a dead server soon
-        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=keep)
-        self._connection: Connection | None = None
+        address = make_url(url).set(drivername="postgresql+psycopg2")
+        self._words, named = address.get_dialect()().create_connect_args(address)
+        self._named = keep | named
+        self._connection: Any = None
         self._lock = threading.RLock()
         self._me = f"trivet-{uuid.uuid4().hex[:12]}"
-        self.on_connect: list[Callable[[Connection], None]] = []
+        self.on_connect: list[Callable[[Cursor], None]] = []
         if not patient:
             self._connect()
-        self.study = int(self.retried(lambda connection: self._open(connection, name)))
+        self.study = int(self.retried(lambda cursor: self._open(cursor, name)))
 
-    def _open(self, connection: Connection, name: str) -> int:
-        find = text("select id from trivet_studies where name = :name")
-        if inspect(connection).has_table("trivet_studies") and (found := connection.execute(find, {"name": name}).scalar()) is not None:
-            return int(found)
+    def _open(self, cursor: Cursor, name: str) -> int:
+        find = "select id from trivet_studies where name = %(name)s"
+        if _rows(cursor, "select to_regclass('trivet_studies')")[0][0] is not None and (found := _rows(cursor, find, name=name)):
+            return int(found[0][0])
         if not self._make:
             raise KeyError(name)
         lock = {"space": _SPACE, "key": _ANY_STUDY}
-        connection.execute(text("select pg_advisory_lock(:space, :key)"), lock)
+        _rows(cursor, _LOCK, **lock)
         try:
-            for statement in _TABLES.split(";\n"):
-                if statement.strip():
-                    connection.execute(text(statement))
-            connection.execute(text("insert into trivet_studies (name) values (:name) on conflict do nothing"), {"name": name})
+            _rows(cursor, _TABLES)
+            _rows(cursor, "insert into trivet_studies (name) values (%(name)s) on conflict do nothing", name=name)
         finally:
-            connection.execute(text("select pg_advisory_unlock(:space, :key)"), lock)
-        return int(connection.execute(find, {"name": name}).scalar_one())
+            _rows(cursor, _UNLOCK, **lock)
+        return int(_rows(cursor, find, name=name)[0][0])
 
     def rows(self, statement: str, **values: Any) -> Sequence[Any]:
-        """Run one statement, again where the connection drops: it must bear that. Returns its rows."""
+        """Run a statement (or several, as one transaction), again where the connection drops: it must bear that.
 
-        def run(connection: Connection) -> Sequence[Any]:
-            result = connection.execute(text(statement), values)
-            return result.fetchall() if result.returns_rows else []
+        Returns the rows of the last one.
+        """
+        return self.retried(lambda cursor: _rows(cursor, statement, **values))
 
-        return self.retried(run)
-
-    def retried(self, work: Callable[[Connection], Any]) -> Any:
+    def retried(self, work: Callable[[Cursor], Any]) -> Any:
         """What `work` returns; done again with a new connection where that drops. Raises `StorageGone` after `timeout` seconds."""
         until, pause = None, 0.05
         with self._lock:
             while True:
                 try:
-                    return work(self._connection or self._connect())
-                except (OperationalError, InterfaceError, DBAPIError) as error:
-                    if not isinstance(error, (OperationalError, InterfaceError)) and not error.connection_invalidated:
+                    with (self._connection or self._connect()).cursor() as cursor:
+                        return work(cursor)
+                except psycopg2.Error as error:
+                    if self._connection is not None and not self._connection.closed and not _is_of_the_connection(error):
                         raise
                     self._drop()
                     until = time.monotonic() + self._timeout if until is None else until
@@ -111,26 +118,29 @@ class Database:
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Any:
+        self._connection = psycopg2.connect(*self._words, **self._named)
         try:
-            connection = self._engine.connect()
-            connection.execute(text(f"set application_name = '{self._me}'"))
-            # A connection that only this side knows to be gone would keep the locks.
-            others = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = :me and pid <> pg_backend_pid()"
-            connection.execute(text(others), {"me": self._me})
-            for take_again in self.on_connect:
-                take_again(connection)
-        except DBAPIError:
+            self._connection.autocommit = True
+            with self._connection.cursor() as cursor:
+                _rows(cursor, "set application_name = %(me)s", me=self._me)
+                # A connection that only this side knows to be gone would keep the locks.
+                _rows(
+                    cursor,
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %(me)s and pid <> pg_backend_pid()",
+                    me=self._me,
+                )
+                for take_again in self.on_connect:
+                    take_again(cursor)
+        except BaseException:
             self._drop()
             raise
-        self._connection = connection
-        return connection
+        return self._connection
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(Exception):  # it is gone already
-                connection.invalidate()
+            with contextlib.suppress(psycopg2.Error):  # it is gone already
                 connection.close()
 
     def _gone(self, error: Exception) -> StorageGone:
@@ -145,8 +155,13 @@ class Database:
             self._drop()
 
 
+def _is_of_the_connection(error: psycopg2.Error) -> bool:
+    """Whether an error says that the server is away, and not that a statement is wrong."""
+    return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or type(error) is psycopg2.DatabaseError
+
+
 def _cause(error: Exception) -> str:
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
@@ -193,8 +208,7 @@ class PostgresJournal(BaseJournalBackend):
         values = {"study": study, "token": uuid.uuid4().hex, "records": records, "after": self._read_to}
         order = {"space": _SPACE | (study & 0x7FFF), "key": _ORDER}
         # One message with several statements: to the server that is one transaction, and to us one way there and back.
-        statement = text(f"{_IN_ORDER}; {_INSERT}; {_NEW}")
-        self._take(self.database.retried(lambda connection: connection.execute(statement, values | order).fetchall()))
+        self._take(self.database.rows(f"{_IN_ORDER}; {_INSERT}; {_NEW}", **values, **order))
         self._fresh = True
 
     def damaged(self, line: int, what: str) -> UserError:
@@ -214,9 +228,9 @@ class PostgresJournal(BaseJournalBackend):
             self.append_logs(held)
 
 
-_IN_ORDER = "select pg_advisory_xact_lock(:space, :key)"
-_INSERT = "insert into trivet_journal (study, token, records) values (:study, :token, :records) on conflict (token) do nothing"
-_NEW = "select id, records from trivet_journal where study = :study and id > :after order by id"
+_IN_ORDER = "select pg_advisory_xact_lock(%(space)s, %(key)s)"
+_INSERT = "insert into trivet_journal (study, token, records) values (%(study)s, %(token)s, %(records)s) on conflict (token) do nothing"
+_NEW = "select id, records from trivet_journal where study = %(study)s and id > %(after)s order by id"
 
 
 class PostgresClaims:
@@ -239,35 +253,35 @@ class PostgresClaims:
                 if self._held:
                     self._database.rows("select 1")
 
-    def _take_again(self, connection: Connection) -> None:
+    def _take_again(self, cursor: Cursor) -> None:
         if self._in_mutex:
-            connection.execute(text("select pg_advisory_lock(:space, :key)"), {"space": self._space, "key": _MUTEX})
+            _rows(cursor, _LOCK, space=self._space, key=_MUTEX)
         for number in sorted(self._held):
             for pause in (0.05, 0.2, 1.0, 0.0):  # a connection of ours that the server is just ending may hold it
-                if self._try(connection, number):
+                if self._try(cursor, number):
                     break
                 time.sleep(pause)
             else:
                 self._held.discard(number)
                 self.lost.add(number)
 
-    def _try(self, connection: Connection, number: int) -> bool:
-        return bool(connection.execute(text("select pg_try_advisory_lock(:space, :key)"), {"space": self._space, "key": number}).scalar())
+    def _try(self, cursor: Cursor, number: int) -> bool:
+        return bool(_rows(cursor, "select pg_try_advisory_lock(%(space)s, %(key)s)", space=self._space, key=number)[0][0])
 
     @contextlib.contextmanager
     def mutex(self) -> Iterator[None]:
         """Hold the one lock under which trials are claimed."""
-        self._database.rows("select pg_advisory_lock(:space, :key)", space=self._space, key=_MUTEX)
+        self._database.rows(_LOCK, space=self._space, key=_MUTEX)
         self._in_mutex = True
         try:
             yield
         finally:
             self._in_mutex = False
-            self._database.rows("select pg_advisory_unlock(:space, :key)", space=self._space, key=_MUTEX)
+            self._database.rows(_UNLOCK, space=self._space, key=_MUTEX)
 
     def acquire(self, number: int) -> bool:
         """Take the lock of trial `number`; False where another connection holds it. Call it under `mutex`."""
-        if number in self._held or not self._database.retried(lambda connection: self._try(connection, number)):
+        if number in self._held or not self._database.retried(lambda cursor: self._try(cursor, number)):
             return False
         self._held.add(number)
         self.lost.discard(number)
@@ -277,7 +291,7 @@ class PostgresClaims:
         """Give the lock of trial `number` back."""
         if number in self._held:
             self._held.discard(number)
-            self._database.rows("select pg_advisory_unlock(:space, :key)", space=self._space, key=number)
+            self._database.rows(_UNLOCK, space=self._space, key=number)
 
     def owners_may_return(self) -> bool:
         """Whether the server began so lately that workers which lost their locks by that may not have them back yet."""
@@ -299,13 +313,15 @@ class TrialFiles:
 
     def add_metrics(self, number: int, step: int, metrics: Mapping[str, float]) -> None:
         """Keep the metrics of a step; those of a step that is known already change nothing."""
-        insert = "insert into trivet_metrics values (:study, :trial, :step, :metrics) on conflict do nothing"
+        insert = "insert into trivet_metrics values (%(study)s, %(trial)s, %(step)s, %(metrics)s) on conflict do nothing"
         self._database.rows(insert, study=self._database.study, trial=number, step=step, metrics=json.dumps(dict(metrics)))
 
     def metrics(self, number: int) -> dict[int, dict[str, float]]:
         """The metrics that a trial has reported, by step."""
         found = self._database.rows(
-            "select step, metrics from trivet_metrics where study = :study and trial = :trial", study=self._database.study, trial=number
+            "select step, metrics from trivet_metrics where study = %(study)s and trial = %(trial)s",
+            study=self._database.study,
+            trial=number,
         )
         return {int(step): json.loads(metrics) for step, metrics in found}
 
@@ -319,18 +335,18 @@ class TrialFiles:
             if part < 0:
                 part = 0
                 self._put(where, part, b"")
-        delete = "delete from trivet_files where study = :study and trial = :trial and name = :name and part > :part"
+        delete = "delete from trivet_files where study = %(study)s and trial = %(trial)s and name = %(name)s and part > %(part)s"
         self._database.rows(delete, **where, part=part)
 
     def _put(self, where: Mapping[str, Any], part: int, content: bytes) -> None:
-        put = "insert into trivet_files values (:study, :trial, :name, :part, :content) "
+        put = "insert into trivet_files values (%(study)s, %(trial)s, %(name)s, %(part)s, %(content)s) "
         put += "on conflict (study, trial, name, part) do update set content = excluded.content"
         self._database.rows(put, **where, part=part, content=content)
 
     def fetch(self, folder: Path, names: Sequence[str]) -> None:
         """Write the stored files of these names that are not in the trials' folders here: they come from other machines."""
-        listed = "select distinct trial, name from trivet_files where study = :study order by trial, name"
-        get = "select content from trivet_files where study = :study and trial = :trial and name = :name and part = :part"
+        listed = "select distinct trial, name from trivet_files where study = %(study)s order by trial, name"
+        get = "select content from trivet_files where study = %(study)s and trial = %(trial)s and name = %(name)s and part = %(part)s"
         for number, name in self._database.rows(listed, study=self._database.study):
             path = folder / str(number) / name
             if name not in names or path.exists():
