@@ -78,6 +78,11 @@ class App:
         return [sys.executable, *words[1:]] if words[0] in ("python", "python3") else words
 
     @property
+    def task_overrides(self) -> list[str]:
+        """Those of the overrides that are about the training, not about the sweep."""
+        return [text for text in self.overrides if not text.lstrip("+~").startswith("hydra")]
+
+    @property
     def metric(self) -> str:
         """The objective's name without its split: val/acc -> acc."""
         return self.objective.rpartition("/")[2]
@@ -85,7 +90,12 @@ class App:
 
 def read(root: Path = Path()) -> App:
     """The description in `root`/trivet.yaml. Raises `UserError` where it is missing or wrong."""
-    values = _checked({k: v for k, v in _content(root).items() if k not in OF_OTHERS}, FILE, FIELDS)
+    return of(_content(root), root)
+
+
+def of(content: Mapping[str, Any], root: Path) -> App:
+    """The same from the content of such a file."""
+    values = _checked({k: v for k, v in content.items() if k not in OF_OTHERS}, FILE, FIELDS)
     test = values.pop("test")
     if test is not None:
         test = Test(**_checked(test, f"{FILE}: test", TEST_FIELDS))

@@ -1,22 +1,28 @@
-"""Look at a sweep from outside, while it runs or afterwards; ask for advice before.
+"""Tune an app in three phases, look at sweeps, and ask for advice.
 
 trivet advise                            # which strategy, how long, at what price, and when not to tune
-trivet status sweeps/search-1a2b3c4d     # how far it is
+trivet init                              # make this repository's Hydra app one that trivet tunes
+trivet run                               # the stages of dvc.yaml, without DVC
+trivet check | narrow | finalists | test # one stage's work (dvc.yaml and `trivet run` call them)
+trivet audit results/coarse              # was pruning right? trains a sample of the pruned trials to their end
+trivet report results                    # the report of all phases; or of one sweep's folder
+
+trivet status sweeps/search-1a2b3c4d     # how far a sweep is, while it runs or afterwards
 trivet top sweeps/search-1a2b3c4d        # its best trials
-trivet report sweeps/search-1a2b3c4d     # a report of it, as Markdown and HTML
 trivet dashboard sweeps/search-1a2b3c4d  # the command that opens it in optuna-dashboard
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trivet.errors import UserError, exit_code
+from trivet.errors import UserError
 
 
 def _open(folder: Path) -> Any:
@@ -88,12 +94,66 @@ def _dashboard(folder: Path) -> None:
 
 
 def _report(folder: Path, out: Path | None) -> None:
-    from trivet.reporting.build import build_sweep
+    from trivet.reporting.build import build_pipeline, build_sweep
 
-    try:
+    phases = any((folder / phase / "trials.csv").is_file() for phase in ("coarse", "fine"))
+    if phases and folder.resolve().name == "results":
+        root = folder.resolve().parent
+        print(f"report: {build_pipeline(root, out or root / 'reports')}")
+    else:
         print(build_sweep(folder, out))
-    except ModuleNotFoundError as error:
-        raise UserError(f"report: needs {error.name}; install trivet[report]") from None
+
+
+def _init(words: Sequence[str]) -> int:
+    from trivet.phases import init
+
+    parser = argparse.ArgumentParser(prog="trivet init", description="Make this repository's Hydra app one that trivet tunes.")
+    parser.add_argument("--app", help="the script that trains, or its command")
+    parser.add_argument("--metric", help="a name for what it returns and reports, such as val/acc")
+    parser.add_argument("--direction", choices=("maximize", "minimize"))
+    parser.add_argument("--seed-key", help="the key of its config that seeds a training; null: there is none")
+    parser.add_argument("--epochs-key", help="the key of its config that says how long a training is; null: there is none")
+    parser.add_argument("--range", action="append", default=[], dest="ranges", metavar="KEY=RANGE", help="what is searched; repeatable")
+    parser.add_argument("--smoke", action="append", default=[], metavar="OVERRIDE", help="makes a run short, for the check; repeatable")
+    parser.add_argument("--data", action="append", default=[], metavar="PATH", help="a file or folder that decides results; repeatable")
+    parser.add_argument("--override", action="append", default=[], dest="overrides", help="holds in every training; repeatable")
+    parser.add_argument("--keep", metavar="FILE", help="in a trial's folder: the checkpoint that the test command evaluates")
+    parser.add_argument("--test", metavar="COMMAND", help="evaluates {model} on test data and prints the metric last")
+    parser.add_argument("--test-metric", metavar="REGEX", help="finds the metric in what the test command prints")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    return init.main(init.Answers(**vars(parser.parse_args(words))))
+
+
+def _run(words: Sequence[str]) -> int:
+    from trivet.phases import runner
+
+    parser = argparse.ArgumentParser(prog="trivet run", description="Run the stages that a change reaches, as dvc repro does.")
+    parser.add_argument("stage", nargs="?", help="as far as this one; default: all")
+    parser.add_argument("--accept", metavar="STAGE", help="take what this stage wrote, edited by hand, for its result; runs nothing")
+    given = parser.parse_args(words)
+    return runner.run(Path(), given.stage, given.accept)
+
+
+def _check(words: Sequence[str]) -> int:
+    from trivet.phases import app_check
+
+    parser = argparse.ArgumentParser(prog="trivet check", description="Is the search worth starting?")
+    parser.add_argument("--n-trials", type=int, default=50, help="of the search that is planned")
+    return app_check.main(parser.parse_args(words).n_trials)
+
+
+def _stage(name: str) -> Callable[[Sequence[str]], int | None]:
+    def main(words: Sequence[str]) -> int | None:
+        return importlib.import_module(f"trivet.phases.{name}").main(list(words))
+
+    return main
+
+
+def _test(words: Sequence[str]) -> None:
+    from trivet.phases import app_test
+
+    argparse.ArgumentParser(prog="trivet test", description="Evaluate the winner and the default on test data.").parse_args(words)
+    app_test.main()
 
 
 def _advise(words: Sequence[str]) -> int:
@@ -102,43 +162,65 @@ def _advise(words: Sequence[str]) -> int:
     return asking.main(words)
 
 
-OWN_WORDS = {"advise": ("which strategy, how long, at what price, and when not to tune", _advise)}
+OWN_WORDS: dict[str, tuple[str, Callable[[Sequence[str]], int | None]]] = {
+    "advise": ("which strategy, how long, at what price, and when not to tune", _advise),
+    "init": ("make this repository's Hydra app one that trivet tunes", _init),
+    "run": ("the stages of dvc.yaml, without DVC", _run),
+    "check": ("is the search worth starting?", _check),
+    "narrow": ("from the coarse table to the fine space", _stage("narrow")),
+    "finalists": ("the best configurations and the default, with fresh seeds", _stage("selection")),
+    "test": ("the winner and the default on test data", _test),
+    "audit": ("train a sample of the pruned trials to their end", _stage("audit")),
+}
 """Subcommands that read their own words: what each does, and the call."""
+LOOKS = {
+    "status": "how far a sweep is",
+    "top": "its best trials",
+    "report": "a report of it, or of all phases (results), as Markdown and HTML",
+    "dashboard": "the command that opens it in optuna-dashboard",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in OWN_WORDS:
-        return exit_code(lambda: OWN_WORDS[words[0]][1](words[1:]))
-    parser = argparse.ArgumentParser(prog="trivet", description="Look at a sweep, while it runs or afterwards.")
+    try:
+        if words and words[0] in OWN_WORDS:
+            return OWN_WORDS[words[0]][1](words[1:]) or 0
+        _look(words)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "trivet":
+            raise
+        print(f"error: {words[0]}: needs {error.name}; pip install 'trivet[report]'", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _look(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="trivet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (text, _) in OWN_WORDS.items():
         commands.add_parser(name, help=text, add_help=False)
-    for name, text in {
-        "status": "how far a sweep is",
-        "top": "its best trials",
-        "report": "a report of it, as Markdown and HTML",
-        "dashboard": "the command that opens it in optuna-dashboard",
-    }.items():
+    for name, text in LOOKS.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("folder", type=Path, help="the sweep's folder, which the sweep printed")
         if name == "top":
             command.add_argument("-n", type=int, default=5, help="how many")
         if name == "report":
-            command.add_argument("--out", type=Path, default=None, help="where to; default: report/ in the sweep's folder")
+            command.add_argument("--out", type=Path, default=None, help="where to; default: reports/, or report/ in the sweep's folder")
     arguments = parser.parse_args(words)
-    try:
-        match arguments.command:
-            case "status":
-                _status(arguments.folder)
-            case "top":
-                _top(arguments.folder, arguments.n)
-            case "dashboard":
-                _dashboard(arguments.folder)
-            case "report":
-                _report(arguments.folder, arguments.out)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    match arguments.command:
+        case "status":
+            _status(arguments.folder)
+        case "top":
+            _top(arguments.folder, arguments.n)
+        case "dashboard":
+            _dashboard(arguments.folder)
+        case "report":
+            _report(arguments.folder, arguments.out)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trivet import app as description
 from trivet import space
 from trivet.errors import UserError
 from trivet.study import tables
@@ -50,17 +51,25 @@ def run(folder: Path, n: int) -> int:
     if not chosen:
         raise UserError(f"{folder}: no trial was pruned, so there is nothing to audit")
     tables.write_yaml(Path() / "results" / "audit-trials.yaml", [entry(row, study) for row in chosen])
+    return subprocess.run(command(study, Path()), check=False).returncode
+
+
+def command(study: Mapping[str, Any], root: Path) -> list[str]:
+    """The sweep over that list: of the app that trivet.yaml describes, else of our own trainer, with what the search's command fixed."""
+    publish = "hydra.sweeper.publish=results/audit"
+    if description.is_here(root):
+        app = description.read(root)
+        return [*app.words, "-m", "+trivet=audit", "hydra/sweeper=trivet", *app.overrides, publish]
     fixed = [text for text in study["overrides"] if not text.startswith(("hparams=", "hydra.", "pruner="))]
-    command = [sys.executable, "src/train.py", "-m", "hparams=audit", *fixed, "hydra.sweeper.publish=results/audit"]
-    return subprocess.run(command, check=False).returncode
+    return [sys.executable, "src/train.py", "-m", "hparams=audit", *fixed, publish]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path() / "results" / "coarse", help="a published search")
     parser.add_argument("--n", type=int, default=8, help="how many pruned trials")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     if given.n < 1:
         raise UserError(f"--n={given.n}: must be >= 1")
     return run(given.folder, given.n)

@@ -22,8 +22,8 @@ from trivet.study import tables
 
 HEADER = """\
 # The fine search space: {n_complete} complete trials of {n_trials} in {source} narrowed it. Each comment says what changed, and why.
-# Edit any range; then `dvc commit --force narrow` keeps your version, and `dvc repro` searches it. Deleting a line leaves that
-# parameter to its range in conf/. Forms: interval(0.1, 1) | tag(log, interval(1e-4, 1e-1)) | int(interval(1, 8)) | choice(a, b) | value
+# Edit any range; then `dvc commit --force narrow` (without DVC: `trivet run --accept narrow`) keeps your version. A parameter whose line
+# is deleted stays as the config has it. Forms: interval(0.1, 1) | tag(log, interval(1e-4, 1e-1)) | int(interval(1, 8)) | choice(a, b)
 """
 
 

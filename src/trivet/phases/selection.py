@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from trivet import app as description
 from trivet import space
 from trivet.errors import UserError
 from trivet.phases import finalists
@@ -57,7 +58,7 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
         folder = results / phase
         for name in ("trials.csv", "study.yaml"):
             if not (folder / name).is_file():
-                raise UserError(f"{folder / name} is missing: run dvc repro {phase}")
+                raise UserError(f"{folder / name} is missing: run dvc repro {phase} (or trivet run {phase})")
         tables[phase] = finalists.read_trials(folder / "trials.csv")
         study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
     tables["fine"] = with_fixed(tables["fine"], results / "narrow/space.yaml")
@@ -115,8 +116,9 @@ def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
     if args.seeds < 1 or args.finalists < 0:
         raise UserError(f"seeds.n={args.seeds} must be >= 1 and seeds.finalists={args.finalists} >= 0: mend params.yaml")
     chosen = choose(root / "results", args.finalists)
-    groups = sorted(path.name for path in (root / "conf").iterdir() if path.is_dir())
-    trials = runs(chosen, finalists.fresh_seeds(args.seed, args.seeds), groups)
+    groups = sorted(path.name for path in root.glob("conf/*") if path.is_dir())
+    seed_key = description.read(root).seed_key if description.is_here(root) else "seed"
+    trials = runs(chosen, finalists.fresh_seeds(args.seed, args.seeds), groups, seed_key)
     folder = root / "results/finalists"
     write(folder / "finalists.csv", table(chosen))
     write(folder / "trials.yaml", yaml.safe_dump(trials, default_flow_style=None, sort_keys=False, width=10**6))

@@ -77,7 +77,7 @@ def read_runs(folder: Path, kept: str) -> Seeds:
     """The seeds sweep that is published in `folder`; `kept` is where the model of trial {number} is there, such as model/{number}.pt."""
     for name in ("trials.csv", "study.yaml"):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing: run dvc repro seeds")
+            raise UserError(f"{folder / name} is missing: run dvc repro seeds (or trivet run seeds)")
     table = finalists.read_trials(folder / "trials.csv")
     study = yaml.safe_load((folder / "study.yaml").read_text())
     complete = table[table["state"] == "COMPLETE"]
