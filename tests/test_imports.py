@@ -22,7 +22,7 @@ MAY_KNOW = {
     "integrations": {"errors", "secrets"},
     "phases": set(SEARCHING),  # what trains and evaluates is handed in
     "diagnosis": {"errors", "secrets", "space", "phases"},
-    "reporting": {"errors", "secrets", "space", "phases", "diagnosis"},
+    "reporting": {"errors", "app", "secrets", "space", "phases", "diagnosis"},
     "cli": {*SEARCHING, "phases", "reporting"},
     PLUGIN: set(SEARCHING),
 }

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trivet import app
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.tables import Results
 
@@ -18,6 +19,8 @@ def experiment(results: Results | None, key: str, value: object) -> str | None:
     """`dvc exp run -S key=value`; None where there is no pipeline, or params.yaml has no such key."""
     if results is None or not results.pipeline:
         return None
+    if app.is_here(results.root) and not (results.root / ".dvc").is_dir():
+        return None  # its stages are run by `trivet run`, which has no experiments
     node: object = results.params
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
@@ -28,9 +31,17 @@ def experiment(results: Results | None, key: str, value: object) -> str | None:
 
 def audit(results: Results | None, sweep: Sweep, n: int = 8) -> str | None:
     """Trains a sample of a search's pruned trials to the end; None where the app has no such stage."""
-    if results is None or not sweep.count("PRUNED") or not (results.root / AUDIT).is_file():
+    if results is None or not sweep.count("PRUNED"):
         return None
-    return f"python {AUDIT.as_posix()} results/{sweep.name} --n {min(n, sweep.count('PRUNED'))}"
+    n = min(n, sweep.count("PRUNED"))
+    if app.is_here(results.root):
+        return f"trivet audit results/{sweep.name} --n {n}"
+    return f"python {AUDIT.as_posix()} results/{sweep.name} --n {n}" if (results.root / AUDIT).is_file() else None
+
+
+def seed_key(results: Results | None) -> str | None:
+    """The key of the app's config that seeds a training; None where it has none."""
+    return app.read(results.root).seed_key if results is not None and app.is_here(results.root) else "seed"
 
 
 def again(results: Results | None, sweep: Sweep, param: str, key: str, value: object) -> str | None:

@@ -16,7 +16,7 @@ from trivet.diagnosis.flag import Flag
 from trivet.diagnosis.seeds import NOT_PARAMS, Seeds, labels
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
-from trivet.reporting.commands import command, split_command
+from trivet.reporting.commands import command, seed_key, split_command
 from trivet.reporting.model import Axis
 from trivet.reporting.tables import Results
 from trivet.reporting.words import Scale, override_list, settings
@@ -146,7 +146,7 @@ class Context:
             sweep = self.results.seeds
             known = labels(sweep, self.results.finalists) or {}
             row = next(row for index, row in sweep.complete.iterrows() if known.get(index) == self.seeds.winner)
-            return settings(row, [key for key in sweep.params if key not in NOT_PARAMS], self.options)
+            return settings(row, [key for key in sweep.params if key not in (*NOT_PARAMS, seed_key(self.results))], self.options)
         return settings(self.best[1], self.best[0].params, self.options) if self.best else {}
 
     @cached_property
@@ -169,7 +169,8 @@ class Context:
         """The seed of the run whose model is kept, and the switch that keeps it, where the tables know of them."""
         seed = ((self.results.test or {}).get("model") or {}).get("seed")
         saves = "save_model" in (self.last.study.get("config") or {})
-        return ({"seed": seed} if isinstance(seed, int) else {}) | ({"save_model": True} if saves else {})
+        key = seed_key(self.results)
+        return ({key: seed} if isinstance(seed, int) and key is not None else {}) | ({"save_model": True} if saves else {})
 
 
 def seed_values(part: object) -> dict[int, float]:
