@@ -115,6 +115,10 @@ class Composer:
             job.job.num = number
         return full, task
 
+    def check(self, groups: Mapping[str, Any], values: Sequence[str]) -> None:
+        """Raise `UserError` where the app's config under these group choices refuses one of these overrides."""
+        self._apply(self._parser.parse_overrides(list(values)), self.copies(groups)[1])
+
     def _before(self, groups: Mapping[str, Any]) -> list[Override]:
         """The parsed overrides that come before a trial's values."""
         key = _chosen(groups)

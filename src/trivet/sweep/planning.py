@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,13 @@ def range_ends(where: Space) -> list[list[str]]:
     return trials
 
 
-def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, enqueue: Sequence[Any], root: Path) -> list[dict[str, Any]]:
+def explicit_trials(
+    where: Space, sampler: SamplerSpec, baseline: bool | None, enqueue: Sequence[Any], root: Path, crossed: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The trials that are given outright, in their order: baseline, enqueued, then those of a grid, a list or the ends of the ranges.
 
-    `baseline` None means: yes, but not for a grid or a list. Raises `UserError` for an entry that is no configuration.
+    `baseline` None means: yes, but not for a grid or a list. A list is crossed with the swept keys `crossed`. Raises `UserError` for an
+    entry that is no configuration.
     """
     trials: list[dict[str, Any]] = []
     if baseline is None:
@@ -84,7 +87,7 @@ def explicit_trials(where: Space, sampler: SamplerSpec, baseline: bool | None, e
         trials.append({"params": where.defaults, "overrides": []})
     trials += [_given(where, entry, "hydra.sweeper.enqueue") for entry in enqueue]
     if sampler.name == "list":
-        trials += [_given(where, entry, "hydra.sweeper.sampler.trials") for entry in _listed(sampler, root)]
+        trials += _crossed(where, _listed(sampler, root), crossed)
     elif sampler.name == "ends":
         trials += [where.given(overrides) for overrides in range_ends(where)]
     elif sampler.name == "grid":
@@ -103,7 +106,7 @@ def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
         if path is None:
             raise UserError("hydra.sweeper.sampler=list: needs `trials` (a list of configurations) or `file` (a YAML file with one)")
         try:
-            trials = yaml.safe_load((root / path).read_text(encoding="utf-8"))
+            trials = space.read_yaml((root / path).read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UserError(f"hydra.sweeper.sampler.file={path}: cannot be read ({type(error).__name__}); name a YAML list") from None
     if not isinstance(trials, Sequence) or isinstance(trials, str) or not trials:
@@ -113,23 +116,42 @@ def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
     return trials
 
 
-def _given(where: Space, entry: Any, key: str) -> dict[str, Any]:
+def _crossed(where: Space, entries: Sequence[Any], keys: Collection[str]) -> list[dict[str, Any]]:
+    """Each entry of a list with each point of what is swept besides: `seed=1,2,3` gives three trials for each."""
+    swept = [p for p in where.params if p.key in keys]
+    for param in swept:
+        if space.n_points(param.spec) is None:
+            raise UserError(f"{param.key}={space.to_text(param.spec)}: continuous, so no list can be crossed with it; write choice(...)")
+    key = {p.name: p.key for p in swept}
+    points = [[f"{key[name]}={space.value_text(value)}" for name, value in p.items()] for p in enumerate_grid(swept, GRID_LIMIT)]
+    return [_given(where, entry, "hydra.sweeper.sampler.trials", point) for entry in entries for point in points]
+
+
+def _given(where: Space, entry: Any, key: str, more: Sequence[str] = ()) -> dict[str, Any]:
     """An entry of a list: a configuration, or `{overrides: <configuration>, user_attrs: {name: value}}`, whose attributes become columns
     of trials.csv and change nothing of the trial. Raises `UserError` for an attribute that has the name of a parameter or column."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("overrides"), (Mapping, list, tuple)):
-        return where.given(_overrides(entry, key))
+        return where.given(_with(_overrides(entry, key), more))
     for name in entry:
         if name not in ("overrides", "user_attrs"):
             raise UserError(f"{key}: {name}: unknown; an entry with overrides takes user_attrs besides")
     attrs = entry.get("user_attrs") or {}
     if not isinstance(attrs, Mapping) or not all(isinstance(v, (str, int, float, bool, type(None))) for v in attrs.values()):
         raise UserError(f"{key}: user_attrs={attrs!r}: must be a mapping of name: plain value")
-    trial = where.given(_overrides(entry["overrides"], key))
+    trial = where.given(_with(_overrides(entry["overrides"], key), more))
     taken = {p.name for p in where.params} | {p.key.lstrip("+") for p in where.params} | set(trial["params"]) | RESERVED
     clash = next((name for name in attrs if name in taken), None)
     if clash is not None:
         raise UserError(f"{key}: user_attrs.{clash}: is a parameter or a column of trials.csv; give the attribute another name")
     return {**trial, "attrs": {str(name): value for name, value in attrs.items()}}
+
+
+def _with(overrides: list[str], more: Sequence[str]) -> list[str]:
+    given = {o.partition("=")[0].lstrip("+~") for o in overrides}
+    twice = next((o for o in more if o.partition("=")[0].lstrip("+") in given), None)
+    if twice is not None:
+        raise UserError(f"{twice.partition('=')[0]}: swept, and given in the list of trials; give it in one place")
+    return [*overrides, *more]
 
 
 def _overrides(entry: Any, key: str) -> list[str]:

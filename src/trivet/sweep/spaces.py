@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trivet import space
 from trivet.errors import UserError
 from trivet.sweep.configs import as_written, check_key, choices, has
+from trivet.sweep.fitting import check_override, check_values, fitted
 from trivet.sweep.groups import Groups, package
 from trivet.sweep.jobs import Composer
 from trivet.sweep.ranges import gather, renamed
@@ -35,7 +36,8 @@ class Space:
         params = [*explicit, *(gather(self._groups, taken) if from_config else [])]
         for param in explicit:
             self._check_conditions(param, params)
-        self.params = _ordered(space.check_unique(self._settled(params)))
+        settled = [p if self.is_group(p.key) else fitted(p, self._groups.config(p.when)) for p in self._settled(params)]
+        self.params = _ordered(space.check_unique(settled))
         self.groups = tuple(p.key for p in self.params if self.is_group(p.key))
         self._check()
         self.defaults = self._defaults()
@@ -107,7 +109,9 @@ class Space:
                     for option in space.grid_points(group.spec):
                         config = self._groups.config([*param.when, *group.when], {group.key: option})
                         check_key(config, param.key, f"with {group.key}={space.option_text(option)}")
-            check_key(self._groups.config(param.when), param.key)
+            config = self._groups.config(param.when)
+            check_key(config, param.key)
+            check_values(self.composer, self._groups.choose(param.when), param, config)
 
     def _defaults(self) -> dict[str, Any] | None:
         """The default configuration's value of every parameter that is active in it, by name; None where one has no value."""
@@ -159,6 +163,8 @@ class Space:
             if not self.is_group(key) and not key.startswith(("+", "~")):
                 check_key(config, key)
             values.setdefault(key, space.grid_points(space.Fixed(value))[0])
+        for override in (o.input_line for o in found if not self.is_group(o.get_key_element())):
+            check_override(self.composer, groups, override or "")
         return {"params": values, "overrides": list(overrides)}
 
 

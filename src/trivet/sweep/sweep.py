@@ -48,6 +48,7 @@ class Sweep:
         self.settings, self.context, self.config, self.task_function = settings, context, config, task_function
         self.root = Path(str(config.hydra.runtime.cwd))
         self._publish_to: Path | None = None
+        self._swept: set[str] = set()  # keys that the command line sweeps
 
     def run(self, arguments: Sequence[str]) -> Any:
         """Plan and run. Returns the best value (a list of values with several objectives).
@@ -168,7 +169,8 @@ class Sweep:
             locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
         if sampler.name == "nsgaii" and len(directions) < 2:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
-        trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root)
+        with _warnings_logged():
+            trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, self._swept)
         warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), choices(where.config))
         stop = stop_rules(s, sampler, len(trials))
         return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(warm), stop)
@@ -210,6 +212,7 @@ class Sweep:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
         s = self.settings
         swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
+        self._swept = {p.key for p in swept}
         params: list[space.Param] = []
         if s.params_file is not None:
             params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))

@@ -1,0 +1,50 @@
+"""Numbers in YAML files mean what they mean on Hydra's command line, and in Hydra's own YAML files."""
+
+import math
+import warnings
+
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from trivet.space import read_yaml
+
+NUMBERS = ["1e-3", "1E5", "2.5e+3", "1.e3", ".5", "5.", "-1e-3", "+2", "0", "-7", "1_000", "1_0.5", "0.1", "3", "inf", "-inf"]
+TEXTS = ["010", "0x1F", "0b11", "1:30", "2020-01-01", "e3", "1e", "--1", "1.2.3", "abc", "1e-3x", "_1", "1 2"]
+
+
+@pytest.mark.parametrize("text", NUMBERS + TEXTS)
+def test_a_number_is_what_the_command_line_says(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = read_yaml(f"{{x: {text}, y: [{text}]}}", "f")
+    theirs = OverridesParser.create().parse_override(f"x={text}").value()
+    assert type(found["x"]) is type(theirs) and found == {"x": theirs, "y": [theirs]}
+    assert isinstance(theirs, str) is (text in TEXTS)
+
+
+def test_the_rest_is_yaml():
+    content = {"a": [True, False, None, "text", "010", "1"], "b": {"c": 1.5, 2: 3}, "d": ""}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_yaml(yaml.safe_dump(content), "f") == content
+    assert math.isnan(read_yaml("[.nan]", "f")[0])
+    with pytest.raises(yaml.YAMLError):
+        read_yaml("{a: [", "f")
+
+
+TOLD = [("1e-3", True), ("010", True), ("2020-01-01", True), ("0.001", False), ("'1e-3'", False), ("1.0e-3", False)]
+
+
+@pytest.mark.parametrize(("text", "told"), TOLD)
+def test_what_differs_from_yaml_1_1_is_told_once(text, told):
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        read_yaml(f"a: {text}\nb: [{text}, {text}]\n", "params.yaml")
+    assert len(heard) == told
+    assert not told or f"params.yaml: {text} is read as on Hydra's command line" in str(heard[0].message)
+
+
+def test_hydras_own_files_read_them_so_already():
+    assert OmegaConf.create("a: [1e-3, {b: 1e5}]") == {"a": [0.001, {"b": 100000.0}]}
