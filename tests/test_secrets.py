@@ -91,6 +91,10 @@ def test_what_reaches_a_user_is_one_printable_line(given, shown):
     assert Outcome("FAIL", reason=given).reason == shown
 
 
+def test_lines_for_a_terminal():
+    assert secrets.lines("  a\x1b[2J\n b\x00\n") == "  a\\x1b[2J\n b\\x00\n"
+
+
 # Interpolations --------------------------------------------------------------------------------------------------------------------
 
 CONFIG = """

@@ -381,11 +381,12 @@ def test_what_is_no_table_is_named_in_one_line(tmp_path, files, said):
     assert "\n" not in str(error.value) and "earlier" in str(error.value)
 
 
-def test_an_empty_table_teaches_nothing(tmp_path):
+def test_an_empty_table_is_refused(tmp_path):
     (tmp_path / "earlier").mkdir()
     write_text(tmp_path / "earlier/curves.csv", "number,step,value\n")
     write_text(tmp_path / "earlier/trials.csv", "number,state,reason,value,step\n")
-    assert read_warm(["earlier"], PARAMS, tmp_path) == []
+    with pytest.raises(UserError, match="holds no trials"):
+        read_warm(["earlier"], PARAMS, tmp_path)
 
 
 @pytest.mark.parametrize("text", [None, "", "3", "- a", "a: [", "\udcff"])

@@ -59,19 +59,19 @@ def _status(folder: Path) -> None:
     from rich.console import Console
 
     from trivet.study import tables
-    from trivet.sweep.progress import State
+    from trivet.sweep.progress import State, say
 
     study, meta = _open(folder), tables.load_study(folder)
     state = State(study)
     console = Console(highlight=False)
     over = f"ended ({meta['stopped_by']})" if meta["stopped_by"] else "not ended"
-    console.print(f"{meta['name']}: {over}, begun {meta['started']}", markup=False)
-    console.print(state.line(), markup=False)
-    console.print(state.best_line(), markup=False, soft_wrap=True)
+    say(console, f"{meta['name']}: {over}, begun {meta['started']}")
+    say(console, state.line())
+    say(console, state.best_line())
     for number, worker, step in state.running:
-        console.print(f"  trial {number} on {worker}, at step {step}", markup=False)
+        say(console, f"  trial {number} on {worker}, at step {step}")
     for trial in [t for t in state.trials if t.state == "FAIL"][-5:]:
-        console.print(f"  trial {trial.number} failed: {trial.reason}", markup=False)
+        say(console, f"  trial {trial.number} failed: {trial.reason}")
 
 
 def _top(folder: Path, n: int) -> None:

@@ -83,7 +83,12 @@ def line(message: object) -> str:
         found = str(message)
     except Exception as error:  # somebody's __str__ may do anything
         found = f"(a message that raises {type(error).__name__})"
-    return text("".join(c if c.isprintable() else _escape(c) for c in found.strip()))
+    return text("".join(c if c.isprintable() else _escape(c) for c in found.strip("\r\n").rstrip()))
+
+
+def lines(message: str) -> str:
+    """A text of several lines, each as `line` has it: what is printed to a terminal and holds names or values of others."""
+    return "\n".join(map(line, message.split("\n")))
 
 
 def _escape(character: str) -> str:

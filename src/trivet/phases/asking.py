@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from trivet import app as description
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.phases.advice import LR_STEPS, Advice, Case, Probe, advise
 from trivet.phases.estimate import clock, workers
@@ -283,5 +283,5 @@ def main(words: Sequence[str], root: Path = Path()) -> int:
     given = _parser().parse_intermixed_args(list(words))
     case = case_of(given, root)
     advice = advise(case)
-    print("\n".join(lines(advice, case, command(advice, case, root, given.app))))
+    print(secrets.lines("\n".join(lines(advice, case, command(advice, case, root, given.app)))))
     return 0

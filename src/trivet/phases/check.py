@@ -28,7 +28,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.phases import asking
 from trivet.phases.advice import Case, advise
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str], trainer_of: Callable[[dict[str, Any], Path], 
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("\n".join(lines))
+    print(secrets.lines("\n".join(lines)))
     fatal = [row for row in result["extremes"] if row["result"] == "error"]
     if fatal:
         names = ", ".join(f"{row['key']}={row['value']}" for row in fatal)

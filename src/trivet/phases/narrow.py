@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.study import tables
 
@@ -149,4 +149,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         tables.write_text(args.out / name, text)
-    print(table_text(narrowed.moves))
+    print(secrets.lines(table_text(narrowed.moves)))

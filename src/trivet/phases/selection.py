@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from trivet import app as description
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.phases import finalists
 
@@ -125,4 +125,6 @@ def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
     print(f"{len(chosen)} finalists x {args.seeds} seeds = {len(trials)} runs")
     for one in chosen:
         shown = "not run" if one.value is None else f"{one.value:.4f}"
-        print(f"  {one.finalist}  {one.phase:7} {shown}  " + " ".join(finalists.override(key, value) for key, value in one.params.items()))
+        values = " ".join(finalists.override(key, value) for key, value in one.params.items())
+        print(secrets.lines(f"  {one.finalist}  {one.phase:7} {shown}  {values}"))
+        )

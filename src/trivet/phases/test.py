@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
+from trivet import secrets
 from trivet.errors import UserError
 from trivet.phases import finalists
 
@@ -162,4 +163,4 @@ def main(evaluator_of: Callable[[Path, str], Evaluator], root: Path = Path(), ke
     more, told = evaluator.more(seeds.best.path)
     keep_model(seeds.best, root / "results/model", evaluator)
     write(root / "results/test/test.yaml", yaml.safe_dump(content | more, sort_keys=False))
-    print("\n".join([*lines(content), *told]))
+    print(secrets.lines("\n".join([*lines(content), *told])))

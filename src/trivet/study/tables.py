@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 import os
 import re
@@ -21,6 +22,7 @@ from trivet.errors import UserError
 from trivet.study.records import Official, StudySpec
 from trivet.study.study import Study
 
+log = logging.getLogger("trivet")
 VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
 VARYING_METRICS = ("seconds", "peak_gpu_mb")
@@ -222,8 +224,11 @@ def read_warm(
             for row in read_csv(path / "curves.csv"):
                 curves.setdefault(row["number"], []).append([int(row["step"]), float(row["value"] or "nan")])
             rows = read_csv(path / "trials.csv")
-            columns = [c for c in (rows[0] if rows else {}) if c == "value" or re.fullmatch(r"value_\d+", c)]
-            if rows and len(columns) != n_objectives:
+            if not rows:
+                raise UserError(f"hydra.sweeper.warm_start: {path} holds no trials; name sweeps that have some, or leave it out")
+            before = len(warm)
+            columns = [c for c in rows[0] if c == "value" or re.fullmatch(r"value_\d+", c)]
+            if len(columns) != n_objectives:
                 raise UserError(
                     f"hydra.sweeper.warm_start: {path} has {len(columns)} objectives, this sweep {n_objectives}; name sweeps of as many"
                 )
@@ -237,6 +242,8 @@ def read_warm(
                     continue
                 result = [float(row[c]) for c in columns if row[c]]
                 warm.append({"params": values, "state": row["state"], "values": result, "curve": curves.get(row["number"], [])})
+            if len(warm) == before:
+                log.warning(f"hydra.sweeper.warm_start: none of the {len(rows)} trials of {path} lies in the present ranges")
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, UserError):
                 raise

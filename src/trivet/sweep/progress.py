@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from trivet import secrets
 from trivet.study import tables
 from trivet.study.invocation import Invocation
 from trivet.study.records import Official
@@ -72,8 +73,8 @@ class State:
 
 
 def describe(trial: Official) -> str:
-    """A trial's parameters in a line."""
-    return " ".join(f"{name.partition(' [')[0]}={_short(value)}" for name, value in trial.params.items())
+    """A trial's parameters in a line that a terminal can show."""
+    return secrets.line(" ".join(f"{name.partition(' [')[0]}={_short(value)}" for name, value in trial.params.items()))
 
 
 def _short(value: Any) -> str:
@@ -101,7 +102,7 @@ class Progress:
         self._failures = Failures(Path(study.spec.folder))
         verb = "continuing" if resumed and study.trials else "starting"
         workers = "in this process" if n_jobs == 1 else f"with {n_jobs} workers"
-        log.info(f"{verb} {study.spec.name} {workers} in {study.spec.folder}" + (f"; {state.line()}" if study.trials else ""))
+        log.info(secrets.line(f"{verb} {study.spec.name} {workers} in {study.spec.folder}") + (f"; {state.line()}" if study.trials else ""))
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal and self.n_jobs > 1:
@@ -178,20 +179,25 @@ def top_table(trials: Sequence[Official], directions: Sequence[str], n: int = 5)
         table.add_column(column, justify="right")
     table.add_column("parameters", overflow="fold")
     for t in chosen:
-        table.add_row(str(t.number), ", ".join(f"{v:.6g}" for v in t.values), str(t.step or ""), describe(t))
+        table.add_row(str(t.number), ", ".join(f"{v:.6g}" for v in t.values), str(t.step or ""), Text(describe(t)))  # no markup in it
     return table
+
+
+def say(console: Console, message: str) -> None:
+    """Print a line with whatever it holds: control characters as escapes, no markup, no breaks."""
+    console.print(secrets.line(message), markup=False, highlight=False, soft_wrap=True)
 
 
 def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str) -> None:
     """What is left on the screen when a sweep ends."""
     state = State(study)
     console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(f"{study.spec.name}: {state.line()} (stopped by {stopped_by})", markup=False, highlight=False)
+    say(console, f"{study.spec.name}: {state.line()} (stopped by {stopped_by})")
     if state.best is not None:
         console.print(top_table(state.trials, study.spec.directions))
         if len(study.spec.directions) == 1:
             command = Invocation.current().single(tables.overrides_of(study, state.best.number, fixed))
-            console.print(f"To retrain the best: {command}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"To retrain the best: {command}")
     for line in Failures(folder).summary(state.trials):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Tables: {folder}", markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
+    say(console, f"Tables: {folder}")
