@@ -127,4 +127,3 @@ def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
         shown = "not run" if one.value is None else f"{one.value:.4f}"
         values = " ".join(finalists.override(key, value) for key, value in one.params.items())
         print(secrets.lines(f"  {one.finalist}  {one.phase:7} {shown}  {values}"))
-        )
