@@ -167,7 +167,7 @@ def checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     named = {"optimizer": "choice(sgd, adam)", "optimizer.lr [optimizer=sgd]": LR, "optimizer.lr [optimizer=adam]": LR}
     times = {"epochs": 30, "workers": 2, "seconds_per_epoch_mean": 2.0}
-    content = {"space": named, "estimate": times, "data": {"n_val": 800}}
+    content = {"space": named, "estimate": times, "validation": {"n_val": 800}}
     (tmp_path / "results/check").mkdir(parents=True)
     (tmp_path / "results/check/check.yaml").write_text(yaml.safe_dump(content))
     return content

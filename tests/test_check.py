@@ -55,7 +55,7 @@ def test_a_search_is_composed_from_where_the_stage_runs(prepared, monkeypatch):
 def test_the_whole_stage_writes_both_files(root, capsys):
     assert check.main(QUICK, Trainer, root) == 0
     result = yaml.safe_load((root / "results/check/check.yaml").read_text())
-    assert list(result) == ["findings", "space", "extremes", "data", "lr_range", "estimate", "advice"]
+    assert list(result) == ["findings", "space", "extremes", "validation", "lr_range", "estimate", "advice"]
     rows = result["extremes"]
     tried = {(row["key"], str(row["value"])) for row in rows}
     for expected in [("optimizer", "sgd"), ("batch_size", "16"), ("batch_size", "256"), ("model.depth", "1"), ("model.dropout", "0.5")]:

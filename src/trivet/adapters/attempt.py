@@ -78,7 +78,7 @@ class Trainer:
         name = config["metric"].rpartition("/")[2]
         found = baselines.values(self.data.train, self.data.val, name, self.data.meta, config["loss"])
         more = {"baselines": {"metric": f"val/{name}", "values": found}} if found else {}
-        return {"data": {"n_val": len(self.data.val.x)}, "lr_range": summary, **more}, [
+        return {"validation": {"n_val": len(self.data.val.x)}, "lr_range": summary, **more}, [
             *lr_range.describe(summary),
             *baselines.line(f"val/{name}", found),
         ]

@@ -64,7 +64,7 @@ def from_check(folder: Path) -> Case:
         missing = "the time of a training" if named else "the searched parameters"
         raise UserError(f"{folder}: holds no finished check that tells {missing}; run the check, or give --trial-seconds and ranges")
     seconds = max(float(times["epochs"]) * float(times["seconds_per_epoch_mean"]), 1e-6)
-    n_val = (found.get("data") or {}).get("n_val")
+    n_val = (found.get("validation") or {}).get("n_val")
     return Case(params_of(named), seconds, workers=int(times["workers"]), epochs=int(times["epochs"]), n_val=n_val)
 
 

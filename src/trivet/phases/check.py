@@ -199,7 +199,7 @@ def advised(result: Mapping[str, Any], params: Sequence[space.Param], root: Path
     """What `trivet advise` says of a check without a budget: for check.yaml, and in lines."""
     times = result["estimate"]
     seconds = max(times["epochs"] * times["seconds_per_epoch_mean"], 1e-6)
-    case = Case(params, seconds, times["workers"], epochs=times["epochs"], n_val=result.get("data", {}).get("n_val"))
+    case = Case(params, seconds, times["workers"], epochs=times["epochs"], n_val=result.get("validation", {}).get("n_val"))
     advice = advise(case)
     run = asking.command(advice, case, root, None)
     return asking.summary(advice, run), asking.lines(advice, case, run)
