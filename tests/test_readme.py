@@ -61,6 +61,8 @@ COMMANDS = {
     "python -m trivet.sweep.settings": "test_settings.py::test_every_key_is_in_the_table_and_in_hydras_schema",
     "trivet advise --hours 2": "test_advice.py::test_a_finished_check_is_read",
     "trivet advise --trial-seconds 60 'lr=tag(log, interval(1e-4, 1))' --app 'python app.py'": "test_advice.py::test_ranges_are_enough",
+    "trivet compare <folder> <folder>": "test_comparing.py::test_two_folders_give_a_page_a_text_and_a_plot",
+    "trivet compare HEAD~3 HEAD": "test_comparing.py::test_revisions_are_read_from_git_and_from_dvcs_cache",
     "trivet status <folder>": HELPED,
     "trivet top <folder>": HELPED,
     "trivet report <folder>": HELPED,

@@ -1,6 +1,7 @@
 """Tune an app in three phases, look at sweeps, and ask for advice.
 
 trivet advise                            # which strategy, how long, at what price, and when not to tune
+trivet compare <folder> <folder>         # searches side by side; or runs of the pipeline by git revision: trivet compare HEAD~3 HEAD
 trivet init                              # make this repository's Hydra app one that trivet tunes
 trivet run                               # the stages of dvc.yaml, without DVC
 trivet check | narrow | finalists | test # one stage's work (dvc.yaml and `trivet run` call them)
@@ -162,8 +163,20 @@ def _advise(words: Sequence[str]) -> int:
     return asking.main(words)
 
 
+def _compare(words: Sequence[str]) -> None:
+    from trivet.reporting.comparing import compare
+
+    parser = argparse.ArgumentParser(prog="trivet compare", description="Searches side by side, as Markdown, HTML and figures.")
+    parser.add_argument("which", nargs="+", metavar="FOLDER | REVISION", help="a sweep's folder, a run of the pipeline, or a git revision")
+    parser.add_argument("--out", type=Path, default=Path("comparison"), help="where to; default: comparison/")
+    given = parser.parse_args(words)
+    page, told = compare(given.which, given.out)
+    print("\n".join([*told, f"comparison: {page}"]))
+
+
 OWN_WORDS: dict[str, tuple[str, Callable[[Sequence[str]], int | None]]] = {
     "advise": ("which strategy, how long, at what price, and when not to tune", _advise),
+    "compare": ("searches side by side, by folder or git revision", _compare),
     "init": ("make this repository's Hydra app one that trivet tunes", _init),
     "run": ("the stages of dvc.yaml, without DVC", _run),
     "check": ("is the search worth starting?", _check),

@@ -28,11 +28,11 @@ def build_pipeline(root: Path, reports: Path) -> Path:
     context = Context(results.searches, results)
     report = Report("Tuning report", _subtitle(context), sections(context))
     files = {
-        **_rendered(report, "summary.md"),
+        **rendered(report, "summary.md"),
         "metrics.json": (json.dumps(metrics(context), indent=2, allow_nan=False) + "\n").encode(),
         **{f"plots/{name}": table.to_csv(index=False).encode() for name, table in plots(context).items()},
     }
-    _write(reports, files)
+    write(reports, files)
     return reports / "report.html"
 
 
@@ -46,7 +46,7 @@ def build_sweep(folder: Path, out: Path | None = None) -> Path:
     context = Context([sweep])
     report = Report(f"Report of the sweep {sweep.name}", _subtitle(context), sections(context))
     out = Path(out) if out is not None else folder / "report"
-    _write(out, _rendered(report, "report.md"))
+    write(out, rendered(report, "report.md"))
     return out / "report.html"
 
 
@@ -71,13 +71,14 @@ def _subtitle(context: Context) -> str:
     return ", ".join(parts) + "."
 
 
-def _rendered(report: Report, name: str) -> dict[str, bytes]:
+def rendered(report: Report, name: str) -> dict[str, bytes]:
+    """File name -> content: the Markdown as `name`, report.html, and figures/*.svg."""
     charts = [chart for section in report.sections for chart in section.charts if chart.brief]
     files = {f"figures/{chart.id}.svg": figures.draw(chart) for chart in charts}
     return {name: markdown.render(report).encode(), **files, "report.html": html.render(report).encode()}
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def write(folder: Path, files: dict[str, bytes]) -> None:
     """Every file whole: a temporary file beside it, then a rename. Figures and plots of an earlier report that are no more are removed."""
     for name, content in files.items():
         path = folder / name
