@@ -389,3 +389,22 @@ def test_never_two_owners_at_once(tmp_path):
     for process in processes:
         process.join()
         assert process.exitcode == 0
+
+
+def test_a_fork_holds_no_lock_of_its_parent(tmp_path):
+    locks, other = FileLocks(tmp_path), FileLocks(tmp_path)
+    assert locks.acquire(3)
+    wait, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go)
+        os.read(wait, 1)
+        os._exit(0)
+    for fd in locks.fds():  # as the kernel does when the worker dies
+        os.close(fd)
+    with other.mutex():
+        assert other.acquire(3), "the helper that it left behind holds nothing"
+    os.close(go)
+    os.waitpid(pid, 0)
+    os.close(wait)
+    other.close()

@@ -11,8 +11,7 @@ from hydra_apps import app, write
 from trivet import secrets
 from trivet.errors import UserError
 from trivet.study.records import Outcome
-from trivet.sweep import resolving
-from trivet.sweep.runtime import RuntimeFolder
+from trivet.sweep import pool, resolving
 
 SAY_SO = "password db.password DB_PASSWD api_key apiKey API_KEY hf_token token aws_secret_access_key client_secret secrets tokens key pwd"
 DO_NOT = "lr tokenizer key_dim keyboard monkey n_layers token_dim author db.user"
@@ -130,22 +129,13 @@ def test_the_environment_stays_as_it_is_written(tmp_path, monkeypatch):
 # Files -----------------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_private_folder_that_goes_with_its_owner(tmp_path):
-    mine = RuntimeFolder(tmp_path)
-    with os.fdopen(mine.create("plan"), "w") as file:
-        file.write("secret")
-    assert stat.S_IMODE(mine.path.stat().st_mode) == 0o700 and stat.S_IMODE((mine.path / "plan").stat().st_mode) == 0o600
-    killed = tmp_path / "trivet-killed"
-    killed.mkdir(mode=0o700)
-    (killed / "lock").touch()
-    foreign = tmp_path / "trivet-notes"
-    foreign.mkdir(mode=0o755)
-    (foreign / "lock").touch()
-    other = RuntimeFolder(tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {mine.path.name, other.path.name, "trivet-notes"}
-    mine.close()
-    other.close()
-    assert [p.name for p in tmp_path.iterdir()] == ["trivet-notes"]
+def test_what_workers_are_handed_has_no_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fd = pool._nameless(b"secret")
+    assert os.pread(fd, 100, 0) == b"secret"
+    assert list(tmp_path.iterdir()) == []
+    assert stat.S_IMODE(os.fstat(fd).st_mode) == 0o600 and not os.get_inheritable(fd)
+    os.close(fd)
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ TAKEN = {
     "storage": ["text", "control"],
     "study_name": ["text", "whole", "huge"],
     "n_trials": ["whole"],
-    "n_jobs": ["whole"],
+    "n_jobs": ["whole", "huge"],
     "max_failure_rate": [],
     "params": ["mapping"],
     "search_space": ["mapping"],

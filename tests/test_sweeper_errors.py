@@ -45,11 +45,13 @@ REFUSALS = [
     ([KEY + "direction=up"], ["hydra.sweeper.direction=up", "minimize or maximize"]),
     ([KEY + "n_trials=0"], ["hydra.sweeper.n_trials=0", "whole number >= 1"]),
     ([KEY + "n_trials=2.5"], ["hydra.sweeper.n_trials=2.5", "whole number >= 1"]),
-    ([KEY + "n_jobs=0"], ["hydra.sweeper.n_jobs=0", "whole number >= 1"]),
-    ([KEY + "n_jobs=many"], ["hydra.sweeper.n_jobs=many", "whole number >= 1"]),
+    ([KEY + "n_jobs=-2"], ["hydra.sweeper.n_jobs=-2", "whole number >= 0"]),
+    ([KEY + "n_jobs=many"], ["hydra.sweeper.n_jobs=many", "whole number >= 0"]),
     ([KEY + "lag=0"], ["hydra.sweeper.lag=0", "whole number >= 1"]),
     ([KEY + "seed=x"], ["hydra.sweeper.seed=x", "whole number >= 0"]),
     ([KEY + "threads=0"], ["hydra.sweeper.threads=0", "whole number >= 1"]),
+    ([KEY + "threads=100000"], ["hydra.sweeper.threads=100000"]),
+    ([KEY + "n_jobs=0", "hydra/launcher=joblib"], ["hydra.sweeper.n_jobs=0", "launcher", "1 or more"]),
     ([KEY + "trials_per_gpu=0"], ["hydra.sweeper.trials_per_gpu=0", "whole number >= 1"]),
     ([KEY + "trial_timeout=-1"], ["hydra.sweeper.trial_timeout=-1", "above 0"]),
     ([KEY + "trial_timeout=soon"], ["hydra.sweeper.trial_timeout=soon", "number of seconds"]),
@@ -200,7 +202,7 @@ def test_a_trial_that_hangs_where_no_alarm_reaches_it_is_ended_by_the_parent(how
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [0, 2])
 def test_when_every_trial_fails_the_sweep_says_so_and_leaves_its_tables(n_jobs, tmp_path):
     ended = run("misbehaving.py", "-m", KEY + "n_trials=40", "how=raise", "at=-1", KEY + f"n_jobs={n_jobs}", cwd=tmp_path)
     assert ended.code == 2
@@ -258,7 +260,7 @@ def test_a_read_only_file_system(small_disk):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [0, 2])
 def test_a_full_disk_ends_the_sweep_in_one_line_and_harms_nothing(n_jobs, small_disk):
     arguments = ["-m", KEY + "n_trials=300", KEY + f"n_jobs={n_jobs}", KEY + "sampler=random"]
     with Running("curves.py", *arguments, "hydra.sweep.dir=" + str(small_disk / "sweep"), cwd=small_disk.parent) as running:

@@ -84,7 +84,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [0, 1, 2])
 def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, undisturbed, tmp_path):
     arguments = [*ARGUMENTS, f"hydra.sweeper.n_jobs={n_jobs}"]
     with Running("checkpointing.py", *arguments, "pace=0.02", cwd=tmp_path) as running:

@@ -57,13 +57,28 @@ def test_bad_steps_are_refused_even_outside_a_sweep(step):
         trivet.report(0.5, step)
 
 
-@pytest.mark.parametrize("value", [None, "high", [1], 1j])
+@pytest.mark.parametrize("value", [None, "high", [1], 1j, 10**400, pytest.param(10**5000, id="huge")])
 def test_bad_values_are_refused_even_outside_a_sweep(value):
     with pytest.raises(UserError, match=r"value=.* must be a number"):
         trivet.report(value, 1)
 
 
-@pytest.mark.parametrize("metrics", [{"a": "b"}, {"a": None}, {"a": [1]}, [1, 2], "loss"])
+def test_a_loop_that_counts_from_0_is_told_the_mend():
+    with pytest.raises(UserError, match=r"step=0 must be a whole number >= 1 .*reports epoch \+ 1"):
+        trivet.report(0.5, 0)
+
+
+def test_metrics_named_as_columns_are_and_odd_names_get_names_that_can_be_written(heard, caplog, monkeypatch):
+    monkeypatch.setattr(trial, "_told", set())
+    for _ in range(2):
+        trivet.report(0.5, 1, {"step": 7, "value": 1, "number": 2, "seconds": 3, "a\nb": 4, "c\ud800": 5, 6: 6})
+    expected = {"metric/step": 7.0, "metric/value": 1.0, "metric/number": 2.0, "seconds": 3.0, "a b": 4.0, "c\\ud800": 5.0, "6": 6.0}
+    assert heard.calls[0][2] == expected
+    assert len(caplog.messages) == 3, "each name is told once"
+    assert "metric/step" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("metrics", [{"a": "b"}, {"a": None}, {"a": [1]}, [1, 2], "loss", {"a": 10**400}])
 def test_bad_metrics_are_refused_by_name(heard, metrics):
     with pytest.raises(UserError, match="metrics"):
         trivet.report(0.5, 1, metrics)

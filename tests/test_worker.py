@@ -1,138 +1,141 @@
-"""What a trial's end means, and the alarm that ends it; the loop itself is tested with real processes in test_sweeper*.py."""
+"""The parts of a worker that need no process; the loop itself is tested with real ones in test_sweeper*.py."""
 
-import contextlib
+import errno
+import logging
 import math
-import signal
 import threading
+import traceback
+from types import SimpleNamespace
 
-import numpy as np
 import optuna
 import pytest
-from hydra.core.utils import JobReturn, JobStatus
 
 import trivet
-from trivet.errors import UserError
-from trivet.study.records import Outcome
-from trivet.sweep.worker import TrialTimeout, _Alarm, locate, outcome_of
+from trivet import trial as trial_api
+from trivet.errors import StorageGone, UserError
+from trivet.sweep.alarm import Alarm
+from trivet.sweep.worker import _QuietPrunes, _Reporter, locate
 
 
-def returned(value):
-    result = JobReturn()
-    result.return_value, result.status = value, JobStatus.COMPLETED
-    return result
+class Record:
+    """A study that keeps what a trial reports, as far as a reporter knows one."""
+
+    def __init__(self, known=(), fault=None):
+        self.trials = [SimpleNamespace(intermediate_values=dict(known))]
+        self.rows, self.fault = [], fault
+
+    def metrics_of(self, number):
+        return SimpleNamespace(add=lambda step, metrics: None)
+
+    def report(self, number, step, value):
+        if self.fault is not None:
+            raise self.fault
+        self.rows.append((step, value))
+        return False
 
 
-def raised(error):
-    result = JobReturn()
-    result._return_value, result.status = error, JobStatus.FAILED
-    return result
+@pytest.fixture(autouse=True)
+def told(monkeypatch, caplog):
+    """What is told once is told anew in each test."""
+    monkeypatch.setattr(trial_api, "_told", set())
+    yield caplog
+    trial_api.set_reporter(None)
 
 
-@pytest.mark.parametrize(
-    ("value", "n", "outcome"),
-    [
-        (0.5, 1, Outcome("COMPLETE", (0.5,))),
-        (3, 1, Outcome("COMPLETE", (3.0,))),
-        (np.float32(0.25), 1, Outcome("COMPLETE", (0.25,))),
-        (np.array(0.25), 1, Outcome("COMPLETE", (0.25,))),
-        ("0.5", 1, Outcome("COMPLETE", (0.5,))),
-        (None, 1, Outcome("FAIL", reason="returned nothing: the task function must return the objective")),
-        (None, 2, Outcome("FAIL", reason="returned nothing: the task function must return the objective")),
-        ("good", 1, Outcome("FAIL", reason="returned 'good': must be a number")),
-        ({"a": 1}, 1, Outcome("FAIL", reason="returned \"{'a': 1}\": must be a number")),
-        ((1, 2), 1, Outcome("FAIL", reason="returned '(1, 2)': must be a number")),
-        (math.nan, 1, Outcome("FAIL", reason="diverged: the objective is nan")),
-        (-math.inf, 1, Outcome("FAIL", reason="diverged: the objective is -inf")),
-        ((1, 2.5), 2, Outcome("COMPLETE", (1.0, 2.5))),
-        ([1, 2], 2, Outcome("COMPLETE", (1.0, 2.0))),
-        (np.array([1, 2]), 2, Outcome("COMPLETE", (1.0, 2.0))),
-        ((x for x in (1, 2)), 2, Outcome("COMPLETE", (1.0, 2.0))),
-        (0.5, 2, Outcome("FAIL", reason="returned 0.5: must be 2 numbers, one per direction")),
-        ("12", 2, Outcome("FAIL", reason="returned '12': must be 2 numbers, one per direction")),
-        ((1, 2, 3), 2, Outcome("FAIL", reason="returned 3 values: must be 2, one per direction")),
-        ((1, "a"), 2, Outcome("FAIL", reason="returned \"(1, 'a')\": must be numbers")),
-        ((1, math.nan), 2, Outcome("FAIL", reason="diverged: the objective is 1.0, nan")),
-    ],
-)
-def test_what_is_returned(value, n, outcome):
-    assert outcome_of(returned(value), n) == outcome
+# steps known before, steps reported -> what is told
+STEPS = [
+    ((), [1, 2, 3], None),
+    ((), [1, 5, 9], None),
+    ((), [1, 2, 2, 2], "trial 0: step 2: the same step again; steps must rise"),
+    ((), [3, 1, 2], "trial 0: step 1: step 3 was reported before it; steps must rise"),
+    ((1, 2), [3, 4], None),
+    ((1, 2), [2, 3], "trial 0: step 2 was reported before the trial was interrupted; that value stays"),
+    ((1, 2), [1, 2, 3], "trial 0: step 1 was reported before"),
+    ((1, 2), [3, 3], "trial 0: step 3: the same step again"),
+]
 
 
-@pytest.mark.parametrize(
-    ("error", "outcome"),
-    [
-        (trivet.TrialPruned("x"), Outcome("PRUNED")),
-        (optuna.TrialPruned(), Outcome("PRUNED", reason="raised TrialPruned itself")),
-        (trivet.Diverged("loss is nan at epoch 3"), Outcome("FAIL", reason="diverged: loss is nan at epoch 3")),
-        (TrialTimeout(), Outcome("FAIL", reason="timed out after 2.5 s")),
-        (SystemExit(3), Outcome("FAIL", reason="called sys.exit(3)")),
-        (SystemExit("bye"), Outcome("FAIL", reason="called sys.exit('bye')")),
-        (MemoryError(), Outcome("FAIL", reason="out of memory")),
-        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA ..."), Outcome("FAIL", reason="out of memory")),
-        (ValueError("first\nsecond"), Outcome("FAIL", reason="ValueError: first")),
-        (ValueError(), Outcome("FAIL", reason="ValueError")),
-        (KeyError("lr"), Outcome("FAIL", reason="KeyError: 'lr'")),
-    ],
-)
-def test_what_is_raised(error, outcome):
-    assert outcome_of(raised(error), 1, 2.5) == outcome
+@pytest.mark.parametrize(("known", "steps", "line"), STEPS)
+def test_steps_that_do_not_rise_are_told_once(known, steps, line, told):
+    trial_api.set_reporter(_Reporter(Record({step: 0.0 for step in known}), 0, Alarm()))
+    for step in steps:
+        trivet.report(0.5, step)
+    assert len(told.messages) == (line is not None)
+    assert line is None or told.messages[0].startswith(line)
 
 
-def ring():
-    signal.raise_signal(signal.SIGALRM)
+def test_a_thread_of_an_earlier_trial_cannot_report_into_this_one():
+    begun, go, errors = threading.Event(), threading.Event(), []
 
-
-def test_an_alarm_ends_the_block():
-    before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(TrialTimeout), _Alarm().set(1000):
-        ring()
-    assert signal.getsignal(signal.SIGALRM) == before
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-
-
-def test_an_alarm_does_not_ring_in_the_middle_of_a_record():
-    alarm, done = _Alarm(), []
-    with pytest.raises(TrialTimeout), alarm.set(1000):
-        with alarm.held():
-            ring()
-            done.append("record")
-        done.append("never")
-    assert done == ["record"]
-
-
-def test_an_error_in_a_record_passes_before_the_alarm():
-    alarm = _Alarm()
-    with pytest.raises(OSError), alarm.set(1000), alarm.held():
-        ring()
-        raise OSError
-
-
-def test_an_alarm_that_was_swallowed_rings_at_the_next_report():
-    alarm = _Alarm()
-    with pytest.raises(TrialTimeout), alarm.set(1000):
-        with contextlib.suppress(TrialTimeout):
-            ring()
-        with alarm.held():
-            pass
-
-
-def test_no_alarm_without_a_time_or_in_another_thread():
-    with _Alarm().set(None):
-        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
-    errors = []
-
-    def elsewhere():
+    def left():
+        begun.set()
+        go.wait()
         try:
-            alarm = _Alarm()
-            with alarm.set(1000), alarm.held():
-                pass
-        except BaseException as error:
-            errors.append(error)
+            trivet.report(0.5, 1)
+        except UserError as error:
+            errors.append(str(error))
 
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert errors == []
+    old = threading.Thread(target=left)
+    old.start()
+    begun.wait()
+    study = Record()
+    trial_api.set_reporter(_Reporter(study, 0, Alarm()))
+    go.set()
+    old.join()
+    assert study.rows == [] and len(errors) == 1 and "earlier trial" in errors[0]
+    own = threading.Thread(target=trivet.report, args=(0.25, 1))
+    own.start()
+    own.join()
+    assert study.rows == [(1, 0.25)], "a thread of the trial itself may"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_fault"), [(OSError(errno.ENOSPC, "x"), True), (StorageGone("x"), True), (OSError(errno.EIO, "x"), False)]
+)
+def test_a_record_that_the_studys_storage_refused_is_remembered_though_the_app_swallows_it(error, is_fault):
+    reporter = _Reporter(Record(fault=error), 0, Alarm())
+    with pytest.raises(type(error)):
+        reporter.report(0.5, 1, {})
+    assert (reporter.fault is not None) == is_fault
+
+
+def test_what_an_app_logs_of_a_pruned_trial_is_dropped():
+    heard = []
+    logger = logging.Logger("app")
+    handler = logging.Handler()
+    handler.emit = heard.append
+    handler.addFilter(_QuietPrunes())
+    logger.addHandler(handler)
+    for error, n in ((trivet.TrialPruned("x"), 0), (optuna.TrialPruned("x"), 0), (ValueError("x"), 2)):
+        heard.clear()
+        try:
+            raise error
+        except BaseException:
+            logger.exception("the task failed")
+            logger.error(traceback.format_exc())
+        assert len(heard) == n
+    heard.clear()
+    logger.info("one line")
+    assert len(heard) == 1
+
+
+def test_decorators_that_log_failures_let_a_prune_pass(caplog):
+    def task_wrapper(function):
+        def call():
+            try:
+                return function()
+            except Exception:
+                logging.getLogger("app").exception("")
+                raise
+
+        return call
+
+    def pruned():
+        raise trivet.TrialPruned("x")
+
+    with pytest.raises(trivet.TrialPruned):
+        task_wrapper(pruned)()
+    assert caplog.messages == []
 
 
 def test_locate():

@@ -18,7 +18,7 @@ from typing import Any
 MASK = "***"
 _SECRET = {"secret", "password", "passwd", "passphrase", "pwd", "credential", "apikey"}
 _OFTEN = {"token", "key"}  # secret as the last word of a name: api_key, hf_token, but not key_dim
-_URL = re.compile(r"(?P<before>[A-Za-z][\w+.-]*://[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@")
+_URL = re.compile(r"(?P<before>[A-Za-z][\w+.-]{0,30}://[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@")
 _QUERY = re.compile(r"(?P<before>[?&][\w.-]*?(?:password|passwd|pwd|secret|token|key)=)(?P<password>[^\s&'\"]+)", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?P<quote>['\"]?)(?P<plus>[+~]{0,2})(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
 _IN_BRACES = re.compile(r"(?P<before>(?P<key>[\w.-]+)['\"]?\s*:\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,{}\[\]'\"]+)")

@@ -9,16 +9,25 @@ In a sweep it records the value and raises `TrialPruned` when the trial is to st
 
 from __future__ import annotations
 
+import logging
 import math
 import numbers
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
+from trivet import secrets
 from trivet.errors import UserError
 
+log = logging.getLogger("trivet")
+COLUMNS = ("number", "step", "value")
+"""What curves.csv has before the metrics: a metric of that name is called `metric/<name>` there."""
 
-class TrialPruned(Exception):
-    """Raised by `report` when the trial is to stop. Let it pass, or clean up and raise it again."""
+
+class TrialPruned(BaseException):
+    """Raised by `report` when the trial is to stop. Let it pass, or clean up and raise it again.
+
+    Not an `Exception`: a pruned trial is no failure, and decorators that log one, or retry after it, are to let it pass.
+    """
 
 
 class Diverged(Exception):
@@ -44,22 +53,55 @@ def set_reporter(reporter: Reporter | None) -> None:
 def report(value: float, step: int, metrics: Mapping[str, float] | None = None) -> None:
     """Tell the study the objective's `value` (a float, NaN allowed) after `step` (an integer >= 1, usually epochs finished).
 
-    `metrics` are further numbers of this step for `curves.csv`. A step that is not later than the last one (a continued trial
-    reports some again) changes nothing. Raises `TrialPruned` when the trial is to stop and `UserError` for a step, value or
-    metric that is not a number.
+    `metrics` are further numbers of this step for `curves.csv`; one called number, step or value becomes `metric/<name>` there. Steps
+    count from 1 and rise, gaps allowed: the first report of a step stays, and a later one of it, or of an earlier step, changes nothing,
+    be it that a loop reports twice or that a trial which goes on after an interruption repeats an epoch. The first time is told in the
+    trial's log. Raises `TrialPruned` when the trial is to stop and `UserError` for a step, value or metric that is no such number.
     """
     if isinstance(step, bool) or not isinstance(step, numbers.Integral) or step < 1:
-        raise UserError(f"trivet.report: step={step!r} must be a whole number >= 1 (epochs finished, say)")
+        more = "; a loop that counts from 0 reports epoch + 1" if not isinstance(step, bool) and step == 0 else ""
+        raise UserError(f"trivet.report: step={_short(step)} must be a whole number >= 1 (epochs finished, say){more}")
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise UserError(f"trivet.report: value={value!r} must be a number; pass a float, such as loss.item()") from None
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"trivet.report: value={_short(value)} must be a number; pass a float, such as loss.item()") from None
     try:
-        numbers_of = {str(k): float(v) for k, v in (metrics or {}).items()}
-    except (AttributeError, TypeError, ValueError):
-        raise UserError(f"trivet.report: metrics={metrics!r} must be a mapping of name: number") from None
+        numbers_of = {_column(k): float(v) for k, v in (metrics or {}).items()}
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise UserError(f"trivet.report: metrics={_short(metrics)} must be a mapping of name: number") from None
     if _reporter is not None:
         _reporter.report(number, int(step), numbers_of)
+
+
+def _column(name: Any) -> str:
+    """A metric's name as the head of a column."""
+    text = secrets.line(str(name))
+    if text not in COLUMNS:
+        return text
+    if _reporter is not None:
+        tell_once(
+            f"metric {text}", f"trivet.report: the metric {text} is called metric/{text} in curves.csv, where {text} means another thing"
+        )
+    return f"metric/{text}"
+
+
+def _short(thing: Any) -> str:
+    """What was given, in a line that can be read."""
+    try:
+        text = secrets.line(repr(thing))
+    except ValueError:  # an integer of more digits than Python writes
+        return f"<a number of {thing.bit_length()} bits>" if isinstance(thing, int) else f"<{type(thing).__name__}>"
+    return text if len(text) <= 200 else f"{text[:196]} ..."
+
+
+_told: set[str] = set()
+
+
+def tell_once(kind: str, text: str) -> None:
+    """A line in the log of the first trial of this process that does so."""
+    if kind not in _told:
+        _told.add(kind)
+        log.warning(text)
 
 
 def is_bad(value: float) -> bool:

@@ -1,13 +1,39 @@
-"""Who runs which trial: locks that are free the moment their owner is gone, as files of a folder or in PostgreSQL."""
+"""Who runs which trial: locks that are free the moment their owner is gone, as files of a folder or in PostgreSQL.
+
+A lock is its process's alone: a helper that a trial forks (a data loader, a pool) would hold it for as long as it lives, so each fork
+lets go of what it inherited.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_open: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Every holder of locks in this process."""
+
+
+def own(locks: Any) -> None:
+    """Let forks of this process let go of the files or connections that `locks.fds()` names."""
+    _open.add(locks)
+
+
+def _let_go() -> None:
+    """In a fork: put nothing in the place of each lock's file or connection. Closed, its number could come to mean another file."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for locks in _open:
+        for fd in locks.fds():
+            with contextlib.suppress(OSError):
+                os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 class FileLocks:
@@ -18,6 +44,11 @@ class FileLocks:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._mutex = os.open(self.folder / "mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._held: dict[int, int] = {}
+        own(self)
+
+    def fds(self) -> list[int]:
+        """The open files that stand for locks."""
+        return [self._mutex, *self._held.values()]
 
     @contextlib.contextmanager
     def mutex(self) -> Iterator[None]:
@@ -55,6 +86,7 @@ class FileLocks:
         """Give every lock back."""
         for number in list(self._held):
             self.release(number)
+        _open.discard(self)
         os.close(self._mutex)
 
 
@@ -68,6 +100,12 @@ class PostgresLocks:
         self._space = 0x7219 << 16 | (study_id & 0xFFFF)
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._held: set[int] = set()
+        own(self)
+
+    def fds(self) -> list[int]:
+        """The connection that stands for the locks."""
+        driver = self._connection.connection.dbapi_connection
+        return [driver.fileno()] if driver is not None and hasattr(driver, "fileno") else []
 
     def _call(self, function: str, key: int) -> Any:
         return self._connection.execute(self._text(f"select {function}(:space, :key)"), {"space": self._space, "key": key}).scalar()
@@ -96,4 +134,5 @@ class PostgresLocks:
 
     def close(self) -> None:
         """Give every lock back."""
+        _open.discard(self)
         self._connection.close()

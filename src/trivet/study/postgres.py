@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 
 from trivet import secrets
 from trivet.errors import StorageGone, UserError
+from trivet.study.locks import own
 
 KEEP_SECONDS = 1.0
 """How often a lost connection is noticed while a trial computes: its locks must be taken again before others take the trial."""
@@ -76,6 +77,11 @@ class Database:
         if not patient:
             self._connect()
         self.study = int(self.retried(lambda cursor: self._open(cursor, name)))
+
+    @property
+    def connection(self) -> Any:
+        """The present connection; None between two."""
+        return self._connection
 
     def _open(self, cursor: Cursor, name: str) -> int:
         find = "select id from trivet_studies where name = %(name)s"
@@ -244,8 +250,14 @@ class PostgresClaims:
         self._in_mutex = False
         self._over = threading.Event()
         database.on_connect.append(self._take_again)
+        own(self)
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
+
+    def fds(self) -> list[int]:
+        """The connection, which a fork must not keep open."""
+        connection = self._database.connection
+        return [connection.fileno()] if connection is not None and not connection.closed else []
 
     def _keep(self) -> None:
         while not self._over.wait(KEEP_SECONDS):

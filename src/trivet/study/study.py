@@ -400,6 +400,13 @@ class Study:
                 self._write_end(number, outcome, attrs or {})
         self.locks.release(number)
 
+    def leave(self, number: int) -> None:
+        """Give back the claim of a trial that is to go on in another sweep: its interruption is none of the trial's deaths."""
+        trial = self.trials[number]
+        claim = {**trial.user_attrs.get("trivet:claim", {}), "session": ""}
+        self.storage.set_trial_user_attr(trial._trial_id, "trivet:claim", claim)
+        self.locks.release(number)
+
     def _write_end(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
         trial_id = self.trials[number]._trial_id
         self.history.end(number, failed=outcome.state != "COMPLETE")

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -29,6 +28,7 @@ from omegaconf._utils import get_omega_conf_dumper
 
 from trivet.errors import UserError
 from trivet.space import value_text
+from trivet.sweep import main_module
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
@@ -98,7 +98,7 @@ class Composer:
         with open_dict(task):
             del task["hydra"]
         self._bases[groups] = full
-        self.composed[groups] = cloudpickle.dumps(full), cloudpickle.dumps(task)  # pickle itself balks at classes of `__main__`
+        self.composed[groups] = main_module.dumps(full), main_module.dumps(task)
 
     def job(self, number: int, groups: Mapping[str, Any], values: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The config of trial `number`, with and without `hydra`. `values` are overrides of single keys."""

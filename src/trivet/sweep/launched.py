@@ -1,30 +1,30 @@
-"""Workers as jobs of a Hydra launcher (joblib, submitit, ray): one job is one worker, and all share the study.
+"""Workers as jobs of a Hydra launcher (joblib, submitit, ray): one job is a pool of one worker, and all share the study.
 
-A launcher tells of a lost worker only when its others have ended or been killed with it, so a lost worker means a new launch.
+So a trial that dies or hangs costs its worker and not the job, under every launcher. A launcher tells of a lost job only when its others
+have ended or been killed with it, so a lost job means a new launch.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import pickle
 import re
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import cloudpickle
+from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from trivet.errors import UserError
 from trivet.study.study import Study
+from trivet.sweep.outcome import is_full
+from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress
-from trivet.sweep.worker import Worker, WorkerPlan, is_full, set_threads
+from trivet.sweep.worker import WorkerPlan
 
 log = logging.getLogger("trivet")
+SUBDIR = "workers/launched-"
 
 
 class Launched:
@@ -36,7 +36,7 @@ class Launched:
     def run(self, study: Study, progress: Progress) -> None:
         """Launch workers, again while some died and trials are left. Raises `UserError` when that gets nowhere.
 
-        After a launch that lost a worker one worker alone settles the trials that were left, so that each of their deaths is its own.
+        After a launch that lost a job one worker alone settles the trials that were left, so that each of their deaths is its own.
         """
         most = self.plan.spec.max_restarts + 2  # so many deaths make a trial a row, and that is progress
         n_fruitless, alone, before = 0, False, _marks(study)
@@ -61,11 +61,12 @@ class Launched:
 
     def _launch(self, plan: WorkerPlan, n_jobs: int, progress: Progress) -> Exception | None:
         """Run one set of workers to their end; returns what the launcher raised."""
-        task = WorkerTask(plan)
-        launcher = Plugins.instance().instantiate_launcher(config=plan.config, hydra_context=plan.context, task_function=task)
+        task = WorkerTask(Job.of(plan))
+        context = replace(plan.context, callbacks=Callbacks())  # the app's are for its trials: workers are none of its jobs
+        launcher = Plugins.instance().instantiate_launcher(config=plan.config, hydra_context=context, task_function=task)
         with progress.in_background():
             try:
-                for job in launcher.launch([[f"hydra.sweep.subdir=workers/launched-{i}"] for i in range(n_jobs)], initial_job_idx=0):
+                for job in launcher.launch([[f"hydra.sweep.subdir={SUBDIR}{i}"] for i in range(n_jobs)], initial_job_idx=0):
                     _ = job.return_value
             except Exception as error:  # launchers raise their own; what counts is whether trials are left
                 return error
@@ -86,21 +87,15 @@ def _in_short(error: BaseException | None) -> str:
 
 
 class WorkerTask:
-    """The worker loop as a task function for a Hydra launcher."""
+    """A pool of one worker as a task function for a Hydra launcher. It travels as plain values and bytes; the app is met by the worker."""
 
-    def __init__(self, plan: WorkerPlan) -> None:
-        self.plan = plan
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel with the paths of imports, so that modules beside the app's script are found where only its code was sent."""
-        return _arrived, (list(sys.path), cloudpickle.dumps(self.plan))
-
-    def __call__(self, job_config: DictConfig) -> str:
-        name = os.path.basename(str(HydraConfig.get().sweep.subdir)).replace("launched", "worker")
-        set_threads(self.plan.threads)
-        return Worker(self.plan, name).run()
-
-
-def _arrived(path: Sequence[str], content: bytes) -> WorkerTask:
-    sys.path[:0] = [entry for entry in path if entry and entry not in sys.path]
-    return WorkerTask(pickle.loads(content))
+    def __call__(self, job_config: DictConfig) -> None:
+        number = os.path.basename(str(HydraConfig.get().sweep.subdir)).rpartition("-")[2]
+        study = Study(self.job.spec)
+        try:
+            Pool(self.job, 1, first=int(number)).run(study)
+        finally:
+            study.close()

@@ -101,11 +101,11 @@ class Progress:
         self._done_before = state.n_done
         self._failures = Failures(Path(study.spec.folder))
         verb = "continuing" if resumed and study.trials else "starting"
-        workers = "in this process" if n_jobs == 1 else f"with {n_jobs} workers"
+        workers = "in this process" if n_jobs == 0 else f"with {n_jobs} worker{'s' * (n_jobs > 1)}"
         log.info(secrets.line(f"{verb} {study.spec.name} {workers} in {study.spec.folder}") + (f"; {state.line()}" if study.trials else ""))
 
     def __enter__(self) -> Progress:
-        if self.console.is_terminal and self.n_jobs > 1:
+        if self.console.is_terminal and self.n_jobs:
             self._live = Live(console=self.console, refresh_per_second=4, transient=True)
             self._live.__enter__()
         return self

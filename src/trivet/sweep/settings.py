@@ -53,7 +53,7 @@ _IDENTITY = Section(
         "call": Maybe(_FUNCTION),
     }
 )
-_N_JOBS = Described(Either((OneOf(("auto", None, -1)), Whole(1, MOST))), "auto or a whole number >= 1")
+_N_JOBS = Described(Either((OneOf(("auto", None, -1)), Whole(0))), "auto or a whole number >= 0")
 _DIRECTION = Described(Either((Text(), ListOf(Text()))), "minimize or maximize, or a list of them, one per objective")
 
 
@@ -82,7 +82,10 @@ class Settings:
     n_trials: int | None = field(
         default=None, metadata=_takes(Maybe(Whole(1, MOST)), "total, over all resumes; null: 20, or all of a grid or list")
     )
-    n_jobs: int | str | None = field(default="auto", metadata=_takes(_N_JOBS, "workers; auto: GPUs x trials_per_gpu, or cores / threads"))
+    n_jobs: int | str | None = field(
+        default="auto",
+        metadata=_takes(_N_JOBS, "workers; auto: one per core or per trial on a GPU; 0: this process"),
+    )
     max_failure_rate: float = field(
         default=0.5, metadata=_takes(Described(Real(0, 1), "a number between 0 and 1"), "of all finished trials, from 10 on")
     )

@@ -9,7 +9,6 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import secrets, space
 from trivet.errors import UserError
-from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, SamplerSpec, sampler_spec
-from trivet.search.stopping import StopRules
+from trivet.search.sampling import ENUMERATING, Sampler, sampler_spec
 from trivet.study import identity, publishing, tables
 from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
@@ -28,15 +26,16 @@ from trivet.study.storage import check_reachable
 from trivet.study.study import Study
 from trivet.sweep import planning, resolving
 from trivet.sweep.configs import choices, task_of
+from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
-from trivet.sweep.pool import Pool
+from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress, summarize
 from trivet.sweep.rules import pruner_of, stop_rules
 from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
 from trivet.sweep.spaces import Space
-from trivet.sweep.worker import Worker, WorkerPlan, locate
+from trivet.sweep.worker import IN_PROCESS, Around, Worker, WorkerPlan, locate
 
 log = logging.getLogger("trivet")
 
@@ -57,7 +56,7 @@ class Sweep:
         """
         plan, meta = self.plan(arguments)
         folder = Path(plan.spec.folder)
-        started = time.time()
+        started = time.monotonic()
         study = Study(plan.spec)
         self._write_study_yaml(folder, meta, study, plan.spec, None, 0.0)
         with open_dict(self.config.hydra):
@@ -72,7 +71,7 @@ class Sweep:
         finally:
             study.sync()
             tables.write_tables(study, folder, plan.fixed)
-            self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.time() - started)
+            self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.monotonic() - started)
         finished = study.finished()
         summarize(study, folder, plan.fixed, stopped_by)
         if stopped_by == "failure_rate" or study.failed_too_often():
@@ -116,7 +115,7 @@ class Sweep:
         mark = identity.fingerprint(parts)
         name = s.study_name or str(self.config.hydra.job.name)
         folder, resumed = self._folder(name, mark, parts)
-        self.n_jobs, self.gpus = self._workers(search.stop, search.sampler)
+        self.n_jobs, self.gpus = crew(s, search.stop, search.sampler, self._is_launched)
         spec = self._spec(search, f"{name}-{mark[:8]}", folder)
         if s.publish is not None:
             self._publish_to = publishing.target_of(s.publish, self.root, folder)
@@ -133,7 +132,6 @@ class Sweep:
             s.threads,
             s.custom_search_space,
             search.composer.composed,
-            keep_logging=True,
         )
         meta = {
             "fingerprint": mark,
@@ -197,7 +195,7 @@ class Sweep:
             keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
             max_restarts=s.max_restarts,
-            session=uuid.uuid4().hex[:12],
+            session=uuid.uuid4().hex[:12] if self.n_jobs else IN_PROCESS,
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
         )
 
@@ -254,37 +252,26 @@ class Sweep:
             log.warning(f"not continuing {other.parent}: it differs in {what}; a new study begins in {folder}")
         return folder.resolve(), False
 
-    def _workers(self, stop: StopRules, sampler: SamplerSpec) -> tuple[int, list[str]]:
-        """How many workers, and the GPUs to share among them."""
-        s = self.settings
-        gpus = identity.gpu_ids()
-        if s.n_jobs in ("auto", None, -1):
-            n = len(gpus) * s.trials_per_gpu or max(1, identity.cores() // (s.threads or 1))
-            most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
-            return max(1, min(n, most)), gpus
-        n = int(s.n_jobs)
-        if sampler.name not in INDEPENDENT and n > s.lag + 1:
-            log.warning(
-                f"hydra.sweeper.n_jobs={n}: hydra.sweeper.lag={s.lag} lets {s.lag + 1} trials run at once; raise lag to use all workers"
-            )
-        return n, gpus
-
     # Running -------------------------------------------------------------------------------------------------------------
 
     def _run_workers(self, plan: WorkerPlan, study: Study, progress: Progress) -> str:
-        launcher = str(OmegaConf.select(self.config, "hydra.launcher._target_"))
-        if not launcher.endswith("BasicLauncher"):
-            plan = replace(plan, keep_logging=False)
+        """Returns why the sweep is over. Raises `UserError` where it is not, and yet no worker is left."""
+        if self._is_launched:
             Launched(plan, self.n_jobs).run(study, progress)
-        elif self.n_jobs == 1:
-            worker = Worker(plan, "worker-0", lambda number: progress.tick())
-            worker.run()
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        elif self.n_jobs == 0:
+            Worker(plan, "worker-0", _Here(plan, progress)).run()
         else:
-            pool = Pool(replace(plan, keep_logging=False), self.n_jobs, self.gpus)
-            pool.run(study, progress.tick)
+            Pool(Job.of(plan), self.n_jobs, self.gpus).run(study, progress.tick)
         study.settle_all()
-        return study.why_stopped() or "interrupted"
+        reason = study.why_stopped()
+        if reason is None:
+            left = f"{len(study.finished())} of {plan.spec.stop.n_trials} trials have ended"
+            raise UserError(f"{plan.spec.name}: {left}, and no worker is left; the same command continues this sweep")
+        return reason
+
+    @property
+    def _is_launched(self) -> bool:
+        return not str(OmegaConf.select(self.config, "hydra.launcher._target_")).endswith("BasicLauncher")
 
     def _write_study_yaml(
         self, folder: Path, meta: Mapping[str, Any], study: Study, spec: StudySpec, stopped_by: str | None, seconds: float
@@ -325,6 +312,18 @@ class Sweep:
             "seconds": round(self._seconds_before + seconds, 3),
         }
         tables.write_yaml(folder / "study.yaml", plain(content))
+
+
+class _Here(Around):
+    """Around the trials of a worker in this process: Hydra's own logging is put back after each, and the progress shown."""
+
+    def __init__(self, plan: WorkerPlan, progress: Progress) -> None:
+        self._hydra, self._progress = plan.config.hydra, progress
+
+    def end(self, number: int) -> bool:
+        configure_log(self._hydra.hydra_logging, self._hydra.verbose)
+        self._progress.tick()
+        return False
 
 
 @contextlib.contextmanager

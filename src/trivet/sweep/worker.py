@@ -1,49 +1,45 @@
 """One worker of a sweep: claim, sample, compose, run, tell, until nothing is left.
 
-The same loop runs in the calling process (n_jobs=1), in local worker processes (`python -m trivet.sweep.worker`), and as a job of any
-Hydra launcher. Workers need nothing but the study's storage; none of them is special.
+The same loop runs in each worker process (process.py), and in the calling process where that is asked for (n_jobs=0). Workers need
+nothing but the study's storage; none of them is special.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import importlib
-import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from trivet import trial as trial_api
 from trivet.errors import StorageGone, UserError
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
+from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
-from trivet.trial import Diverged, TrialPruned, is_bad
+from trivet.sweep.outcome import is_full, is_studys_disk, one_line, outcome_of
+from trivet.trial import TrialPruned
 
 log = logging.getLogger("trivet")
-VARYING_METRICS = ("seconds", "peak_gpu_mb")
-"""Metrics that differ from run to run; they stand last in curves.csv."""
 
-EXIT_TOLD, EXIT_FAULT, EXIT_DISK = 2, 70, 74
-"""Exit codes of a worker process: an error told in one line, an exception outside any trial, a disk that takes no more."""
+IN_PROCESS = "in-process"
+"""The session of sweeps in the calling process: a trial that ends such a sweep is found by the next one, which counts its death."""
 
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """What a worker needs besides its study: all of it can be pickled (by cloudpickle, where the app is `__main__`)."""
+    """What a worker needs besides its study: all of it can be sent to a process of the same app (main_module.py)."""
 
     spec: StudySpec
     context: HydraContext
@@ -54,208 +50,172 @@ class WorkerPlan:
     threads: int | None
     custom_search_space: str | None
     composed: Composed = field(default_factory=dict)  # by the sweep, so that no worker composes it again
-    keep_logging: bool = False  # in the calling process: put Hydra's own logging back after each trial
 
 
-class TrialTimeout(BaseException):
-    """Raised in a trial by the alarm of `trial_timeout`; not an `Exception`, so that a trial's own handlers let it pass."""
+class Around:
+    """What stands around the trials of a worker. This one is for the calling process, of which nothing is ended."""
+
+    def begin(self, number: int) -> None:
+        """A trial begins."""
+
+    def end(self, number: int) -> bool:
+        """A trial has ended and is told. True where the worker is to be replaced before the next one."""
+        return False
 
 
 class Worker:
-    """`name` shows in the table. `on_trial(number)` is called after each trial."""
+    """`name` shows in the table."""
 
-    def __init__(
-        self,
-        plan: WorkerPlan,
-        name: str,
-        on_trial: Callable[[int], None] | None = None,
-    ) -> None:
+    def __init__(self, plan: WorkerPlan, name: str, around: Around | None = None) -> None:
         self.plan, self.name = plan, name
         self.composer = Composer(plan.context, plan.config, plan.fixed, plan.spec.folder, plan.composed)
-        self.on_trial = on_trial
+        self.around = around or Around()
         self.study = Study(plan.spec)
         if plan.custom_search_space is not None:
             extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
             self.study._extend = lambda trial: extend(plan.config, trial)
 
-    def run(self) -> str:
-        """Work until nothing is left to begin or continue; returns why."""
+    def run(self) -> Literal["done", "renew"]:
+        """Work until nothing is left to begin or continue ("done"), or until another worker has to go on ("renew")."""
         pause = 0.002
         try:
             while True:
                 claim = self.study.claim(self.name)
                 if isinstance(claim, Claim):
                     pause = 0.002
+                    self.around.begin(claim.number)
                     self._run_trial(claim)
+                    if self.around.end(claim.number):
+                        return "renew"
                 elif claim == "wait":
                     time.sleep(pause)
                     pause = min(pause * 1.5, 0.05)
                 else:
-                    return claim.removeprefix("stop: ")
+                    return "done"
         finally:
             self.study.close()
 
     def _run_trial(self, claim: Claim) -> None:
-        started = time.time()
-        alarm = _Alarm()
+        clock, started = time.monotonic(), time.localtime()
+        alarm = Alarm()
+        folder = Path(self.plan.spec.folder)
         reporter = _Reporter(self.study, claim.number, alarm)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
-            self.study.tell(claim.number, Outcome("FAIL", reason=str(error)))
+            self.study.tell(claim.number, Outcome("FAIL", reason=one_line(str(error))))
             return
         trial_api.set_reporter(reporter)
         try:
             with alarm.set(self.plan.trial_timeout):
                 result = run_job(self.plan.context, self._logged(task), full, task)
+        except KeyboardInterrupt:
+            self.study.leave(claim.number)
+            raise
         finally:
             trial_api.set_reporter(None)
-        if self.plan.keep_logging:
-            from hydra.core.utils import configure_log
-
-            configure_log(self.plan.config.hydra.hydra_logging, self.plan.config.hydra.verbose)
-        if _is_disks_fault(result):
+        if reporter.fault is not None:
+            raise reporter.fault
+        if _studys_fault(result, folder):
             raise result._return_value
-        outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout)
+        outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout, alarm.rang)
         attrs: dict[str, Any] = {
             "trivet:run": {
                 "worker": self.name,
-                "seconds": round(time.time() - started, 3),
-                "started": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)),
+                "seconds": round(time.monotonic() - clock, 3),
+                "started": time.strftime("%Y-%m-%dT%H:%M:%S", started),
             }
         }
         self.study.tell(claim.number, outcome, attrs | reporter.metrics.attrs())
         reporter.metrics.remove()
-        if self.on_trial is not None:
-            self.on_trial(claim.number)
 
     def _logged(self, task: DictConfig) -> TaskFunction:
         """The task function with failures written to the trial's own log, while that log is set up."""
 
         def call(config: DictConfig) -> Any:
+            quiet = _QuietPrunes()
+            handlers = logging.getLogger().handlers
+            for handler in handlers:
+                handler.addFilter(quiet)
             try:
                 return self.plan.task_function(config)
-            except (TrialPruned, KeyboardInterrupt):
+            except TrialPruned:
                 raise
+            except KeyboardInterrupt:
+                if self.plan.spec.session == IN_PROCESS:
+                    raise
+                raise RuntimeError("the app raised KeyboardInterrupt") from None  # a worker hears no Ctrl-C
             except BaseException as error:
                 if type(error).__name__ != "TrialPruned":
                     _log_to_file(f"The trial failed.\n{traceback.format_exc()}")
                 raise
+            finally:
+                for handler in handlers:
+                    handler.removeFilter(quiet)
 
         return call
 
 
-class _Reporter:
-    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends."""
+def _studys_fault(result: JobReturn, folder: Path) -> bool:
+    """Whether a job ended for want of the study's own disk or storage: that is no fact about its parameters, so it makes no row."""
+    error = result._return_value
+    return result.status == JobStatus.FAILED and (isinstance(error, StorageGone) or is_studys_disk(error, folder))
 
-    def __init__(self, study: Study, number: int, alarm: _Alarm) -> None:
+
+class _QuietPrunes(logging.Filter):
+    """Drops what an app's decorators log of a pruned trial: it is no failure, and its traceback would look like one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if type(error).__name__ == "TrialPruned":  # ours, or Optuna's
+            return False
+        return not (isinstance(record.msg, str) and "Traceback (most recent" in record.msg and "TrialPruned: " in record.msg)
+
+
+class _Reporter:
+    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends. `fault`: the study took no more."""
+
+    def __init__(self, study: Study, number: int, alarm: Alarm) -> None:
         self._study, self._number, self._alarm = study, number, alarm
         self.metrics = study.metrics_of(number)
+        self.fault: Exception | None = None
+        self._last = self._before = max(study.trials[number].intermediate_values, default=0)
+        self._elders = frozenset(threading.enumerate()) - {threading.current_thread()}
 
     def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
+        if threading.current_thread() in self._elders:
+            raise UserError("trivet.report: this thread was started by an earlier trial, which is over; end it with its trial")
+        self._note(step)
         with self._alarm.held():
-            self.metrics.add(step, metrics)
-            pruned = self._study.report(self._number, step, value)
+            try:
+                self.metrics.add(step, metrics)
+                pruned = self._study.report(self._number, step, value)
+            except (OSError, StorageGone) as error:
+                self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
+                raise
         if pruned:
             raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
+
+    def _note(self, step: int) -> None:
+        """Say once of each kind what becomes of a step that is not later than the last one."""
+        if step > self._last:
+            self._last = step
+        elif step <= self._before:
+            trial_api.tell_once(
+                "again", f"trial {self._number}: step {step} was reported before the trial was interrupted; that value stays"
+            )
+        else:
+            last = "the same step again" if step == self._last else f"step {self._last} was reported before it"
+            trial_api.tell_once("order", f"trial {self._number}: step {step}: {last}; steps must rise, and the first value of a step stays")
 
 
 def _log_to_file(text: str) -> None:
     """Write to the trial's log file only: a traceback for each failed trial would bury the sweep's own lines."""
-    record = logging.LogRecord("trivet", logging.ERROR, __file__, 0, text, None, None)
+    writable = text.encode("utf-8", "backslashreplace").decode()
+    record = logging.LogRecord("trivet", logging.ERROR, __file__, 0, writable, None, None)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
-
-
-class _Alarm:
-    """Ends a trial that outlasts its time. Works in a main thread; code stuck in C is the parent's to end."""
-
-    def __init__(self) -> None:
-        self._rung = self._held = False
-
-    @contextlib.contextmanager
-    def set(self, seconds: float | None) -> Iterator[None]:
-        """Raise `TrialTimeout` in this block after so many seconds; never where they are None."""
-        if seconds is None or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ring(signum: int, frame: Any) -> None:
-            self._rung = True
-            if not self._held:
-                raise TrialTimeout
-
-        before = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Let this block finish, which writes a record; an alarm that rang in it, or was swallowed before, counts at its end."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._rung:
-            raise TrialTimeout
-
-
-def _is_disks_fault(result: JobReturn) -> bool:
-    """Whether a job ended for want of a disk or of the study's storage: that is no fact about its parameters, so it makes no row."""
-    return result.status == JobStatus.FAILED and (is_full(result._return_value) or isinstance(result._return_value, StorageGone))
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk takes no more."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-def outcome_of(result: JobReturn, n_objectives: int, timeout: float | None = None) -> Outcome:
-    """What a job's end means for its trial."""
-    if result.status == JobStatus.COMPLETED:
-        return _outcome_of_value(result.return_value, n_objectives)
-    error = result._return_value
-    if isinstance(error, TrialPruned) or type(error).__name__ == "TrialPruned":
-        return Outcome("PRUNED", reason="" if isinstance(error, TrialPruned) else "raised TrialPruned itself")
-    return Outcome("FAIL", reason=reason_of(error, timeout))
-
-
-def reason_of(error: BaseException, timeout: float | None = None) -> str:
-    """One line that says why a trial failed."""
-    if isinstance(error, Diverged):
-        return f"diverged: {error}"
-    if isinstance(error, TrialTimeout):
-        return f"timed out after {timeout:g} s"
-    if isinstance(error, SystemExit):
-        return f"called sys.exit({error.code!r})"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _outcome_of_value(value: Any, n_objectives: int) -> Outcome:
-    if value is None:
-        return Outcome("FAIL", reason="returned nothing: the task function must return the objective")
-    if n_objectives > 1 and (
-        isinstance(value, (str, bytes)) or (not isinstance(value, (Sequence, Iterator)) and not hasattr(value, "__iter__"))
-    ):
-        return Outcome("FAIL", reason=f"returned {value!r}: must be {n_objectives} numbers, one per direction")
-    try:
-        values = tuple(float(v) for v in value) if n_objectives > 1 else (float(value),)
-    except (TypeError, ValueError):
-        return Outcome("FAIL", reason=f"returned {str(value)[:80]!r}: must be {'a number' if n_objectives == 1 else 'numbers'}")
-    if len(values) != n_objectives:
-        return Outcome("FAIL", reason=f"returned {len(values)} values: must be {n_objectives}, one per direction")
-    if any(is_bad(v) for v in values):
-        return Outcome("FAIL", reason=f"diverged: the objective is {', '.join(map(str, values))}")
-    return Outcome("COMPLETE", values)
 
 
 def locate(path: str, key: str) -> Callable[..., Any]:
@@ -278,51 +238,3 @@ def set_threads(threads: int | None) -> None:
         os.environ[name] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
-
-
-def _die_with_parent(fd: int) -> None:
-    """End this process when the parent's end of the pipe closes: the parent is gone, however it went."""
-
-    def watch() -> None:
-        while os.read(fd, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def main(argv: Sequence[str]) -> int:
-    """Entry of a local worker process: payload file, name, and the pipe that says whether the parent lives."""
-    payload, name, fd = Path(argv[0]), argv[1], int(argv[2])
-    _die_with_parent(fd)
-    import cloudpickle
-    from hydra.core.singleton import Singleton
-    from hydra.core.utils import setup_globals
-
-    with payload.open("rb") as file:
-        path = json.loads(file.readline())
-        sys.path[:] = path
-        setup_globals()
-        plan, singletons = cloudpickle.load(file)
-    Singleton.set_state(singletons)
-    set_threads(plan.threads)
-    OmegaConf.set_readonly(plan.config, True)
-    try:
-        Worker(plan, name).run()
-    except (UserError, OSError) as error:
-        with contextlib.suppress(OSError):  # the log is on that same full disk
-            print(f"error: {error}", file=sys.stderr)
-        if is_full(error):
-            os._exit(EXIT_DISK)  # an ordinary end would flush output to the full disk, and lose the exit code
-        return EXIT_TOLD
-    except Exception:  # a fault of ours, not of a trial: the parent must not take it for a trial that kills its worker
-        traceback.print_exc()
-        return EXIT_FAULT
-    return 0
-
-
-if __name__ == "__main__":
-    # As `trivet.sweep.worker`, not `__main__`: classes pickled by the parent must be the ones that this process uses.
-    from trivet.sweep.worker import main as entry
-
-    sys.exit(entry(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""How many workers are started."""
+
+import pytest
+
+from trivet.errors import UserError
+from trivet.search.sampling import SamplerSpec
+from trivet.search.stopping import StopRules
+from trivet.study import identity
+from trivet.sweep.crew import crew
+from trivet.sweep.settings import Settings
+
+TPE, RANDOM = SamplerSpec("tpe", {}), SamplerSpec("random", {})
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """A machine of four cores; returns a function that gives it GPUs."""
+    monkeypatch.setattr(identity, "cores", lambda: 4)
+    monkeypatch.setattr(identity, "gpu_ids", lambda: [])
+    return lambda *ids: monkeypatch.setattr(identity, "gpu_ids", lambda: list(ids))
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_trials", "sampler", "expected", "told"),
+    [
+        ({}, 100, TPE, 4, None),
+        ({"n_jobs": -1}, 100, TPE, 4, None),
+        ({"n_jobs": None, "threads": 2}, 100, TPE, 2, None),
+        ({"threads": 8}, 100, TPE, 1, None),
+        ({}, 3, TPE, 3, None),
+        ({"lag": 1}, 100, TPE, 2, None),
+        ({"lag": 1}, 100, RANDOM, 4, None),
+        ({"n_jobs": 0}, 100, TPE, 0, None),
+        ({"n_jobs": 1}, 100, TPE, 1, None),
+        ({"n_jobs": 7}, 100, TPE, 7, None),
+        (
+            {"n_jobs": 20},
+            100,
+            TPE,
+            9,
+            "hydra.sweeper.n_jobs=20: starting 9 (hydra.sweeper.lag=8 lets 9 run at once, so raise lag to use more)",
+        ),
+        ({"n_jobs": 20}, 3, TPE, 3, "hydra.sweeper.n_jobs=20: starting 3 (3 trials in all)"),
+        ({"n_jobs": 10**30}, 10**9, RANDOM, 32, f"hydra.sweeper.n_jobs={10**30}: starting 32, 8 for each core of this machine"),
+    ],
+)
+def test_how_many(settings, n_trials, sampler, expected, told, caplog):
+    n, gpus = crew(Settings(**settings), StopRules(n_trials=n_trials), sampler, launched=False)
+    assert (n, gpus) == (expected, [])
+    assert (caplog.messages[-1] if caplog.messages else "").startswith(told or "")
+    assert bool(caplog.messages) == (told is not None)
+
+
+def test_gpus_are_shared(machine):
+    machine("0", "1", "2")
+    assert crew(Settings(trials_per_gpu=2), StopRules(n_trials=100), TPE, launched=False) == (6, ["0", "1", "2"])
+
+
+def test_a_launcher_knows_its_machines_better():
+    assert crew(Settings(n_jobs=500, threads=1024), StopRules(n_trials=1000), RANDOM, launched=True)[0] == 500
+
+
+@pytest.mark.parametrize(
+    ("settings", "launched", "words"),
+    [
+        ({"n_jobs": 0}, True, ["hydra.sweeper.n_jobs=0", "1 or more"]),
+        ({"threads": 33}, False, ["hydra.sweeper.threads=33", "4 cores", "at most 32"]),
+    ],
+)
+def test_refused(settings, launched, words):
+    with pytest.raises(UserError) as refusal:
+        crew(Settings(**settings), StopRules(n_trials=10), TPE, launched)
+    for word in words:
+        assert word in str(refusal.value)
