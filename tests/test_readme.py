@@ -66,6 +66,7 @@ COMMANDS = {
     "trivet status <folder>": HELPED,
     "trivet top <folder>": HELPED,
     "trivet report <folder>": HELPED,
+    "trivet watch <folder>": HELPED,
     "optuna-dashboard <folder>/journal.log": "test_storage.py::",
     "pip install": "test_install.py::",
     "pip install 'trivet[lightning]'": "test_readme.py::test_every_extra_that_is_named_exists",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import subprocess
@@ -21,7 +23,7 @@ from trivet.reporting.commands import command
 from trivet.reporting.context import Context
 from trivet.reporting.decision import decide
 from trivet.reporting.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
-from trivet.reporting.sections import advice, audit, checklist, tradeoff
+from trivet.reporting.sections import advice, audit, checklist, curves, tradeoff
 from trivet.reporting.tables import read_results, read_sweep, read_trials
 from trivet.reporting.words import Scale, duration, listing, log_ticks, number, override_list, settings
 
@@ -92,7 +94,7 @@ def test_all_sections_are_there_in_order(run):
     titles = re.findall(r"^## (.*)$", (run / "reports" / "summary.md").read_text(), re.MULTILINE)
     assert titles == [
         "Headline", "Learning rate first", "Phase 1: coarse search", "Phase 2: fine search", "Phase 3: seeds", "What mattered",
-        "How it went", "Red flags", "What next", "Checklist of good practice", "Provenance",
+        "How it went", "Red flags", "What next", "All trials", "Checklist of good practice", "Provenance",
     ]  # fmt: skip
 
 
@@ -390,8 +392,49 @@ def test_the_page_needs_nothing_from_outside(run):
     page = (run / "reports" / "report.html").read_text()
     head = page[: page.index('<script type="application/json"')]
     assert "default-src 'none'" in head and "http://" not in head and "https://" not in head and " src=" not in head
-    assert page.count("plotly.js v") >= 1 and page.count("<h2") == 11
+    assert "plotly.js v" in unpacked(page, "plotly") and page.count("<h2") == 12
     assert set(re.findall(r'<a href="#([^"]+)">', head)) <= set(re.findall(r' id="([^"]+)"', head))
+
+
+def unpacked(page: str, name: str) -> str:
+    """What travels compressed in the page."""
+    block = re.search(rf'<script type="text/plain" id="{name}">(.*?)</script>', page, re.DOTALL).group(1)
+    return gzip.decompress(base64.b64decode(block)).decode()
+
+
+def test_the_page_holds_every_trial_with_its_curve(run):
+    page = (run / "reports" / "report.html").read_text()
+    (name,) = re.findall(r'data-trials="([\w-]+)"', page)
+    content = json.loads(unpacked(page, name))
+    for search, phase in zip(content["searches"], ("coarse", "fine"), strict=True):
+        trials, curves = (pd.read_csv(run / "results" / phase / file) for file in ("trials.csv", "curves.csv"))
+        assert search["number"] == trials["number"].tolist()
+        assert [v for v in search["value"] if v is not None] == pytest.approx(trials["value"].dropna().tolist(), rel=1e-4)
+        assert search["params"]["model.dropout"] == trials["model.dropout"].tolist()  # whole: a command is made of them
+        kept = search["curves"]
+        coded = np.frombuffer(base64.b64decode(kept["values"]), dtype="<u2")
+        assert sum(kept["sizes"]) == len(coded) == len(curves) and kept["steps"] is None
+        back = kept["low"] + (coded.astype(float) - 1) / 65534 * (kept["high"] - kept["low"])
+        assert back == pytest.approx(curves.sort_values(["number", "step"])["value"].to_numpy(), abs=1e-5)
+        labels = [axis["label"] for axis in search["axes"]]
+        assert "optimizer.lr (optimizer=adam)" in labels and "optimizer.lr" not in labels
+        before, after = search["command"]
+        assert before.startswith("python src/train.py model=cnn ") and after == ""
+
+
+def test_rungs_are_where_trials_were_stopped():
+    frame = pd.DataFrame({"state": ["PRUNED"] * 40 + ["COMPLETE"] * 5, "step": [1] * 25 + [3] * 13 + [7] * 2 + [30] * 5})
+    frame = frame.assign(number=range(45), value=0.5, reason="", best_step=1, lr=0.1, seconds=1.0, worker="", started="")
+    sweep = read_sweep_from(frame, {})
+    assert curves.rungs(sweep) == [1, 3, 7] and curves.rungs(sweep, most=2) == [1, 3]
+    assert curves.rungs(read_sweep_from(frame.iloc[:39], {})) == [1, 3]  # a single stop at 7 is none
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1 % of", "1\u00a0% of"), ("12 points.", "12\u00a0points."), ("2 sizes", "2 sizes"), ("a b", "a b")]
+)
+def test_a_number_keeps_its_unit(text, expected):
+    assert html.whole(text) == expected
 
 
 def test_inline_text_is_escaped_in_both_forms():

@@ -16,6 +16,12 @@ pytestmark = [
 ]
 UNDRAWN = """[...document.querySelectorAll('[data-chart]')].filter(
   box => !box.querySelector('.trace path, .heatmaplayer image')).map(box => box.dataset.chart)"""
+OPENED = """new Promise(done => {
+  document.querySelectorAll('details.charts').forEach(part => { part.open = true; });
+  const drawn = () => [...document.querySelectorAll('[data-chart]')].every(box => box.querySelector('.main-svg'));
+  const look = () => drawn() ? setTimeout(() => done(true), 300) : setTimeout(look, 50);
+  look();
+})"""
 STICKS_OUT = """[...document.querySelectorAll('body *')].filter(node => {
   const box = node.getBoundingClientRect();
   if (!box.width || box.right <= innerWidth + 1) return false;
@@ -50,7 +56,8 @@ def check(browser: Browser, page: Path, width: int, dark: bool) -> None:
 def test_the_page_is_whole(browser, page, width, dark):
     check(browser, page, width, dark)
     assert browser.evaluate("document.querySelectorAll('[data-chart]').length") > 20
-    assert browser.evaluate(UNDRAWN) == []
+    assert browser.evaluate(OPENED) and browser.evaluate(UNDRAWN) == []
+    assert browser.console == [] and browser.evaluate(STICKS_OUT) == []
     paper = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     chart = browser.evaluate("getComputedStyle(document.querySelector('.main-svg')).backgroundColor")
     assert paper == chart == ("rgb(21, 24, 28)" if dark else "rgb(255, 255, 255)")
@@ -68,7 +75,7 @@ def test_tables_sort_by_value_with_empty_cells_last(browser, page):
     browser.open(page, 1400)
     script = """(() => {
       const table = [...document.querySelectorAll('#seeds table')].at(-1);
-      const head = [...table.tHead.rows[0].cells].find(cell => cell.textContent.startsWith('Against'));
+      const head = [...table.tHead.rows[0].cells].find(cell => cell.textContent.startsWith('Better than'));
       const read = () => [...table.tBodies[0].rows].map(row => row.cells[head.cellIndex].dataset.key ?? null);
       head.querySelector('button').click();
       const up = read(), first = head.getAttribute('aria-sort');
@@ -82,9 +89,63 @@ def test_tables_sort_by_value_with_empty_cells_last(browser, page):
     assert down[:-1] == up[-2::-1] and down[-1] is None
 
 
+def test_the_story_is_on_the_first_screen_and_the_contents_stay(browser, page):
+    browser.open(page, 1400)
+    assert browser.evaluate("document.querySelector('.command').getBoundingClientRect().bottom") < 900
+    overlap = """(() => { const box = document.querySelector('.command'), text = document.createRange();
+      text.selectNodeContents(box.querySelector('code'));
+      const button = box.querySelector('button').getBoundingClientRect();
+      const under = line => line.right > button.left && line.top < button.bottom && line.bottom > button.top;
+      return [...text.getClientRects()].some(under); })()"""
+    assert browser.evaluate("!document.querySelector('.command button')") or not browser.evaluate(overlap)
+    for width in (1400, 390):
+        browser.open(page, width)
+        browser.evaluate("window.scrollTo({top: 4000, behavior: 'instant'})")
+        assert browser.evaluate("document.querySelector('nav').getBoundingClientRect().top") >= 0
+
+
+def test_all_trials_can_be_sorted_filtered_and_opened(browser, page):
+    browser.open(page, 1400)
+    rows = "[...document.querySelectorAll('.trials tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+    told = "document.querySelector('.filters [aria-live]').textContent"
+    assert browser.evaluate(told) == "90 of 90 trials"
+    values = [float(row[3]) for row in browser.evaluate(rows)]
+    assert values == sorted(values, reverse=True)  # the best first
+    browser.evaluate("[...document.querySelectorAll('.trials th button')].find(node => node.textContent === 'Epochs').click()")
+    epochs = [float(row[4]) for row in browser.evaluate(rows)]
+    assert epochs == sorted(epochs) and epochs[0] < 30
+    browser.evaluate("document.querySelectorAll('.filters input[type=checkbox]').forEach((box, at) => { if (at) box.click(); })")
+    assert {row[2] for row in browser.evaluate(rows)} == {"COMPLETE"}
+    browser.evaluate("""(() => { const [phase] = document.querySelectorAll('.filters select'); phase.value = '1';
+      phase.dispatchEvent(new Event('change')); })()""")
+    assert {row[0] for row in browser.evaluate(rows)} == {"fine search"}
+    browser.evaluate("""(() => { const box = document.querySelector('.filters input[aria-label=from]'); box.value = '94';
+      box.dispatchEvent(new Event('input')); })()""")
+    assert all(float(row[3]) >= 94 for row in browser.evaluate(rows))
+    browser.evaluate("document.querySelector('.trials tbody tr').click()")
+    detail = browser.evaluate("document.querySelector('.detail').textContent")
+    assert "fine search, trial" in detail and "python src/train.py model=cnn" in detail and "optimizer.lr" in detail
+    assert browser.evaluate("document.querySelector('.detail svg path[stroke=\\'var(--blue)\\']').getAttribute('d').length") > 50
+    assert browser.console == []
+
+
+def test_parallel_lines_select_in_the_table(browser, page):
+    browser.open(page, 1400)
+    drag = """(() => { const canvas = document.querySelector('.parallel canvas'), area = canvas.getBoundingClientRect();
+      canvas.setPointerCapture = () => {};
+      const send = (type, y) => canvas.dispatchEvent(
+        new PointerEvent(type, {clientX: area.left + 40, clientY: area.top + y, pointerId: 1}));
+      send('pointerdown', 243); send('pointermove', 40); send('pointerup', 40); })()"""
+    browser.evaluate(drag)
+    told = browser.evaluate("document.querySelector('.filters [aria-live]').textContent")
+    assert 0 < int(told.split()[0]) < 30  # those of the fine search's thirty that have the first axis' parameter
+    browser.evaluate("[...document.querySelectorAll('.filters button')].find(node => node.textContent === 'Show all').click()")
+    assert browser.evaluate("document.querySelector('.filters [aria-live]').textContent") == "90 of 90 trials"
+
+
 @pytest.mark.parametrize("name", ["one trial", "all failed", "two objectives", "odd names", "minimize", "a bare table", "empty"])
 def test_odd_sweeps_open_without_an_error(browser, name, tmp_path):
     page = build_sweep(published(tmp_path / "sweep", **TABLES[name]), tmp_path / "out")
     for width in (390, 1400):
         check(browser, page, width, dark=False)
-        assert browser.evaluate(UNDRAWN) == []
+        assert browser.evaluate(OPENED) and browser.evaluate(UNDRAWN) == [] and browser.console == []

@@ -10,6 +10,7 @@ trivet report results                    # the report of all phases; or of one s
 
 trivet status sweeps/search-1a2b3c4d     # how far a sweep is, while it runs or afterwards
 trivet top sweeps/search-1a2b3c4d        # its best trials
+trivet watch sweeps/search-1a2b3c4d      # its report as a page, refreshed as trials end, for this machine alone
 trivet dashboard sweeps/search-1a2b3c4d  # the command that opens it in optuna-dashboard
 """
 
@@ -19,6 +20,7 @@ import argparse
 import importlib
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,34 @@ def _dashboard(folder: Path) -> None:
         print(f"python -m trivet.study.dashboard {shlex.quote(str(folder))}")
 
 
+def _tables(folder: Path, into: Path) -> Path:
+    """The folder that holds a sweep's tables: its own where it has ended or is no study, else one under `into`, written from what is stored
+    of the trials so far (a sweep that runs or was killed has none)."""
+    from trivet.study import tables
+    from trivet.study.storage import JOURNAL
+
+    if not (folder / "study.yaml").is_file():
+        return folder
+    meta = tables.load_study(folder)
+    here = meta.get("storage") is not None or (folder / JOURNAL).exists()
+    if not here or (meta.get("stopped_by") not in (None, "interrupted") and (folder / "trials.csv").is_file()):
+        return folder
+    target = into / (folder.resolve().name or "sweep")
+    target.mkdir(parents=True, exist_ok=True)
+    tables.write_tables(_open(folder), target, meta.get("overrides") or [])
+    tables.write_text(target / "study.yaml", (folder / "study.yaml").read_text(encoding="utf-8"))
+    return target
+
+
+def _watch(folder: Path, port: int) -> None:
+    from trivet.reporting import live
+
+    if not (folder / "study.yaml").is_file() and not (folder / "trials.csv").is_file():
+        raise UserError(f"{folder}: holds no sweep; name the folder that a sweep printed")
+    with tempfile.TemporaryDirectory(prefix="trivet-watch-") as into:
+        live.watch(lambda: _tables(folder, Path(into)), port)
+
+
 def _report(folder: Path, out: Path | None) -> None:
     from trivet.reporting.build import build_pipeline, build_sweep
 
@@ -102,7 +132,8 @@ def _report(folder: Path, out: Path | None) -> None:
         root = folder.resolve().parent
         print(f"report: {build_pipeline(root, out or root / 'reports')}")
     else:
-        print(build_sweep(folder, out))
+        with tempfile.TemporaryDirectory(prefix="trivet-report-") as into:
+            print(build_sweep(_tables(folder, Path(into)), out if out is not None else folder / "report"))
 
 
 def _init(words: Sequence[str]) -> int:
@@ -190,6 +221,7 @@ LOOKS = {
     "status": "how far a sweep is",
     "top": "its best trials",
     "report": "a report of it, or of all phases (results), as Markdown and HTML",
+    "watch": "its report as a page while it runs, for this machine alone",
     "dashboard": "the command that opens it in optuna-dashboard",
 }
 
@@ -225,6 +257,8 @@ def _look(words: Sequence[str]) -> None:
         command.add_argument("folder", type=Path, help="the sweep's folder, which the sweep printed")
         if name == "top":
             command.add_argument("-n", type=int, default=5, help="how many")
+        if name == "watch":
+            command.add_argument("--port", type=int, default=0, help="where to serve; default: any free port")
         if name == "report":
             command.add_argument("--out", type=Path, default=None, help="where to; default: reports/, or report/ in the sweep's folder")
     arguments = parser.parse_args(words)
@@ -237,3 +271,5 @@ def _look(words: Sequence[str]) -> None:
             _dashboard(arguments.folder)
         case "report":
             _report(arguments.folder, arguments.out)
+        case "watch":
+            _watch(arguments.folder, arguments.port)

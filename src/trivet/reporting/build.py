@@ -13,7 +13,19 @@ from trivet.reporting.context import Context
 from trivet.reporting.decision import decide
 from trivet.reporting.metrics import metrics, plots
 from trivet.reporting.model import Report, Section
-from trivet.reporting.sections import advice, baselines, checklist, flags, headline, learning_rate, mattered, phases, provenance, went
+from trivet.reporting.sections import (
+    advice,
+    baselines,
+    checklist,
+    flags,
+    headline,
+    learning_rate,
+    mattered,
+    phases,
+    provenance,
+    trials,
+    went,
+)
 from trivet.reporting.tables import read_results, read_sweep
 from trivet.reporting.words import count
 
@@ -36,15 +48,20 @@ def build_pipeline(root: Path, reports: Path) -> Path:
     return reports / "report.html"
 
 
+def report_of(folder: Path) -> Report:
+    """The report of a single sweep before it has a form. UserError where there is no table."""
+    sweep = read_sweep(Path(folder))
+    context = Context([sweep])
+    return Report(f"Report of the sweep {sweep.name}", _subtitle(context), sections(context))
+
+
 def build_sweep(folder: Path, out: Path | None = None) -> Path:
     """The same report of a single sweep (a folder with trials.csv; curves.csv and study.yaml where there are); returns the HTML file.
 
     Goes to `out`, or to `<folder>/report`: report.html, report.md and figures/. UserError where there is no table.
     """
     folder = Path(folder)
-    sweep = read_sweep(folder)
-    context = Context([sweep])
-    report = Report(f"Report of the sweep {sweep.name}", _subtitle(context), sections(context))
+    report = report_of(folder)
     out = Path(out) if out is not None else folder / "report"
     write(out, rendered(report, "report.md"))
     return out / "report.html"
@@ -58,6 +75,7 @@ def sections(context: Context) -> list[Section]:
     parts += baselines.build(context)
     parts += [*phases.build(context), mattered.build(context), went.build(context)]
     parts += [flags.build(context, decision), advice.build(context, decision)]
+    parts += [trials.build(context)]
     return [*parts, checklist.build(context, decision), provenance.build(context)]
 
 

@@ -166,4 +166,4 @@ def price(context: Context, epochs: float) -> str:
         return words
     time = epochs * seconds / spent
     words += f", {duration(time)} at the pace of this run"
-    return words + (f", {money(time / 3600 * context.price_per_hour)}" if context.price_per_hour else "")
+    return words + (f", {money(time / 3600 * context.price_per_hour)} in money" if context.price_per_hour else "")

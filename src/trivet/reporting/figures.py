@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -56,9 +57,17 @@ def _figure(chart: Chart) -> Figure:
     width = 8.6
     height = chart.height / 320 * 3.3 if n == 1 else rows * (2.9 if columns == 3 else 3.1) * max(1.0, chart.height / 320)
     figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
     for place, panel in enumerate(chart.panels):
-        axes = figure.add_subplot(rows, columns, place + 1)
-        _panel(figure, axes, panel)
+        cell = grid[divmod(place, columns)]
+        if panel.below is None:
+            _panel(figure, figure.add_subplot(cell), panel)
+            continue
+        upper, lower = cell.subgridspec(2, 1, height_ratios=(3, 1))
+        _panel(figure, axes := figure.add_subplot(upper), replace(panel, x=replace(panel.x, label="")))
+        strip = replace(panel, y=panel.below[0], layers=panel.below[1], title="")
+        _panel(figure, figure.add_subplot(lower, sharex=axes), strip)
+        axes.tick_params(labelbottom=False)
     _legend(figure)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib import resources
 
@@ -10,13 +11,20 @@ import jinja2
 from markupsafe import Markup
 
 from trivet.reporting import interactive
-from trivet.reporting.model import Bullets, Chart, Code, Command, Facts, Heading, Paragraph, Report, Strong, Table
+from trivet.reporting.explorer import pack, packed
+from trivet.reporting.model import Bullets, Chart, Code, Command, Explorer, Facts, Heading, Paragraph, Report, Strong, Table
 from trivet.reporting.palette import ROLES
 
+UNIT = re.compile(r"(\d) (%|points?|percentage points|epochs?|trials?|seeds?|min|s|h)(?![\w])")
 
-def render(report: Report) -> str:
-    """The page. Every text passes autoescape; charts travel as JSON in a data block that scripts read."""
+
+def render(report: Report, live: tuple[str, int] | None = None) -> str:
+    """The page. Every text passes autoescape; charts travel as JSON in a data block that scripts read.
+
+    live: (mark, seconds): the page asks its server every so many seconds for `mark`, and loads itself anew where that has changed.
+    """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["whole"] = whole
     charts = {
         f"{chart.id}-{place}": figure
         for section in report.sections
@@ -29,7 +37,10 @@ def render(report: Report) -> str:
         titles=titles,
         style=Markup(_file("report.css")),
         script=Markup(_file("report.js")),
-        plotly=Markup(_plotly() if charts else ""),
+        trials=Markup(_file("trials.js")),
+        plotly=_plotly() if charts else "",
+        pack=pack,
+        live=live,
         charts=Markup(_json(charts)),
         roles=Markup(_json(ROLES)),
         roles_css=ROLES,
@@ -45,9 +56,13 @@ def _file(name: str) -> str:
 
 @cache
 def _plotly() -> str:
-    """plotly.min.js of the installed package; `</script` cannot end the block that holds it."""
-    text = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    return text.replace("</script", "<\\/script")
+    """plotly.min.js of the installed package, compressed: 2 megabytes instead of 4.8."""
+    return packed((resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes())
+
+
+def whole(text: str) -> str:
+    """A number and its unit never stand on two lines."""
+    return UNIT.sub("\\1\u00a0\\2", text)
 
 
 def _json(value: object) -> str:
@@ -57,7 +72,7 @@ def _json(value: object) -> str:
 
 
 def _kind(block: object) -> str:
-    known = (Paragraph, Bullets, Heading, Command, Facts, Table, Chart)
+    known = (Paragraph, Bullets, Heading, Command, Facts, Table, Chart, Explorer)
     return known[known.index(type(block))].__name__.lower()
 
 

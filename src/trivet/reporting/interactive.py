@@ -41,6 +41,8 @@ def numbers(values: Iterable) -> list:
 
 def _figure(chart: Chart, panel: Panel) -> dict:
     traces = [trace for layer in panel.layers if (trace := _trace(layer, panel)) is not None]
+    if panel.below is not None:
+        traces += [_trace(layer, panel) | {"yaxis": "y2"} for layer in panel.below[1]]
     shapes, marks = [], []
     for layer in panel.layers:
         if layer.kind in SHAPES:
@@ -48,6 +50,10 @@ def _figure(chart: Chart, panel: Panel) -> dict:
             if layer.name:
                 marks.append(_legend_line(layer))
     layout = {"xaxis": _axis(panel.x, "x"), "yaxis": _axis(panel.y, "y"), "height": chart.height, "shapes": shapes}
+    if panel.below is not None:
+        layout["yaxis"]["domain"] = [0.34, 1]
+        layout["yaxis2"] = _axis(panel.below[0], "y") | {"domain": [0, 0.24], "nticks": 3}
+        layout["xaxis"]["anchor"] = "y2"
     layout["showlegend"] = any(trace.get("showlegend") for trace in [*traces, *marks])
     if any(layer.kind == "bars" for layer in panel.layers):
         layout["yaxis"]["autorange"] = "reversed"

@@ -5,7 +5,22 @@ from __future__ import annotations
 import html
 import re
 
-from trivet.reporting.model import Bullets, Cell, Chart, Code, Command, Facts, Heading, Inline, Paragraph, Report, Section, Strong, Table
+from trivet.reporting.model import (
+    Bullets,
+    Cell,
+    Chart,
+    Code,
+    Command,
+    Explorer,
+    Facts,
+    Heading,
+    Inline,
+    Paragraph,
+    Report,
+    Section,
+    Strong,
+    Table,
+)
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
@@ -41,6 +56,8 @@ def _block(block: object, folder: str) -> list[str]:
         return _table(block)
     if isinstance(block, Chart):
         return _chart(block, folder) if block.brief else []
+    if isinstance(block, Explorer):
+        return []
     raise TypeError(f"no Markdown for {type(block).__name__}")
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
 from trivet.reporting.context import Context, seed_values
-from trivet.reporting.sections.went import best_so_far, value_column
+from trivet.reporting.sections.curves import value_column
+from trivet.reporting.sections.went import best_so_far
 
 
 def metrics(context: Context) -> dict:

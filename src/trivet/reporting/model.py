@@ -115,17 +115,21 @@ class Layer:
 
 @dataclass
 class Panel:
+    """below: (its own y axis, layers) of a low strip under the panel that shares its x axis. telling: whether there is something to see."""
+
     x: Axis
     y: Axis
     layers: list[Layer]
     title: str = ""
+    below: tuple[Axis, list[Layer]] | None = None
+    telling: bool = True
 
 
 @dataclass
 class Chart:
     """id: file name and anchor. alt: the chart in one sentence for those who cannot see it. brief: False leaves it out of Markdown.
 
-    many: small panels of equal size, however few there are; else a single panel takes the whole width.
+    folded: drawn only when opened. many: small panels of equal size, however few there are; else a single panel takes the whole width.
     """
 
     id: str
@@ -136,9 +140,17 @@ class Chart:
     brief: bool = True
     height: int = 320
     many: bool = False
+    folded: bool = False
 
 
-Block = Paragraph | Bullets | Heading | Command | Facts | Table | Chart
+@dataclass
+class Explorer:
+    """All trials: a table to sort and filter, parallel lines to select in, a trial's curve and configuration. HTML only; `data` is JSON."""
+
+    data: dict
+
+
+Block = Paragraph | Bullets | Heading | Command | Facts | Table | Chart | Explorer
 
 
 @dataclass

@@ -11,40 +11,33 @@ from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel
+from trivet.reporting.sections.curves import slug
 from trivet.reporting.thin import keep
-from trivet.reporting.words import value_text
+from trivet.reporting.words import count, value_text
 
 FIRST = 6  # panels of the first chart, the one that Markdown shows
-MOST = 24
+MOST = 40
+TELLING = 8  # completed trials that a panel needs to show anything
 SLICES = 8
 
 
-def charts(context: Context, sweep: Sweep, found: Importance | None) -> list[Chart]:
-    """One chart of the most important parameters and one of the rest (HTML only)."""
+def charts(context: Context, sweep: Sweep, found: Importance | None, folded: bool = False) -> list[Chart]:
+    """One chart of the parameters with something to see, the most important first, and one of the rest, which the page folds."""
     known = found is not None and found.trusted
     order = list(found.share) if known else []
     keys = [*order, *(key for key in sweep.params if key not in order)]
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
-    note = "Blue: trials that ran to the end. Pale: stopped early (last value). Red crosses: failed. The line is the best of each slice; "
-    note += "dashed lines are the ends of the range. Trials far below the rest are drawn at the lower edge."
-    if not context.maximize:
-        note = note.replace("far below", "far above").replace("lower edge", "upper edge")
+    first = [panel for panel in panels if panel.telling][:FIRST]
+    rest = [panel for panel in panels if not any(panel is other for other in first)]
+    note = "Blue: trials that ran to the end; the line is the best of each slice. Below: trials that were stopped early (pale) or failed "
+    note += "(red), at the epoch where they ended. Dashed lines are the ends of the range."
     alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
-    first = Chart(
-        f"dependence-{slug(sweep.name)}",
-        "The parameters that matter most" if known else "The first parameters",
-        panels[:FIRST],
-        alt,
-        note,
-        height=270,
-        many=True,
-    )
-    rest = Chart(f"dependence-{slug(sweep.name)}-rest", "The other parameters", panels[FIRST:], alt, brief=False, height=270, many=True)
-    return [chart for chart in (first, rest) if chart.panels]
-
-
-def slug(name: str) -> str:
-    return "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "-" for char in name) or "sweep"
+    title = "The parameters that matter most" if known else "The parameters with most to see"
+    named = slug(sweep.name)
+    drawn = [Chart(f"dependence-{named}", title, first, alt, note, height=300, many=True, folded=folded)]
+    title = f"{count(len(rest), 'more panel')}: little to see, or of less weight"
+    drawn.append(Chart(f"dependence-{named}-rest", title, rest, alt, brief=False, height=300, many=True, folded=True))
+    return [chart for chart in drawn if chart.panels]
 
 
 def panels_of(context: Context, sweep: Sweep, key: str) -> list[Panel]:
@@ -71,25 +64,29 @@ def _panel(context: Context, sweep: Sweep, key: str, mask: np.ndarray, entries: 
     values = context.scale.axis(sweep.trials[sweep.objectives[0]])
     y_axis, low, high = limits(context, sweep, values)
     raw = values[mask]
-    worst = low if context.maximize else high
     state = rows["state"].to_numpy()
-    y = np.clip(np.where(np.isfinite(raw), raw, worst), low, high)
+    ended = (state != "COMPLETE") | ~np.isfinite(raw)
     important = np.flatnonzero(np.isin(rows["number"], sweep.ranked["number"].head(100)))
     at = keep(len(rows), important)
-    hover = [
-        f"trial {number}, {key}={value_text(value)}: {text}"
-        for number, value, text in zip(rows["number"].iloc[at], rows[key].iloc[at], shown(context, state[at], raw[at]), strict=True)
-    ]
-    layers = [Layer("vline", x=ends, color="muted", dash="dash", width=1)] if len(ends) else []
-    looks = (("PRUNED", "pale", "circle", 5, 0.7), ("FAIL", "red", "x", 6, 0.9), ("COMPLETE", "blue", "circle", 6, 0.75))
-    for name, color, symbol, size, opacity in looks:
-        part = np.flatnonzero(state[at] == name)
-        if len(part):
-            texts = [hover[i] for i in part]
-            layers.append(Layer("points", x[at][part], y[at][part], "", color, size, opacity, symbol=symbol, hover=texts))
-    envelope = slices(x, y, (state == "COMPLETE") & np.isfinite(raw), axis, context.maximize)
+    texts = shown(context, state, raw)
+    hover = [f"trial {rows['number'].iloc[i]}, {key}={value_text(rows[key].iloc[i])}: {texts[i]}" for i in at]
+    ends_of_range = [Layer("vline", x=ends, color="muted", dash="dash", width=1)] if len(ends) else []
+    y = np.clip(np.where(np.isfinite(raw), raw, low), low, high)
+
+    def points(which: np.ndarray, heights: np.ndarray, color: str, symbol: str, size: float) -> list[Layer]:
+        part = [place for place, i in enumerate(at) if which[i]]
+        chosen = at[part]
+        hovers = [hover[place] for place in part]
+        return [Layer("points", x[chosen], heights[chosen], "", color, size, 0.75, symbol=symbol, hover=hovers)] if len(part) else []
+
+    layers = ends_of_range + points(~ended, y, "blue", "circle", 6)
+    envelope = slices(x, y, ~ended, axis, context.maximize)
     layers += [Layer("line", *envelope, color="orange", width=2)] if envelope else []
-    return Panel(axis, y_axis, layers, title)
+    step = rows["step"].fillna(0).to_numpy(dtype=float)
+    below = points(ended & (state == "PRUNED"), step, "pale", "circle", 5) + points(ended & (state != "PRUNED"), step, "red", "x", 6)
+    under = (Axis("ended at", range=(0.0, 1.05 * max(sweep.full, 1))), below) if below else None
+    telling = int((~ended).sum()) >= TELLING and rows.loc[~ended, key].nunique() > 1
+    return Panel(axis, y_axis, layers, title, below=under, telling=telling)
 
 
 def numbers_of(column: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Heading, Layer, Panel, Section
 from trivet.reporting.palette import SERIES
 from trivet.reporting.sections import dependence, together
+from trivet.reporting.sections.curves import slug
 from trivet.reporting.words import Code, count, listing
 
 MOST_BARS = 15
@@ -28,7 +29,7 @@ def build(context: Context) -> Section:
     for sweep in context.searches:
         if len(sweep.finite) and sweep.params:
             section.add(Heading(f"Value against each parameter, {context.name(sweep)}"))
-            section.add(*dependence.charts(context, sweep, known[sweep.name]))
+            section.add(*dependence.charts(context, sweep, known[sweep.name], folded=sweep is not context.last))
     section.add(Heading("Parameters that act together"))
     together.fill(section, context, known)
     return section
@@ -125,7 +126,7 @@ def budgets(context: Context, sweep: Sweep) -> Chart | None:
     note = f"Each among the trials that got so far: {reached}. Later ones are those that the pruner kept, so less is left to differ."
     title = f"Importance epoch by epoch, {context.name(sweep)}"
     alt = f"Share of each parameter in the {context.name(sweep)} after several numbers of epochs."
-    return Chart(f"budgets-{dependence.slug(sweep.name)}", title, [Panel(x, Axis("importance (%)"), layers)], alt, note, brief=False)
+    return Chart(f"budgets-{slug(sweep.name)}", title, [Panel(x, Axis("importance (%)"), layers)], alt, note, brief=False, folded=True)
 
 
 def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:

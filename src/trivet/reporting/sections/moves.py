@@ -124,7 +124,7 @@ def _moved(section: Section, found: list[Move]) -> None:
         for move in found
     ]
     columns = ("Parameter", "Applies when", "Coarse range", "Fine range", "Change", "Why")
-    section.add(Table(columns, tuple(rows), "How the ranges moved.", limit=40, folded=len(rows) > 8))
+    section.add(Table(columns, tuple(rows), "How the ranges moved.", limit=40, folded=len(rows) > 4))
 
 
 def paid(context: Context) -> list:

@@ -104,7 +104,7 @@ def _space(sweep: Sweep) -> Table | None:
         when = listing([f"{group}={option}" for group, option in entry.when]) or "always"
         default = code_cell(value_text(defaults[entry.name])) if entry.name in defaults else empty()
         rows.append((Cell(entry.key, code=True), Cell(space_of.to_text(entry.spec), code=True), Cell(when), default))
-    return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40, folded=len(rows) > 8)
+    return Table(("Parameter", "Range", "Applies when", "Default"), tuple(rows), "What was searched.", limit=40, folded=len(rows) > 4)
 
 
 def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:

@@ -1,4 +1,4 @@
-"""Parameters that act together: batch size with learning rate, the two that matter most, and all of them as parallel lines."""
+"""Parameters that act together: batch size with learning rate, and the two that matter most."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 
 from trivet.diagnosis.importance import Importance, predict
-from trivet.diagnosis.space_flags import ordered, position
+from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep, find, is_batch_size, is_lr
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
-from trivet.reporting.sections.dependence import abscissa, slug
+from trivet.reporting.sections.curves import slug
+from trivet.reporting.sections.dependence import abscissa
 from trivet.reporting.thin import keep
-from trivet.reporting.words import Code, number, value_text
+from trivet.reporting.words import Code, value_text
 
 GRID = 12
 BACKGROUND = 120
-LINES = 250
 
 
 def fill(section: Section, context: Context, known: dict[str, Importance | None]) -> None:
@@ -33,7 +33,7 @@ def fill(section: Section, context: Context, known: dict[str, Importance | None]
         if found is not None and found.trusted:
             section.say(*strongest(context, sweep, found))
             shown = True
-        section.add(contour(context, sweep, found), parallel(context, sweep))
+        section.add(contour(context, sweep, found))
     if not any(batch_and_lr(sweep) for sweep in context.searches):
         section.say("Batch size and learning rate were not searched together, so how they act together is not known.")
     elif not shown:
@@ -88,7 +88,7 @@ def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> C
     panels = [_scatter(context, sweep, batch, lr, entry, rows.dropna(subset=[batch, lr])) for entry, rows in known[:3] if len(rows) >= 3]
     title = f"Batch size with learning rate, {context.name(sweep)}"
     alt = f"Each completed trial by {batch} and {lr}, coloured by {context.scale.label}."
-    return Chart(name, title, panels, alt) if panels else None
+    return Chart(name, title, panels, alt, folded=True) if panels else None
 
 
 def _scatter(context: Context, sweep: Sweep, batch: str, lr: str, entry: Entry | None, rows: pd.DataFrame) -> Panel:
@@ -212,59 +212,3 @@ def _padded(name: str, grid: np.ndarray, log: bool) -> Axis:
 def _line(found: Importance, key: str) -> np.ndarray:
     values = found.features.iloc[:, found.owner[key][0]].to_numpy(dtype=float)
     return np.linspace(values.min(), values.max(), 20)
-
-
-def parallel(context: Context, sweep: Sweep) -> Chart | None:
-    """Each completed trial as a line over all parameters; the best tenth stands out."""
-    keys = [key for key in sweep.params if sweep.complete[key].notna().any()]
-    if len(keys) < 2 or len(sweep.complete) < 5:
-        return None
-    keys = keys[:14]
-    ranked = sweep.complete.loc[sweep.ranked.index]
-    n_best = min(max(3, len(ranked) // 10), 25)
-    rest = ranked.iloc[n_best:]
-    rest = rest.iloc[keep(len(rest), np.array([], dtype=int), LINES)]
-    drawn = pd.concat([ranked.iloc[:n_best], rest])
-    axes = [_places(sweep, drawn, key) for key in keys]
-    layers = []
-    for rows, color, opacity, width, name in (
-        (rest, "pale", 0.35, 1, "other completed trials"),
-        (ranked.iloc[:n_best], "blue", 0.9, 2, f"the best {n_best}"),
-    ):
-        xs, ys = [], []
-        for index in rows.index:
-            xs += [*range(len(keys)), np.nan]
-            ys += [*(axis[index] for axis in axes), np.nan]
-        if xs:
-            layers.append(Layer("line", xs, ys, name=name, color=color, opacity=opacity, width=width))
-    x = Axis("", ticks=tuple((float(place), key) for place, key in enumerate(keys)), range=(-0.2, len(keys) - 0.8))
-    y = Axis("", ticks=((-0.12, "not active"), (0.0, "low end"), (0.5, "middle"), (1.0, "high end")), range=(-0.18, 1.06))
-    layers.insert(0, Layer("vline", x=list(range(len(keys))), color="muted", width=1, opacity=0.6))
-    title = f"All parameters at once, {context.name(sweep)}"
-    note = "Each line is a trial; it crosses each axis at its value, from the low to the high end of the range, on the range's own scale. "
-    note += "Choices stand in their order in the space."
-    alt = f"Parallel coordinates of the completed trials in the {context.name(sweep)}; the best {number(n_best)} stand out."
-    return Chart(f"parallel-{slug(sweep.name)}", title, [Panel(x, y, layers)], alt, note, brief=False, height=380)
-
-
-def _places(sweep: Sweep, rows: pd.DataFrame, key: str) -> dict[object, float]:
-    """index -> place on the parameter's axis, 0..1; -0.12 where it was not active. Without a range in the study: by order of the values."""
-    column = rows[key]
-    out = dict.fromkeys(column.index, -0.12) | _ranks(column.dropna())
-    for entry in sweep.active(key):
-        part = column[sweep.drawn(entry)[column.index]]
-        options = [value_text(option) for option in getattr(entry.spec, "options", ())]
-        for index, value in part.items():
-            place = position(entry.spec, value)
-            if place is None and value_text(value) in options:
-                place = options.index(value_text(value)) / max(len(options) - 1, 1)
-            out[index] = out[index] if place is None else place
-    return out
-
-
-def _ranks(column: pd.Series) -> dict[object, float]:
-    if pd.api.types.is_numeric_dtype(column):
-        low, span = column.min(), column.max() - column.min()
-        return {index: (value - low) / span if span else 0.5 for index, value in column.items()}
-    names = sorted(set(column.map(value_text)))
-    return {index: names.index(value_text(value)) / max(len(names) - 1, 1) for index, value in column.items()}

@@ -8,9 +8,8 @@ import pandas as pd
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
-from trivet.reporting.palette import SERIES
 from trivet.reporting.pruning import Regret, regret
-from trivet.reporting.sections import audit
+from trivet.reporting.sections import audit, curves
 from trivet.reporting.thin import keep
 from trivet.reporting.words import count, duration, money, number, share
 
@@ -21,7 +20,8 @@ def build(context: Context) -> Section:
         section.say("No trial reported a usable value, so there is no progress to draw.")
     else:
         section.say(*progress_words(context))
-        section.add(progress_chart(context), curves_chart(context))
+        section.add(progress_chart(context), curves.best(context))
+        section.add(*(curves.everything(context, sweep) for sweep in context.searches))
     _pruning(section, context)
     return section
 
@@ -101,51 +101,6 @@ def _robust(values: np.ndarray, log: bool, maximize: bool) -> tuple[float, float
         return None
     pad = 0.08 * (high - low)
     return float(low - pad), float(high + pad)
-
-
-def value_column(sweep: Sweep) -> str | None:
-    """The column of curves.csv that holds the objective at each step."""
-    for name in ("value", sweep.metric, "value_0"):
-        if name in sweep.curves.columns:
-            return name
-    return None
-
-
-def curves_chart(context: Context) -> Chart | None:
-    """Learning curves of the best five trials of the last search, and of the one in the middle of its completed trials."""
-    sweep = next((sweep for sweep in reversed(context.searches) if len(sweep.curves) and len(sweep.ranked)), None)
-    column = value_column(sweep) if sweep is not None else None
-    if column is None:
-        return None
-    ranked, scale = sweep.ranked, context.scale
-    chosen = [(f"trial {int(n)}", int(n), SERIES[i], "solid") for i, n in enumerate(ranked["number"].head(5))]
-    if len(ranked) > 10:
-        middle = int(ranked["number"].iloc[len(ranked) // 2])
-        chosen.append((f"trial {middle} (the median)", middle, "pale", "dash"))
-    layers = []
-    for name, trial, color, dash in chosen:
-        curve = sweep.curve(trial)
-        at = keep(len(curve), np.array([0, max(len(curve) - 1, 0)]), 400)
-        if len(curve) and curve[column].notna().any():
-            part = curve.iloc[at]
-            y = scale.axis(part[column])
-            layers.append(Layer("line" if len(part) > 1 else "points", part["step"], y, name=name, color=color, dash=dash))
-    if not layers:
-        return None
-    values = np.concatenate([np.asarray(layer.y, dtype=float)[len(layer.y) // 3 :] for layer in layers])
-    axis = _zoomed(context.objective_axis(values), values)
-    panel = Panel(Axis("epoch"), axis, layers)
-    title = f"Learning curves of the best trials ({context.name(sweep)})"
-    return Chart("curves", title, [panel], f"{scale.label} against epochs for the best trials and the median trial.")
-
-
-def _zoomed(axis: Axis, values: np.ndarray) -> Axis:
-    """Limits around the values from a third of the training on: the steep start would press the rest together."""
-    known = values[np.isfinite(values)]
-    if axis.log or len(known) < 2 or np.ptp(known) == 0:
-        return axis
-    pad = 0.06 * np.ptp(known)
-    return Axis(axis.label, range=(float(known.min() - pad), float(known.max() + pad)))
 
 
 def _pruning(section: Section, context: Context) -> None:

@@ -1,6 +1,22 @@
 "use strict";
-(() => {
+const copyable = (box) => {
+  if (!navigator.clipboard) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(box.querySelector("code").textContent);
+    button.textContent = "Copied";
+  });
+  box.append(button);
+};
+(async () => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  // What is large travels compressed: plotly, and the table of all trials.
+  const unpack = async (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (char) => char.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
   const roles = read("roles"), charts = read("charts");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const COLOR = /color$/i;
@@ -25,6 +41,7 @@
       data: data.map((trace) => (trace.marker && trace.marker.colorbar && narrow ? { ...trace, marker: { ...trace.marker, colorbar: { ...trace.marker.colorbar, thickness: 8 } } } : trace)),
       layout: {
         ...layout,
+        ...(layout.yaxis2 ? { yaxis2: { ...axis, ...layout.yaxis2, fixedrange: narrow } } : {}),
         xaxis: { ...axis, ...layout.xaxis, fixedrange: narrow },
         yaxis: { ...axis, ...layout.yaxis, fixedrange: narrow },
         paper_bgcolor: role("paper"), plot_bgcolor: role("paper"),
@@ -38,14 +55,16 @@
   };
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
+  const visible = (box) => !box.closest("details:not([open])");
   const draw = async () => {
-    for (const box of document.querySelectorAll("[data-chart]")) {
+    for (const box of [...document.querySelectorAll("[data-chart]")].filter(visible)) {
       const { data, layout } = themed(charts[box.dataset.chart]);
       await Plotly.react(box, data, layout, config);
       await new Promise((next) => setTimeout(next)); // let the page breathe: text can be read and scrolled meanwhile
     }
     document.body.dataset.ready = "yes";
   };
+  document.querySelectorAll("details.charts").forEach((part) => part.addEventListener("toggle", draw));
 
   const keyOf = (cell) => {
     if (!cell) return null;
@@ -80,19 +99,35 @@
   };
   document.querySelectorAll("table.sortable").forEach(sortable);
 
-  document.querySelectorAll(".command").forEach((box) => {
-    if (!navigator.clipboard) return;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Copy";
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(box.querySelector("code").textContent);
-      button.textContent = "Copied";
-    });
-    box.append(button);
-  });
+  document.querySelectorAll(".command").forEach(copyable);
+
+  // A page that is served for a running sweep loads itself anew as trials end; the browser keeps the place.
+  const { mark, seconds } = document.body.dataset;
+  if (mark) setInterval(async () => {
+    const now = await fetch("/mark").then((answer) => answer.text(), () => mark);
+    if (now !== mark && !document.querySelector(".detail:not(:empty)")) location.reload();
+  }, 1000 * seconds);
+
+  // The contents stay, and show where one is.
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const watch = new IntersectionObserver(() => {
+    const parts = [...document.querySelectorAll("section[id]")], now = parts.filter((part) => part.getBoundingClientRect().top < innerHeight / 3).at(-1) || parts[0];
+    links.forEach((link, id) => (now && id === now.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+  }, { threshold: [0, 0.05, 0.2, 0.5, 1] });
+  document.querySelectorAll("section[id]").forEach((part) => watch.observe(part));
 
   if (innerWidth < 1000) document.querySelector("nav details").open = false;
+  try {
+    for (const box of document.querySelectorAll("[data-trials]")) explore(box, JSON.parse(await unpack(box.dataset.trials)));
+    if (Object.keys(charts).length) {
+      const script = document.createElement("script");
+      script.textContent = await unpack("plotly");
+      document.head.append(script);
+    }
+  } catch (error) {
+    document.querySelector("noscript").insertAdjacentHTML("afterend", '<p class="note">This browser is too old for the charts and the table of trials (it lacks DecompressionStream).</p>');
+    throw error;
+  }
   dark.addEventListener("change", draw);
   draw();
 })();
