@@ -25,6 +25,9 @@ README = (ROOT / "README.md").read_text()
 PROGRAMS = ("make", "dvc", "python", "trivet", "pip", "git", "optuna-dashboard", "pytest", "ruff", "bash", "uv", ".", "cd", "dvclive")
 KILLED = "test_pipeline.py::test_a_killed_pipeline_continues_to_the_same_tables"
 
+OWN_APP = "test_own_app.py::test_a_strangers_hydra_app_from_init_to_the_report"
+PARSED = "test_cli.py::test_the_words_that_a_subcommand_takes"
+
 COMPOSED = "composed: Hydra takes its overrides"  # and test_train_app.py and test_conf_choices.py run the choices
 MAKES = "make: the target is there"
 HELPED = "helped: the program knows the subcommand"
@@ -63,6 +66,15 @@ COMMANDS = {
     "trivet advise --trial-seconds 60 'lr=tag(log, interval(1e-4, 1))' --app 'python app.py'": "test_advice.py::test_ranges_are_enough",
     "trivet compare <folder> <folder>": "test_comparing.py::test_two_folders_give_a_page_a_text_and_a_plot",
     "trivet compare HEAD~3 HEAD": "test_comparing.py::test_revisions_are_read_from_git_and_from_dvcs_cache",
+    "trivet init": OWN_APP,
+    "trivet run": OWN_APP,
+    "trivet report results": OWN_APP,
+    "trivet run --accept narrow": "test_runner.py::test_an_edited_result_is_accepted",
+    "trivet init --app train.py --metric val/acc --direction maximize --range 'optimizer.lr=tag(log, interval(1e-5, 1))' --yes": PARSED,
+    "trivet audit results/coarse": PARSED,
+    "python train.py -m +trivet=search": "test_trivet_group.py::test_every_option_composes_in_an_app",
+    "pip install 'trivet[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
+    "pip install '.[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "trivet status <folder>": HELPED,
     "trivet top <folder>": HELPED,
     "trivet report <folder>": HELPED,

@@ -13,6 +13,7 @@ import logging
 import math
 import numbers
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from trivet import secrets
@@ -102,6 +103,25 @@ def tell_once(kind: str, text: str) -> None:
     if kind not in _told:
         _told.add(kind)
         log.warning(text)
+
+
+def resume_dir() -> Path:
+    """The folder of this trial, made where it is not there yet: the same after every restart, and no other trial's.
+
+    Write checkpoints here, and look here for one before training begins. It is `<sweep>/<number>`, whatever `hydra.sweep.subdir` and
+    `hydra.job.chdir` say. Outside a sweep it is Hydra's output folder of this run and, without Hydra, the present folder.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import to_absolute_path
+    from omegaconf import OmegaConf
+
+    if not HydraConfig.initialized():
+        return Path.cwd()
+    hydra = HydraConfig.get()
+    in_sweep = not OmegaConf.is_missing(hydra.job, "num")
+    folder = Path(to_absolute_path(str(hydra.sweep.dir)), str(hydra.job.num)) if in_sweep else Path(hydra.runtime.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def is_bad(value: float) -> bool:

@@ -24,7 +24,7 @@ from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable
 from trivet.study.study import Study
-from trivet.sweep import planning, resolving
+from trivet.sweep import places, planning, resolving
 from trivet.sweep.configs import choices, task_of
 from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
@@ -232,16 +232,12 @@ class Sweep:
     def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
         """The sweep's folder and whether it holds this study already.
 
-        `hydra.sweep.dir` with a time in it would hide a study from the command that should continue it: the study's name stands there
-        instead. A folder of another study is left alone, and what differs is told.
+        A folder of another study is left alone, and what differs is told.
         """
-        raw = str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False)["dir"])  # type: ignore[index, call-overload]
-        if "${now:" in raw:
-            base = Path(os.path.dirname(raw.partition("${now:")[0]) or ".")
-            folder = base / f"{name}-{mark[:8]}"
-            others = sorted(base.glob(f"{name}-*/study.yaml"), key=lambda p: p.stat().st_mtime, reverse=True)
+        folder, named = places.sweep_folder(self.config, f"{name}-{mark[:8]}")
+        if named:
+            others = sorted(folder.parent.glob(f"{name}-*/study.yaml"), key=lambda p: p.stat().st_mtime, reverse=True)
         else:
-            folder = Path(str(self.config.hydra.sweep.dir))
             others = [folder / "study.yaml"] if (folder / "study.yaml").exists() else []
             if others and tables.load_study(folder).get("fingerprint") != mark:
                 folder = folder.with_name(f"{folder.name}-{mark[:8]}")

@@ -1,0 +1,77 @@
+"""`trivet ...`: which words its subcommands take, and that what is wrong or missing is one line."""
+
+import shlex
+
+import pytest
+
+from trivet import cli
+from trivet.errors import UserError
+from trivet.phases import app_check, audit, init, runner
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What the wings are called with, in place of their work."""
+    calls = []
+    monkeypatch.setattr(init, "main", lambda answers: calls.append(vars(answers)) or 0)
+    monkeypatch.setattr(runner, "run", lambda root, last, accept: calls.append((last, accept)) or 0)
+    monkeypatch.setattr(app_check, "main", lambda n_trials: calls.append(n_trials) or 0)
+    monkeypatch.setattr(audit, "run", lambda folder, n: calls.append((str(folder), n)) or 0)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("run", (None, None)),
+        ("run fine", ("fine", None)),
+        ("run --accept narrow", (None, "narrow")),
+        ("check --n-trials 7", 7),
+        ("audit results/coarse", ("results/coarse", 8)),
+        ("audit results/fine --n 3", ("results/fine", 3)),
+    ],
+)
+def test_the_words_that_a_subcommand_takes(heard, words, expected):
+    assert cli.main(words.split()) == 0
+    assert heard == [expected]
+
+
+def test_the_words_of_init(heard):
+    line = "init --app train.py --metric val/acc --direction maximize --range 'lr=interval(0, 1)' --range x=1,2 --smoke epochs=1 --yes"
+    assert cli.main(shlex.split(line)) == 0
+    [found] = heard
+    assert (found["app"], found["ranges"], found["smoke"], found["yes"]) == ("train.py", ["lr=interval(0, 1)", "x=1,2"], ["epochs=1"], True)
+    assert (found["seed_key"], found["data"], found["test"]) == (None, [], None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("x=1: no"), 2, "error: x=1: no"),
+        (ModuleNotFoundError("No module named 'pandas'", name="pandas"), 2, "error: run: needs pandas; pip install 'trivet[report]'"),
+        (KeyboardInterrupt(), 130, "interrupted: the same command continues"),
+    ],
+)
+def test_what_is_wrong_is_one_line(monkeypatch, capsys, error, code, said):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(runner, "run", fail)
+    assert cli.main(["run"]) == code
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_a_fault_of_ours_is_no_missing_library(monkeypatch):
+    def fail(*_):
+        raise ModuleNotFoundError("No module named 'trivet.nothing'", name="trivet.nothing")
+
+    monkeypatch.setattr(runner, "run", fail)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["run"])
+
+
+def test_help_lists_every_subcommand(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and all(f"    {name} " in told for name in [*cli.OWN_WORDS, *cli.LOOKS])
