@@ -12,6 +12,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import HydraContext, RunMode
@@ -58,3 +59,12 @@ def app(conf, overrides=(), config_name="config", version_base="1.3"):
         for name, logger in root.manager.loggerDict.items():
             if isinstance(logger, logging.Logger) and name not in loggers:
                 logger.handlers.clear()
+
+
+def sweep(conf, task, overrides=(), config_name="config"):
+    """Run an app's sweep in this process, with one worker, as `Hydra.multirun` would; `overrides` are the command line's."""
+    given = ["hydra/sweeper=trivet", "hydra.sweeper.n_jobs=1", "+hydra.sweeper.identity.code=none", *overrides]  # a test imports a lot
+    with app(conf, given, config_name=config_name) as (context, config):
+        context.callbacks.on_multirun_start(config=config, config_name=config_name)
+        sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
+        return sweeper.sweep(list(config.hydra.overrides.task))

@@ -17,7 +17,8 @@ from trivet.errors import UserError
 from trivet.study import tables
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study
-from trivet.study.tables import best_of, cell, from_cell, param_cell, pareto, read_csv, read_warm, write_tables, write_text
+from trivet.study.tables import best_of, cell, from_cell, param_cell, pareto, read_csv, write_tables, write_text
+from trivet.study.warm import read_warm
 
 NAN = math.nan
 
@@ -341,7 +342,7 @@ def test_rows_of_another_option_than_the_one_that_is_set_now_are_left_out(tmp_pa
 def test_several_objectives_come_back(tmp_path):
     spec = spec_of(tmp_path / "earlier", "random", None, 8, directions=("maximize", "minimize"))
     tables_of(spec, tmp_path / "earlier", (), two_objectives)
-    warm = read_warm(["earlier"], PARAMS, tmp_path, 2)
+    warm = read_warm(["earlier"], PARAMS, tmp_path, ["minimize", "minimize"])
     assert warm and all(len(w["values"]) == (2 if w["state"] == "COMPLETE" else 0) for w in warm)
     with pytest.raises(UserError, match="has 2 objectives, this sweep 1"):
         read_warm(["earlier"], PARAMS, tmp_path)

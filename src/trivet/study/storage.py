@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ def check_reachable(url: str) -> None:
     except Exception as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+def from_root(url: str, root: Path) -> str:
+    """The URL of an SQLite file with its path from the root on: a relative one would name another file in each working directory."""
+    found = re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!file:)([^?]*)(\?.*)?", url)
+    if found is None or os.path.isabs(_with_environment(found[2])):
+        return url
+    return f"{found[1]}{root / found[2]}{found[3] or ''}"
+
+
+def in_own_tables(url: str) -> bool:
+    """Whether new studies at this URL are kept in tables of trivet's own, where Optuna's tools would find none."""
+    return _speaks_postgres(_with_environment(url))
 
 
 def _speaks_postgres(url: str) -> bool:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ from trivet.errors import UserError
 from trivet.study.records import Official, StudySpec
 from trivet.study.study import Study
 
-log = logging.getLogger("trivet")
 VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
 VARYING_METRICS = ("seconds", "peak_gpu_mb")
@@ -200,74 +197,6 @@ def from_cell(spec: space.Spec | space.Fixed, text: str) -> Any:
                 return option
         raise ValueError(text)
     return int(float(text)) if isinstance(spec, space.Int) and float(text).is_integer() else float(text)
-
-
-def read_warm(
-    folders: Sequence[str],
-    params: Sequence[space.Param],
-    root: Path,
-    n_objectives: int = 1,
-    chosen: Mapping[str, str] | None = None,
-) -> list[dict[str, Any]]:
-    """Earlier sweeps' tables as knowledge for `params`: rows whose every parameter lies in the present ranges, re-declared in them.
-
-    A parameter that a table does not have is left out of its rows. FAIL rows teach nothing about values and are left out, and so are
-    rows that chose another option of a config group than `chosen` (group -> option), where it is not searched now: their other
-    parameters mean something else. Raises `UserError` for what is no table of a sweep, or one of another number of objectives.
-    """
-    fixed = {k: v for k, v in (chosen or {}).items() if k not in {p.key.lstrip("+") for p in params}}
-    warm = []
-    for folder in folders:
-        path = root / folder
-        try:
-            curves: dict[str, list[list[float]]] = {}
-            for row in read_csv(path / "curves.csv"):
-                curves.setdefault(row["number"], []).append([int(row["step"]), float(row["value"] or "nan")])
-            rows = read_csv(path / "trials.csv")
-            if not rows:
-                raise UserError(f"hydra.sweeper.warm_start: {path} holds no trials; name sweeps that have some, or leave it out")
-            before = len(warm)
-            columns = [c for c in rows[0] if c == "value" or re.fullmatch(r"value_\d+", c)]
-            if len(columns) != n_objectives:
-                raise UserError(
-                    f"hydra.sweeper.warm_start: {path} has {len(columns)} objectives, this sweep {n_objectives}; name sweeps of as many"
-                )
-            for row in rows:
-                values = _redeclare(row, params)
-                if (
-                    row["state"] == "FAIL"
-                    or values is None
-                    or any(row.get(group, "") not in ("", option) for group, option in fixed.items())
-                ):
-                    continue
-                result = [float(row[c]) for c in columns if row[c]]
-                warm.append({"params": values, "state": row["state"], "values": result, "curve": curves.get(row["number"], [])})
-            if len(warm) == before:
-                log.warning(f"hydra.sweeper.warm_start: none of the {len(rows)} trials of {path} lies in the present ranges")
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"hydra.sweeper.warm_start: {path} holds no tables of a sweep ({type(error).__name__}: {error})") from None
-    return warm
-
-
-def _redeclare(row: Mapping[str, str], params: Sequence[space.Param]) -> dict[str, Any] | None:
-    values: dict[str, Any] = {}
-    chosen: dict[str, Any] = {}
-    for param in params:
-        key = param.key.lstrip("+")
-        if not param.active(chosen) or key not in row:
-            continue
-        try:
-            value = from_cell(param.spec, row[key])
-        except ValueError:
-            return None
-        if not space.contains(param.spec, value):
-            return None
-        chosen[param.key] = value
-        if not isinstance(param.spec, space.Fixed):
-            values[param.name] = value
-    return values
 
 
 def load_study(folder: Path) -> dict[str, Any]:

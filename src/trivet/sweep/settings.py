@@ -112,7 +112,9 @@ class Settings:
         ),
     )
     enqueue: Sequence[Any] = field(default_factory=list, metadata=_takes(ListOf(Anything(), 0), "configurations to run first"))
-    warm_start: Sequence[str] = field(default_factory=list, metadata=_takes(ListOf(Text(), 0), "folders of earlier sweeps, as knowledge"))
+    warm_start: Sequence[str] = field(
+        default_factory=list, metadata=_takes(ListOf(Text(), 0), "knowledge: folders of sweeps, or studies, sqlite:///study.db?study=name")
+    )
     warm_start_prunes: bool = field(
         default=False, metadata=_takes(Flag(), "whether their curves count for the pruner (same steps mean the same there)")
     )

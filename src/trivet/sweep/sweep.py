@@ -9,6 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.sampling import ENUMERATING, Sampler, sampler_spec
-from trivet.study import identity, publishing, tables
+from trivet.study import identity, naming, publishing, tables, warm
 from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
-from trivet.study.storage import check_reachable
+from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
 from trivet.sweep import places, planning, resolving
 from trivet.sweep.configs import choices, task_of
@@ -55,6 +56,7 @@ class Sweep:
         Raises `UserError` before any trial starts where something is wrong, and after the last where too many failed.
         """
         plan, meta = self.plan(arguments)
+        plan = replace(plan, spec=naming.named(plan.spec, self.settings.study_name, meta["fingerprint"], meta["resumed"]))
         folder = Path(plan.spec.folder)
         started = time.monotonic()
         study = Study(plan.spec)
@@ -169,9 +171,9 @@ class Sweep:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
         with _warnings_logged():
             trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, self._swept)
-        warm = tables.read_warm(s.warm_start, where.params, self.root, len(directions), choices(where.config))
+        known = warm.read_warm(s.warm_start, where.params, self.root, directions, choices(where.config))
         stop = stop_rules(s, sampler, len(trials))
-        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(warm), stop)
+        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop)
 
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
         s, stop = self.settings, search.stop
@@ -202,9 +204,11 @@ class Sweep:
     def _storage(self) -> str | None:
         """The storage's URL with `${oc.env:...}` as written: what is kept, pickled or shown of the plan knows no password."""
         found = resolving.resolved(self.config.hydra.sweeper).get("storage")
-        if found is not None and secrets.text(str(found)) != str(found):
+        if found is None:
+            return None
+        if secrets.text(str(found)) != str(found):
             log.warning("hydra.sweeper.storage holds a password, which is masked in all files; write it as ${oc.env:NAME}")
-        return None if found is None else str(found)
+        return from_root(str(found), self.root)
 
     def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
         """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
