@@ -1,14 +1,20 @@
 """What a worker reads of a study's trials: what others wrote since, and nothing twice."""
 
 import contextlib
+import shutil
+from dataclasses import replace
 
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
+from simulated_workers import spec_of
 
+from trivet.errors import UserError
 from trivet.study.storage import Trials, batch, close, open_storage
+from trivet.study.study import Study
 
 
 @pytest.fixture(params=["journal", "sqlite"])
@@ -86,4 +92,19 @@ def test_only_a_journal_writes_in_batches(two):
         written = elsewhere.all[0].user_attrs
     elsewhere.read()
     assert elsewhere.all[0].user_attrs == {"a": 1, "b": 2}
-    assert written == ({} if type(here).__name__ == "JournalStorage" else {"a": 1, "b": 2})
+    assert written == ({} if isinstance(here, JournalStorage) else {"a": 1, "b": 2})
+
+
+def test_a_database_without_locks_is_used_from_one_folder(tmp_path):
+    spec = replace(spec_of(tmp_path / "one", "random", None, 4), storage=f"sqlite:///{tmp_path}/study.db")
+    first = Study(spec)
+    assert first.claim("a").number == 0
+    again = Study(spec)  # the same folder: another worker
+    with pytest.raises(UserError, match=r"lock this study's trials; run it there, or .* PostgreSQL"):
+        Study(replace(spec, folder=str(tmp_path / "other")))
+    for study in (first, again):
+        study.close()
+    shutil.rmtree(tmp_path / "one")
+    moved = Study(replace(spec, folder=str(tmp_path / "other")))
+    assert moved.claim("b").resumed, "its folder is gone for good"
+    moved.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +122,31 @@ def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> Any:
     engine = getattr(backend, "engine", None)
     if engine is not None and engine.dialect.name == "postgresql":
         return PostgresLocks(engine, study_id)
-    return FileLocks(Path(folder) / "claims")
+    locks = FileLocks(Path(folder) / "claims")
+    if engine is not None:
+        _check_home(storage, study_id, locks.folder)
+    return locks
+
+
+HOME = "trivet:home"
+"""Attribute of a study in a database without locks: whose files lock its trials."""
+
+
+def _check_home(storage: BaseStorage, study_id: int, claims: Path) -> None:
+    """Raise `UserError` where another folder's files lock this study's trials: each side would run them all."""
+    with contextlib.suppress(FileExistsError), (claims / "home").open("x") as file:
+        file.write(uuid.uuid4().hex)
+    mine = {"token": (claims / "home").read_text(), "host": socket.gethostname(), "folder": str(claims.parent)}
+    found = storage.get_study_user_attrs(study_id).get(HOME)
+    removed = found is not None and found["host"] == mine["host"] and not Path(found["folder"], "claims").exists()
+    if found is None or removed:
+        storage.set_study_user_attr(study_id, HOME, mine)
+        found = storage.get_study_user_attrs(study_id)[HOME]
+    if found["token"] != mine["token"]:
+        raise UserError(
+            f"hydra.sweep.dir={claims.parent}: files in {found['folder']} on {found['host']} lock this study's trials; run it there, "
+            "or on machines that share no disk with a PostgreSQL storage"
+        )
 
 
 def batch(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
