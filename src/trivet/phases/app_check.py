@@ -24,7 +24,7 @@ from trivet import app as description
 from trivet import space
 from trivet.app import App
 from trivet.errors import UserError
-from trivet.phases import discovery
+from trivet.phases import asking, discovery
 from trivet.phases.estimate import clock, estimate, time_line, workers
 from trivet.space.linting import Finding, lint
 from trivet.space.probing import ends
@@ -120,17 +120,19 @@ def main(n_trials: int, root: Path = Path()) -> int:
     default, tried = attempts(params, rows)
     if default is not None and default["result"] == "error":
         raise UserError(f"the app fails at its default configuration: {default['message']} (try it: {' '.join([app.app, *app.smoke])})")
-    if all(row["step"] == "" for row in rows):
+    reports = any(row["step"] for row in rows)
+    if not reports:
         why = "the app never calls trivet.report, so no trial can be stopped early and no curve is drawn"
         findings.append(Finding("", why, "call trivet.report(value, epoch) after each epoch"))
     told = times(app, rows, n_trials)
-    print("\n".join(_lines(params, findings, tried, told, rows)))
+    verdict, said = asking.of_check(params, told, root, reports=reports) if told else (None, [])
+    print("\n".join([*_lines(params, findings, tried, told, rows), *said]))
     fatal = [row for row in tried if row["result"] == "error"]
     if fatal:
         names = ", ".join(f"{row['key']}={row['value']}" for row in fatal)
         print(f"error: cannot be trained: {names}; take these values out of {app.space}", file=sys.stderr)
         return 1
-    _write(root / "results/check", params, findings, tried, told)
+    _write(root / "results/check", params, findings, tried, {"estimate": told, "advice": verdict} if told else {})
     return 0
 
 
@@ -157,9 +159,9 @@ def _write(
     params: Sequence[space.Param],
     findings: Sequence[Finding],
     tried: Sequence[Mapping[str, Any]],
-    told: Mapping[str, Any] | None,
+    more: Mapping[str, Any],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = [{"key": f.key, "message": f.message, "mend": f.mend} for f in findings]
-    write_yaml(folder / "check.yaml", {"findings": found, "extremes": list(tried), **({"estimate": dict(told)} if told else {})})
+    write_yaml(folder / "check.yaml", {"findings": found, "extremes": list(tried), **more})
     write_yaml(folder / "checked.yaml", {"space": {p.name: space.to_text(p.spec) for p in params}, "findings": found})

@@ -68,6 +68,18 @@ def from_check(folder: Path) -> Case:
     return Case(params_of(named), seconds, workers=int(times["workers"]), epochs=int(times["epochs"]), n_val=n_val)
 
 
+def of_check(
+    params: Sequence[space.Param], times: Mapping[str, Any], root: Path, n_val: int | None = None, reports: bool = True
+) -> tuple[dict[str, Any], list[str]]:
+    """The advice that a check gives, without a budget: for check.yaml, and in lines. `times`: its estimate; `reports`: whether trainings
+    report their steps, so that one can be stopped early."""
+    seconds = max(times["epochs"] * times["seconds_per_epoch_mean"], 1e-6)
+    case = Case(params, seconds, times["workers"], epochs=times["epochs"] if reports else None, n_val=n_val)
+    advice = advise(case)
+    run = command(advice, case, root, None)
+    return summary(advice, run), lines(advice, case, run)
+
+
 def from_sweep(folder: Path) -> Case:
     """The case that a sweep describes; its first trial, where that is the default configuration, is the probe."""
     study, rows = tables.load_study(folder), tables.read_csv(folder / "trials.csv")

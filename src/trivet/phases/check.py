@@ -31,7 +31,6 @@ from omegaconf.errors import OmegaConfBaseException
 from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.phases import asking
-from trivet.phases.advice import Case, advise
 from trivet.phases.estimate import estimate, time_line, workers
 from trivet.space.linting import lint
 from trivet.space.probing import draw as random_value
@@ -191,18 +190,9 @@ def check(
         **more,
         "estimate": times,
     }
-    verdict, said = advised(result, params, root)
+    n_val = result.get("validation", {}).get("n_val")
+    verdict, said = asking.of_check(params, times, root, n_val)
     return {**result, "advice": verdict}, trainer, [*describe(params, findings, attempts, points), *told, time_line(times), *said]
-
-
-def advised(result: Mapping[str, Any], params: Sequence[space.Param], root: Path) -> tuple[dict[str, Any], list[str]]:
-    """What `trivet advise` says of a check without a budget: for check.yaml, and in lines."""
-    times = result["estimate"]
-    seconds = max(times["epochs"] * times["seconds_per_epoch_mean"], 1e-6)
-    case = Case(params, seconds, times["workers"], epochs=times["epochs"], n_val=result.get("validation", {}).get("n_val"))
-    advice = advise(case)
-    run = asking.command(advice, case, root, None)
-    return asking.summary(advice, run), asking.lines(advice, case, run)
 
 
 def describe(params: Sequence[space.Param], findings: Sequence[Any], attempts: Sequence[Attempt], points: Sequence[Attempt]) -> list[str]:
