@@ -158,6 +158,23 @@ def test_rungs(step, rung):
     assert pruning.SuccessiveHalving().is_rung(step) is rung
 
 
+@pytest.mark.parametrize(
+    ("given", "rungs"),
+    [
+        ({"max_resource": 1}, [1, 3, 9]),
+        ({"max_resource": 8}, [1, 3, 9]),
+        ({"max_resource": 30}, [2, 6, 18]),
+        ({"max_resource": 51}, [3, 9, 27]),
+        ({"max_resource": 100}, [6, 18, 54]),
+        ({"max_resource": 100, "min_resource": 5}, [5, 15, 45]),
+        ({"max_resource": 100, "reduction_factor": 2, "min_early_stopping_rate": 1}, [12, 24, 48]),
+    ],
+)
+def test_rungs_follow_the_length_of_a_trial(given, rungs):
+    rule = pruning.build({"name": "asha", **given})
+    assert [step for step in range(1, max(rungs) + 1) if rule.is_rung(step)] == rungs
+
+
 def test_n_best_survive_a_rung_on_average():
     rng = np.random.default_rng(0)
     values = rng.random(400)
@@ -188,6 +205,8 @@ def test_n_best_survive_a_rung_on_average():
         ({"name": "median", "n_warmup_steps": -1}, ["n_warmup_steps"]),
         ({"name": "median", "interval_steps": 0}, ["interval_steps"]),
         ({"name": "asha", "min_resource": 0}, ["min_resource"]),
+        ({"name": "asha", "max_resource": 0}, ["max_resource"]),
+        ({"name": "asha", "max_resource": "${epochs}"}, ["max_resource", "epochs"]),
         ({"name": "asha", "min_resource": "auto"}, ["min_resource", "auto"]),
         ({"name": "asha", "min_resource": 0.5}, ["min_resource"]),
         ({"name": "asha", "reduction_factor": 1}, ["reduction_factor"]),

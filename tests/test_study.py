@@ -5,9 +5,11 @@ import random
 from dataclasses import replace
 
 import pytest
+from optuna.trial import TrialState
 from simulated_workers import Killed, SimulatedWorker, quality, run_alone, run_scheduled, run_together, spec_of, table, two_objectives
 
 from trivet import space
+from trivet.search.sampling import Sampler
 from trivet.study.records import Claim, Outcome
 from trivet.study.study import Study
 
@@ -46,12 +48,27 @@ def test_every_sampler_too(tmp_path, sampler):
         assert run_scheduled(spec, random.Random(i), n_workers, p_kill) == expected
 
 
-@pytest.mark.slow
 def test_a_gaussian_process_too(tmp_path):
-    expected = run_alone(spec_of(tmp_path / "alone", ("gp", {"n_startup_trials": 2}), "asha", 7, lag=2))
-    assert (
-        run_scheduled(spec_of(tmp_path / "many", ("gp", {"n_startup_trials": 2}), "asha", 7, lag=2), random.Random(0), 3, 0.04) == expected
-    )
+    """It is shown the parameters of pending trials: whoever runs them, they are written before the next trial is sampled."""
+    gp = ("gp", {"n_startup_trials": 4})
+    expected = run_alone(spec_of(tmp_path / "alone", gp, "asha", 16, lag=3))
+    for i, (n_workers, p_kill) in enumerate([(1, 0.1), (4, 0.04), (3, 0.0)]):
+        assert run_scheduled(spec_of(tmp_path / str(i), gp, "asha", 16, lag=3), random.Random(i), n_workers, p_kill) == expected
+
+
+def test_pending_trials_are_told_with_their_parameters_alone(tmp_path):
+    told = {}
+
+    class Spy(Sampler):
+        def ask(self, number, known, extend=None, pending=()):
+            told[number] = ([t.number for t in known], [t.number for t in pending])
+            assert all(t.params and t.state == TrialState.RUNNING and t.values is None and not t.intermediate_values for t in pending)
+            return super().ask(number, known, extend, pending)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trivet.study.study.Sampler", Spy)
+        run_scheduled(spec_of(tmp_path, ("gp", {"n_startup_trials": 4}), None, 9, lag=2), random.Random(1), 3)
+    assert told == {i: (list(range(max(0, i - 2))), list(range(max(0, i - 2), i))) for i in range(9)}
 
 
 @pytest.mark.parametrize("sampler", [("nsgaii", {"population_size": 4}), TPE], ids=str)
@@ -149,9 +166,9 @@ def test_lag_is_kept_and_nobody_waits_without_need(tmp_path, lag):
     def spied(study):
         ask = study.sampler.ask
 
-        def call(number, known, extend=None):
+        def call(number, known, extend=None, pending=()):
             known_of[number] = [t.number for t in known]
-            return ask(number, known, extend)
+            return ask(number, known, extend, pending)
 
         study.sampler.ask = call
 

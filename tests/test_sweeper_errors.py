@@ -24,7 +24,7 @@ REFUSALS = [
     ([KEY + "params=3"], ["hydra.sweeper.params=3", "mapping"]),
     ([KEY + "params_file=nowhere.yaml"], ["hydra.sweeper.params_file", "nowhere.yaml", "cannot be read"]),
     ([KEY + "config_space=false"], ["nothing to search", "give ranges"]),
-    ([KEY + "sampler=tpee"], ["hydra.sweeper.sampler='tpee'", "must be one of tpe, random"]),
+    ([KEY + "sampler=tpee"], ["hydra.sweeper.sampler='tpee'", "must be one of tpe, random", "auto"]),
     ([KEY + "sampler={name:tpe,n_startup:3}"], ["hydra.sweeper.sampler.n_startup", "it takes", "n_startup_trials"]),
     ([KEY + "sampler.n_startup_trials=three"], ["hydra.sweeper.sampler", "'n_startup_trials': 'three'"]),
     ([KEY + "sampler.seed=x"], ["hydra.sweeper.sampler.seed=x", "whole number"]),

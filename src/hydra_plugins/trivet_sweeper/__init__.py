@@ -75,7 +75,7 @@ store.store(
     node=CALLBACK,
     provider="trivet",
 )
-store.store(group="hydra/sweeper/sampler", name="default", node=_open(name="tpe"), provider="trivet")
+store.store(group="hydra/sweeper/sampler", name="default", node=_open(name="auto"), provider="trivet")
 if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
     # What an app written for the stock plugin overrides (`override hydra/sweeper/sampler: tpe`); with it installed, its own are read.
     for option, name in {"tpe": "tpe", "random": "random", "cmaes": "cmaes", "nsgaii": "nsgaii", "motpe": "tpe", "grid": "grid"}.items():

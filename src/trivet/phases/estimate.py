@@ -9,7 +9,7 @@ from typing import Any
 
 from trivet.study import identity
 
-SHARE_TRAINED = {"asha": 0.2, "hyperband": 0.4, "threshold": 0.5, "patient": 0.9}
+SHARE_TRAINED = {"asha": 0.35, "hyperband": 0.4, "threshold": 0.5, "patient": 0.9}
 """Of all epochs, the share that a search of some 100 trials trains under each pruner: a rule of thumb from our own coarse searches."""
 
 

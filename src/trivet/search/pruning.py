@@ -22,6 +22,9 @@ import numpy as np
 
 from trivet.errors import UserError
 
+FIRST_RUNG = 17
+"""Successive halving looks first at this share of a full trial: earlier looks stop slow starters, later ones cost more than they know."""
+
 Peers = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
@@ -93,20 +96,31 @@ class SuccessiveHalving:
 
     Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), in the stopping form: a trial goes on
     where its value is among the best 1/reduction_factor of the earlier trials that reached the rung, itself included.
+    Without `min_resource` the first rung is at 1/FIRST_RUNG of `max_resource`, the steps of a full trial, or at step 1.
     """
 
-    min_resource: int = 1
+    min_resource: int | None = None
     reduction_factor: int = 3
     min_early_stopping_rate: int = 0
+    max_resource: int | None = None
 
     def __post_init__(self) -> None:
-        _need_whole(self, "min_resource", 1)
+        for key in ("min_resource", "max_resource"):
+            if getattr(self, key) is not None:
+                _need_whole(self, key, 1)
         _need_whole(self, "reduction_factor", 2)
         _need_whole(self, "min_early_stopping_rate", 0)
 
+    @property
+    def first(self) -> int:
+        """The first rung, before any is left out."""
+        if self.min_resource is not None:
+            return self.min_resource
+        return max(1, round((self.max_resource or 1) / FIRST_RUNG))
+
     def is_rung(self, step: int) -> bool:
         """Whether `step` is a rung."""
-        rung = self.min_resource * self.reduction_factor**self.min_early_stopping_rate
+        rung = self.first * self.reduction_factor**self.min_early_stopping_rate
         while rung < step:
             rung *= self.reduction_factor
         return rung == step

@@ -1,12 +1,11 @@
 """Samplers as functions of the fixed history: trial i's parameters follow from (seed, i, the trials it may know), nothing else.
 
-Every sampler is Optuna's, made anew for each trial with a seed of its own and shown a view of the study that holds just the
-trials it may know. So it does not matter which worker samples a trial, nor how often it was begun.
+The Gaussian process is our own (gp.py), the other samplers are Optuna's, made anew for each trial with a seed of their own and shown a
+view of the study that holds just the trials they may know. So it does not matter which worker samples a trial, nor how often it was begun.
 """
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import importlib.util
 import inspect
@@ -23,26 +22,28 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
 from trivet.errors import UserError
-
-HISTORY_CAP = 500
-"""A sampler sees at most this many trials: the best hundred and the latest of the rest. It keeps the cost of a sample
-constant; TPE gives old losing trials next to no weight anyway (its default weights)."""
-N_BEST_KEPT = 100
+from trivet.search import gp
+from trivet.search.teaching import HISTORY_CAP, Cap, blank, copied, teach
 
 CLASSES = {
     "tpe": "TPESampler",
     "random": "RandomSampler",
     "qmc": "QMCSampler",
-    "gp": "GPSampler",
+    "optuna_gp": "GPSampler",
     "cmaes": "CmaEsSampler",
     "nsgaii": "NSGAIISampler",
 }
-NEEDS = {"qmc": ["scipy"], "gp": ["scipy", "torch"], "cmaes": ["cmaes"]}
+NEEDS = {"qmc": ["scipy"], "optuna_gp": ["scipy", "torch"], "cmaes": ["cmaes"]}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "tpe": {"multivariate": True, "group": True, "constant_liar": False, "n_startup_trials": 10, "n_ei_candidates": 24},
     "qmc": {"qmc_type": "sobol", "scramble": True},
+    "gp": {"n_startup_trials": gp.N_STARTUP_TRIALS},
 }
+OWN = {"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []}
+"""Samplers that are not Optuna's, and the arguments that they take."""
 ENUMERATING = ("grid", "list", "ends")
+USES_PENDING = ("gp",)
+"""Samplers that look at the parameters of trials whose results they may not know yet."""
 INDEPENDENT = ("random", "qmc", *ENUMERATING)
 """Samplers that look at no result: any number of trials may run at once."""
 
@@ -66,7 +67,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
     a library that the sampler needs is missing; warns of an argument of the `_target_` form that is not taken over.
     """
     if config is None:
-        config = "tpe"
+        config = "auto"
     if isinstance(config, str):
         config = {"name": config}
     if not isinstance(config, Mapping):
@@ -74,13 +75,13 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
     arguments = {k: v for k, v in config.items() if k not in ("name", "_target_", "_partial_", "_convert_", "_recursive_", "defaults")}
     seed = arguments.pop("seed", None)
     name = _name_of_target(config["_target_"]) if config.get("_target_") else config.get("name")
-    if name not in (*CLASSES, *ENUMERATING):
-        raise UserError(f"hydra.sweeper.sampler={name!r}: must be one of {', '.join([*CLASSES, *ENUMERATING])}")
+    if name not in (*CLASSES, *OWN):
+        raise UserError(f"hydra.sweeper.sampler={name!r}: must be one of {', '.join([*CLASSES, *OWN])}")
     for module in NEEDS.get(name, []):
         if importlib.util.find_spec(module) is None:
             raise UserError(f"hydra.sweeper.sampler={name}: needs the library {module}; install it with: pip install {module}")
-    if name in ENUMERATING:
-        allowed = {"list": ["trials", "file"], "grid": ["limit"], "ends": []}[name]
+    if name in OWN:
+        allowed = OWN[name]
         if name == "grid":
             arguments.pop("search_space", None)
     else:
@@ -89,7 +90,7 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
             if "n_ehvi_candidates" in arguments:  # the MOTPE sampler's name for it
                 arguments["n_ei_candidates"] = arguments.pop("n_ehvi_candidates")
             arguments = _without_noise(arguments, DEFAULTS.get(name, {}))
-        arguments = {**DEFAULTS.get(name, {}), **arguments}
+    arguments = {**DEFAULTS.get(name, {}), **arguments}
     unknown = sorted(set(arguments) - set(allowed))
     if unknown:
         raise UserError(
@@ -192,20 +193,40 @@ class _View(InMemoryStorage):
 
 
 class Sampler:
-    """Samples trials of one study. `seed` is the study's; `directions` are "minimize" or "maximize", one per objective."""
+    """Samples trials of one study. `seed` is the study's; `directions` are "minimize" or "maximize", one per objective.
 
-    def __init__(self, spec: SamplerSpec, params: Sequence[space.Param], directions: Sequence[str], seed: int) -> None:
+    `defaults` is the default configuration, values by parameter name. Raises `UserError` for several objectives where a sampler
+    takes one.
+    """
+
+    def __init__(
+        self,
+        spec: SamplerSpec,
+        params: Sequence[space.Param],
+        directions: Sequence[str],
+        seed: int,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         self.spec, self.params, self.directions, self.seed = spec, list(params), list(directions), seed
-        self._distributions = {p.name: distribution(p.spec) for p in params if not isinstance(p.spec, space.Fixed)}
-        self._cap = _Cap(directions)
+        self._specs = {p.name: p.spec for p in params if not isinstance(p.spec, space.Fixed)}
+        self._distributions = {name: distribution(s) for name, s in self._specs.items()}
+        self._process = None
+        if spec.name == "gp":
+            if len(directions) > 1:
+                raise UserError("hydra.sweeper.sampler=gp: takes a single objective; use tpe, nsgaii or optuna_gp, or give one direction")
+            self._process = gp.Process(params, defaults or {}, self.directions[0] == "maximize", seed, **spec.arguments)
+        self._cap = Cap(directions, HISTORY_CAP if self._process is None else gp.HISTORY_CAP)
 
-    def ask(self, number: int, known: Sequence[FrozenTrial], extend: Any = None) -> FrozenTrial:
+    def ask(self, number: int, known: Sequence[FrozenTrial], extend: Any = None, pending: Sequence[FrozenTrial] = ()) -> FrozenTrial:
         """Sample trial `number` knowing the finished trials `known`; returns it with params, distributions and attributes.
 
         `known` is the beginning of the study's history: the same trials in the same order at each call, more or fewer of them.
+        `pending` are the trials between it and `number`, of which a sampler may use the parameters.
         `extend(trial)` may suggest more with Optuna's own calls (hydra-optuna-sweeper's custom_search_space).
         """
-        view = _View(_teach(self._cap(known), self.spec.name, self.directions), number)
+        if self._process is not None and extend is None:
+            return self._ask_process(number, known, pending)
+        view = _View([*teach(self._cap(known), self.spec.name, self.directions), *pending], number)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = self._build(number)
@@ -223,12 +244,34 @@ class Sampler:
                 extend(trial)
         return view._get_trial(trial._trial_id)
 
+    def _ask_process(self, number: int, known: Sequence[FrozenTrial], pending: Sequence[FrozenTrial]) -> FrozenTrial:
+        assert self._process is not None
+        told = [t for t in teach(self._cap(known), "gp", self.directions) if t.values]
+        values = self._process.ask(
+            number,
+            trial_seed(self.seed, number),
+            [self._values(t) for t in told],
+            [t.values[0] for t in told],
+            [self._values(t) for t in pending],
+        )
+        return blank(
+            number,
+            params={name: internal(self._specs[name], value) for name, value in values.items()},
+            distributions={name: self._distributions[name] for name in values},
+        )
+
+    def _values(self, trial: FrozenTrial) -> dict[str, Any]:
+        return {name: external(self._specs[name], value) for name, value in trial.params.items() if name in self._specs}
+
     def _build(self, number: int) -> optuna.samplers.BaseSampler:
         arguments = dict(self.spec.arguments)
         if self.spec.name == "qmc":
-            return _Qmc(self._distributions, number, seed=self.seed, warn_independent_sampling=False, **arguments)
+            try:
+                return _Qmc(self._distributions, number, seed=self.seed, warn_independent_sampling=False, **arguments)
+            except (ValueError, TypeError) as error:
+                raise self._wrong(error) from None
         arguments["seed"] = trial_seed(self.seed, number)
-        if self.spec.name in ("tpe", "gp", "cmaes"):
+        if self.spec.name in ("tpe", "optuna_gp", "cmaes"):
             arguments.setdefault("warn_independent_sampling", False)
         try:
             return getattr(optuna.samplers, CLASSES[self.spec.name])(**arguments)
@@ -246,17 +289,18 @@ class Sampler:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._build(0)  # as it is given, before it is made to learn sooner
+            if self._process is None:
+                self._build(0)  # as it is given, before it is made to learn sooner
         given = self.spec.arguments
         sooner = {k: min(v, 4) for k, v in given.items() if k == "n_startup_trials" and isinstance(v, int)}
-        default = {"n_startup_trials": 4} if self.spec.name == "gp" else {}
+        default = {"n_startup_trials": 4} if self.spec.name == "optuna_gp" else {}
         trying = Sampler(SamplerSpec(self.spec.name, {**default, **given, **sooner}), self.params, self.directions, self.seed)
         size = given.get("population_size", 50) if self.spec.name == "nsgaii" else 6
         known: list[FrozenTrial] = []
         try:
             for number in range(min(size, 100) + 2):
                 values = [math.sin(number + i) for i in range(len(self.directions))]
-                known.append(_copy(trying.ask(number, known), state=TrialState.COMPLETE, values=values))
+                known.append(copied(trying.ask(number, known), state=TrialState.COMPLETE, values=values))
         except UserError:
             raise
         except Exception as error:  # Optuna checks few of its arguments: the rest ends wherever it is used first
@@ -275,80 +319,3 @@ class _Qmc(optuna.samplers.QMCSampler):
 
     def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
         return self._number
-
-
-class _Cap:
-    """Cuts a history to what a sampler sees: the best of the older trials and all of the latest, in their order.
-
-    Histories come one longer than the other, as a rule, so the order of the older trials is kept from call to call: a cut
-    costs the same however long the study is.
-    """
-
-    def __init__(self, directions: Sequence[str]) -> None:
-        self._sign = -1.0 if directions[0] == "maximize" else 1.0
-        self._ranked: list[tuple[float, int]] = []  # of the older trials: the first objective, lower is better, and the place
-
-    def __call__(self, known: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
-        """`known` is the beginning of one growing history: calls differ in its length alone."""
-        n_older = len(known) - (HISTORY_CAP - N_BEST_KEPT)
-        if len(known) <= HISTORY_CAP:
-            return known
-        if n_older < len(self._ranked):
-            self._ranked.clear()
-        for place in range(len(self._ranked), n_older):
-            bisect.insort(self._ranked, (self._rank(known[place]), place))
-        return [*(known[place] for place in sorted(place for _, place in self._ranked[:N_BEST_KEPT])), *known[n_older:]]
-
-    def _rank(self, trial: FrozenTrial) -> float:
-        return self._sign * trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else math.inf
-
-
-def _teach(known: Sequence[FrozenTrial], name: str, directions: Sequence[str]) -> Sequence[FrozenTrial]:
-    """Show failed trials as bad ones, so that the sampler stays away; and pruned ones to samplers that know no pruning.
-
-    TPE ranks a pruned trial without a value behind all others. GP, CMA-ES and NSGA-II look at completed trials only: a
-    pruned one comes with its last value, a failed one with the worst value seen.
-    """
-    untold = [t.state == TrialState.FAIL or (t.state == TrialState.PRUNED and name != "tpe") for t in known]
-    if not any(untold):
-        return known
-    pruned_tpe = name == "tpe" and len(directions) == 1
-    worst = None if pruned_tpe else _worst(known, directions)
-    taught = []
-    for trial, to_tell in zip(known, untold, strict=True):
-        if not to_tell:
-            taught.append(trial)
-        elif pruned_tpe:
-            taught.append(_copy(trial, state=TrialState.PRUNED, values=None, intermediate_values={}))
-        elif trial.values or worst is not None:
-            values = list(trial.values or worst or [])
-            taught.append(_copy(trial, state=TrialState.COMPLETE, values=values, intermediate_values={}))
-    return taught
-
-
-def _worst(known: Sequence[FrozenTrial], directions: Sequence[str]) -> list[float] | None:
-    rows = [t.values for t in known if t.state == TrialState.COMPLETE and t.values]
-    if not rows:
-        return None
-    return [
-        min(column) if direction == "maximize" else max(column)
-        for column, direction in zip(zip(*rows, strict=True), directions, strict=True)
-    ]
-
-
-def _copy(trial: FrozenTrial, **changes: Any) -> FrozenTrial:
-    given = {
-        "number": trial.number,
-        "state": trial.state,
-        "value": None,
-        "values": trial.values,
-        "datetime_start": trial.datetime_start,
-        "datetime_complete": trial.datetime_complete,
-        "params": trial.params,
-        "distributions": trial.distributions,
-        "user_attrs": trial.user_attrs,
-        "system_attrs": trial.system_attrs,
-        "intermediate_values": trial.intermediate_values,
-        "trial_id": trial._trial_id,
-    }
-    return FrozenTrial(**{**given, **changes})

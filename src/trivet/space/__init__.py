@@ -9,7 +9,7 @@ Float(low=0.0001, high=0.1, log=True, step=None)
 
 from trivet.space.grammar import collect, dump, load, parse, parse_overrides, parse_params, parse_search_space
 from trivet.space.linting import Finding, lint
-from trivet.space.narrowing import Move, Narrowed, Rules, narrow
+from trivet.space.narrowing import Move, Narrowed, Rules, is_ladder, narrow
 from trivet.space.reading import read_yaml
 from trivet.space.specs import (
     Choice,
@@ -47,6 +47,7 @@ __all__ = [
     "contains",
     "dump",
     "grid_points",
+    "is_ladder",
     "lint",
     "load",
     "meets",

@@ -188,7 +188,7 @@ def _judge(param: Param, seen: Evidence, rules: Rules) -> _Verdict:
         many = f"{seen.n_complete} complete trial{'' if seen.n_complete == 1 else 's'}{where}"
         return _Verdict(spec, "kept", f"Only {many}, and it takes {2 * rules.min_good} to tell.")
     if isinstance(spec, Choice):
-        return _ladder(param, spec, seen, rules) if _is_ladder(spec) else _options(spec, seen, rules)
+        return _ladder(param, spec, seen, rules) if is_ladder(spec) else _options(spec, seen, rules)
     return _range(param, spec, seen, rules)
 
 
@@ -237,7 +237,7 @@ def _listed(names: list[str]) -> str:
 # Ordered numeric options ----------
 
 
-def _is_ladder(spec: Choice) -> bool:
+def is_ladder(spec: Choice) -> bool:
     """Whether the options are three or more rising numbers, so that there is something between and beyond them."""
     numbers = [option for option in spec.options if _finite(option)]
     return len(numbers) == len(spec.options) >= 3 and sorted(numbers) == numbers

@@ -25,7 +25,8 @@ class StudySpec:
     pruner: Mapping[str, Any] | None
     seed: int
     stop: StopRules
-    lag: int = 8
+    lag: int = 3
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # the default configuration, by parameter name
     groups: tuple[str, ...] = ()  # parameters that are choices of a config group
     storage: str | None = None  # None: a journal in the folder; else a database URL
     explicit: tuple[Mapping[str, Any], ...] = ()  # given outright: {"params": {name: value}, "overrides": [...] | None, "attrs": {...}}

@@ -26,7 +26,8 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.sampling import ENUMERATING, INDEPENDENT, Sampler, distribution, external, internal
+from trivet.search.sampling import ENUMERATING, INDEPENDENT, USES_PENDING, Sampler, distribution, external, internal
+from trivet.search.teaching import blank
 from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
@@ -62,7 +63,8 @@ class Study:
         self.files = files_of(storage)
         prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
         self.history = History(pruning.build(pruner), spec.maximize, prior)
-        self.sampler = None if spec.sampler.name in ENUMERATING else Sampler(spec.sampler, spec.params, spec.directions, spec.seed)
+        samples = not self._looks_only and spec.sampler.name not in ENUMERATING
+        self.sampler = Sampler(spec.sampler, spec.params, spec.directions, spec.seed, spec.defaults) if samples else None
         self._specs = {p.name: p.spec for p in spec.params}
         self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
         self._stored = Trials(storage, self.study_id)
@@ -230,6 +232,8 @@ class Study:
             if not self._may_begin(number):
                 return "wait"
             self._create(number, worker)
+            if self.spec.sampler.name in USES_PENDING:  # the next trial's sample needs the parameters of this one
+                return self._proposal(number, resumed=False)
         return self._proposal(number, resumed=False)
 
     def _may_begin(self, number: int) -> bool:
@@ -332,14 +336,21 @@ class Study:
             distributions = {n: distribution(self._specs[n]) for n in wanted}
         else:
             assert self.sampler is not None
+            n_known = max(0, number - self.spec.lag)
             known: list[FrozenTrial] = []
             if self.spec.sampler.name not in INDEPENDENT:
-                known = self._known[: len(self.spec.warm) + max(0, number - self.spec.lag)]
-            sampled = self.sampler.ask(number, known, self._extend)
+                known = self._known[: len(self.spec.warm) + n_known]
+            pending = [self._begun(n) for n in range(n_known, number)] if self.spec.sampler.name in USES_PENDING else []
+            sampled = self.sampler.ask(number, known, self._extend, pending)
             wanted, distributions = sampled.params, sampled.distributions
         self._write_params(trial, wanted, distributions, sampled.system_attrs if sampled else {}, explicit)
         self._last_step[number] = max(trial.intermediate_values, default=0)
         return Claim(number, resumed)
+
+    def _begun(self, number: int) -> FrozenTrial:
+        """A trial as one that is sampled while it runs may know it: its parameters, whatever has become of it since."""
+        trial = self.trials[number]
+        return blank(number, trial.params, trial.distributions)
 
     def _write_params(
         self,

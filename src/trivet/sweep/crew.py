@@ -29,6 +29,8 @@ def crew(s: Settings, stop: StopRules, sampler: SamplerSpec, launched: bool) -> 
     most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
     if s.n_jobs in ("auto", None, -1):
         n = len(gpus) * s.trials_per_gpu or max(1, cores // (s.threads or 1))
+        if min(n, stop.n_trials) > most:
+            log.warning(f"hydra.sweeper.n_jobs=auto: starting {most} of {n} (hydra.sweeper.lag={s.lag}; lag={n - 1} uses all)")
         return min(n, most), gpus
     n = int(s.n_jobs)
     if n == 0 and launched:

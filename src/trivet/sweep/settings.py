@@ -70,7 +70,7 @@ class Settings:
         default=None,
         metadata=_takes(
             Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
-            "tpe random qmc gp cmaes nsgaii grid list ends, or {name: ..., <arguments>}",
+            "auto gp tpe random qmc cmaes nsgaii optuna_gp grid list ends, or {name: ..., <arguments>}",
         ),
     )
     direction: Any = field(default="minimize", metadata=_takes(_DIRECTION, "or maximize, or a list of them, one per objective"))
@@ -103,7 +103,7 @@ class Settings:
     metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))
     seed: int | None = field(default=None, metadata=_takes(Maybe(Whole(0, 2**63 - 1)), "of the sampler; null: sampler.seed, or 0"))
     lag: int = field(
-        default=8, metadata=_takes(Whole(1, MOST), "trial i is sampled knowing trials 0..i-lag-1; lag + 1 trials may run at once")
+        default=3, metadata=_takes(Whole(1, MOST), "trial i is sampled knowing trials 0..i-lag-1; lag + 1 trials may run at once")
     )
     baseline: bool | None = field(
         default=None,

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import secrets, space
 from trivet.errors import UserError
+from trivet.search.choosing import choose
 from trivet.search.sampling import ENUMERATING, Sampler, sampler_spec
 from trivet.study import identity, naming, publishing, tables, warm
 from trivet.study.invocation import Invocation
@@ -163,6 +164,9 @@ class Sweep:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
             )
+        if sampler.name == "auto":
+            sampler, why = choose(sampler, where.params, directions, s.custom_search_space is not None)
+            log.info(f"hydra.sweeper.sampler=auto: {sampler.name} ({why})")
         if sampler.name not in ENUMERATING:
             Sampler(sampler, where.params, directions, seed).try_out()
         if s.custom_search_space is not None:
@@ -189,6 +193,7 @@ class Sweep:
             seed=search.seed,
             stop=stop,
             lag=s.lag,
+            defaults=search.where.defaults or {},
             storage=self._storage(),
             explicit=search.trials,
             warm=search.warm,

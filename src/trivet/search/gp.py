@@ -1,0 +1,84 @@
+"""The Gaussian process as a sampler: from trials told and pending to the values of the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trivet import space
+from trivet.errors import UserError
+from trivet.search.gaussian import Features, Model, propose
+from trivet.search.whole import Whole
+
+N_STARTUP_TRIALS = 6
+"""Trials with a result before the model has a say; until then they fill the space evenly."""
+EXPLORE_EVERY = 8
+"""Each so-many-th trial fills the space evenly whatever the model says: a model that has never seen a good trial of an option leaves it."""
+HISTORY_CAP = 250
+"""Trials that the model sees: its cost grows with their cube, to about half a second on one core."""
+MOST_BEHIND = 3.0
+"""How far behind the best a value counts, in units of how far the worst fifth is: a loss of 1e9 tells no more than a poor one. The even
+points are about as many, so that the unit is that of the space and not of the corner where a search ends."""
+
+
+class Process:
+    """Samples trials of one study by a Gaussian process over its whole space, see whole.py and gaussian.py. Raises `UserError`."""
+
+    def __init__(
+        self,
+        params: Sequence[space.Param],
+        defaults: Mapping[str, Any],
+        maximize: bool,
+        seed: int,
+        n_startup_trials: int = N_STARTUP_TRIALS,
+    ) -> None:
+        if isinstance(n_startup_trials, bool) or not isinstance(n_startup_trials, int) or n_startup_trials < 0:
+            raise UserError(f"hydra.sweeper.sampler.n_startup_trials={n_startup_trials}: must be a whole number >= 0 (sampler gp)")
+        self._whole, self._n_startup_trials = Whole(params, defaults), n_startup_trials
+        self._sign = 1.0 if maximize else -1.0
+        self._features = Features(
+            np.array([d.is_options for d in self._whole.dimensions], dtype=bool),
+            np.array([d.n if d.is_options else 1 for d in self._whole.dimensions], dtype=int),
+        )
+        self._shift = np.random.default_rng([seed, 5]).random(len(self._whole.dimensions))
+
+    def ask(
+        self,
+        number: int,
+        seed: int,
+        known: Sequence[Mapping[str, Any]],
+        results: Sequence[float],
+        pending: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """The values of trial `number` by parameter name, given those of known trials with their results and of pending ones."""
+        explores = number % EXPLORE_EVERY == EXPLORE_EVERY - 1
+        if explores or len(known) < max(2, self._n_startup_trials) or not self._whole.dimensions:
+            return self._whole.values(self._evenly(number))
+        points = np.array([self._whole.point(values) for values in known])
+        model = Model(self._features.columns(points), self._scores(results), self._features.owner)
+        if pending:
+            model.believe(self._features.columns(np.array([self._whole.point(values) for values in pending])))
+        return self._whole.values(propose(model, self._features, self._whole.settled, points, np.random.default_rng([seed, 3])))
+
+    def _evenly(self, number: int) -> np.ndarray:
+        """The `number`-th of points that fill the space evenly from the first on: Roberts' R-sequence, moved by the seed."""
+        n = len(self._shift)
+        root = 2.0
+        for _ in range(40):
+            root = (1 + root) ** (1 / (n + 1))
+        share = (self._shift + (number + 1) * root ** -np.arange(1.0, n + 1)) % 1.0
+        options = np.floor(share * self._features.n_options)
+        return self._whole.settled(np.where(self._features.is_options, options, share)[None])[0]
+
+    def _scores(self, results: Sequence[float]) -> np.ndarray:
+        """Results as the model has them: higher is better, mean 0, deviation 1, those far behind drawn in."""
+        scores = self._sign * np.array(results, dtype=float)
+        finite = scores[np.isfinite(scores)]
+        if not len(finite):
+            return np.zeros(len(scores))
+        scores = np.clip(np.where(np.isnan(scores), -np.inf, scores), finite.min(), finite.max())
+        best, poor = scores.max(), np.quantile(scores, 0.2, method="higher")
+        scores = np.maximum(scores, best - MOST_BEHIND * (best - poor)) if best > poor else scores
+        return (scores - scores.mean()) / max(scores.std(), 1e-12)
