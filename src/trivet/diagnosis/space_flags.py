@@ -174,7 +174,7 @@ def linear(case: Case) -> Flag | None:
         ratio = spec.high / spec.low if spec.low > 0 else np.inf
         if ratio >= limit("linear_ratio"):
             span = "from zero" if np.isinf(ratio) else f"over a factor of {ratio:,.0f}"
-            words.append(f"{entry.key} is drawn evenly from {space.to_text(spec)}, {span}")
+            words.append(f"the range of {entry.key}, {space.to_text(spec)}, is drawn evenly, {span}")
             keys.append(entry.key)
     if not words:
         return None

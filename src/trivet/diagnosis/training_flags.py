@@ -265,7 +265,8 @@ def overfit(case: Case) -> Flag | None:
         )
     if len(rising) * 2 > len(rows):
         worst = float(np.median([row[3] for row in rising]))
-        words.append(f"in {len(rising)} of them the validation loss ends {100 * worst:.0f} % above its lowest value")
+        who = "them" if words else f"the best {count(len(rows), 'trial')}"
+        words.append(f"in {len(rising)} of {who} the validation loss ends {100 * worst:.0f} % above its lowest value")
     searched = [key for key in case.sweep.params if REGULARISERS.search(key)]
     known = (
         f"Of the means against it {listing(searched)} {'was' if len(searched) == 1 else 'were'} searched."
