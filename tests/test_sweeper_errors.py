@@ -9,7 +9,10 @@ import signal
 import subprocess
 
 import pytest
-from apps.running import Running, n_records, notes, rows, run, run_all, until
+import yaml
+from apps.running import Running, n_records, notes, rows, run, run_all, table, until
+
+from trivet.sweep import keeper
 
 KEY = "hydra.sweeper."
 
@@ -177,6 +180,57 @@ def test_a_trial_that_prunes_itself_and_one_that_prints_garbage(survived):
     end, folder = survived["garbage"]
     assert end.code == 0, end.text
     assert {row["state"] for row in rows(folder)} == {"COMPLETE"}
+
+
+# how each trial of one sweep ends, in worker processes -> its row
+DIED = ("FAIL", "its worker died 1 times without a new step")
+ENDS = {
+    "fine": ("COMPLETE", ""),
+    "thread": ("COMPLETE", ""),
+    "processes": ("COMPLETE", ""),
+    "os_exit_0": DIED,
+    "segfault": DIED,
+    "loud": DIED,
+    "pool": ("FAIL", "timed out after 5 s"),
+    "huge": ("FAIL", "returned a whole number of 1329 bits: no float is as large"),
+    "interrupt": ("FAIL", "RuntimeError: the app raised KeyboardInterrupt"),
+    "mute": ("FAIL", "Mute: <its str() raised RuntimeError>"),
+    "full": ("FAIL", "OSError: [Errno 28] No space left on device: '/proc/self/x'"),
+    "metric": ("COMPLETE", ""),
+}
+
+
+def marked(folder):
+    """Processes that some worker of a sweep in this folder has started."""
+    return keeper.marked(f"curves-{yaml.safe_load((folder / 'study.yaml').read_text())['fingerprint'][:8]}@{folder}|")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_each_trial_is_a_row_whatever_it_does_to_its_worker_and_nothing_of_it_stays(n_jobs, tmp_path):
+    how = f"how=[{','.join(ENDS)}]"
+    limits = [KEY + "max_restarts=0", KEY + "trial_timeout=5", KEY + "max_failure_rate=1", KEY + "publish=out"]
+    arguments = ["-m", KEY + f"n_trials={len(ENDS)}", how, KEY + f"n_jobs={n_jobs}", KEY + "sampler=random", *limits]
+    with Running("misbehaving.py", *arguments, cwd=tmp_path) as running:
+        ended = running.wait(200)
+        assert ended.code == 0, ended.text
+        assert not running.members()
+    folder = tmp_path / "sweep"
+    assert marked(folder) == []
+    assert dict(zip(ENDS, [(row["state"], row["reason"]) for row in rows(folder)], strict=True)) == ENDS
+    assert table(tmp_path / "out") == table(folder)
+    assert "metric/step" in (folder / "curves.csv").read_text()
+    assert all(float(row["seconds"] or 0) >= 0 for row in rows(folder))
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
+    """Not a worker that is stuck in C, not its pool, and not what it put into another session."""
+    folder = tmp_path / "sweep"
+    with Running("misbehaving.py", *SIX, "how=pool", "at=0", KEY + "n_jobs=1", cwd=tmp_path) as running:
+        until(lambda: 0 in notes(folder) and len(marked(folder)) >= 5, "a worker, two of its pool, and two that it left", 60)
+        os.kill(running.pid, signal.SIGKILL)
+        until(lambda: not running.members() and not marked(folder), "all of them to end", 20)
 
 
 @pytest.mark.slow

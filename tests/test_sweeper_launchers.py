@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from apps.running import Running, assert_same, command_of, meeting, notes, rows, send, table, until
+from apps.running import Running, assert_same, command_of, meeting, notes, processes, rows, send, table, until
 
 ARGUMENTS = ["-m", "hydra.sweeper.pruner=median", "hydra.sweeper.n_trials=12", "steps=8"]
 PROCESSES = {"joblib": b"loky", "submitit_local": b"submitit", "ray": b"ray::"}  # what stands in the command line of a launcher's workers
@@ -41,7 +41,8 @@ def test_a_launched_worker_that_is_killed_is_replaced(launcher, undisturbed, tmp
     with Running("checkpointing.py", *launched(launcher), cwd=tmp_path) as running:
         until(lambda: len(notes(folder)) >= 4, "four trials")
         logs = sorted(folder.glob("[0-9]*/runs.log"), key=lambda log: log.stat().st_mtime)
-        victim = int([log.read_text() for log in logs if log.stat().st_size][-1].split()[-1])
+        worker = int([log.read_text() for log in logs if log.stat().st_size][-1].split()[-1])
+        victim = next(int(stat[1]) for pid, stat in processes() if pid == worker)  # the launcher's job, whose pool the worker is
         assert PROCESSES[launcher] in command_of(victim)
         send(victim, signal.SIGKILL)
         ended = running.wait()

@@ -155,7 +155,7 @@ class Pool:
 
     def _start(self, slot: int) -> None:
         name = f"worker-{self.first + slot}"
-        mark = f"{self._mark}{self._n_started};"
+        mark = f"{self._mark}{self._n_started}."
         self._n_started += 1
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -179,7 +179,7 @@ class Pool:
     def _environment(self, slot: int, mark: str) -> dict[str, str]:
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join([str(Path(trivet.__file__).parents[1]), *filter(None, [environment.get("PYTHONPATH")])])
-        environment[keeper.VARIABLE] = environment.get(keeper.VARIABLE, "") + mark
+        environment[keeper.VARIABLE] = f"{environment.get(keeper.VARIABLE, '')}{mark};"
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         if self.job.threads is not None:
