@@ -14,7 +14,7 @@ from dataclasses import replace
 from trivet import space
 from trivet.search.sampling import SamplerSpec
 from trivet.search.stopping import StopRules
-from trivet.study import tables
+from trivet.study import copies, tables
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 
@@ -125,6 +125,11 @@ class SimulatedWorker:
                 continue
             self.claimed = claim.number
             yield claim
+            if claim.copied is not None:
+                copies.finish(self.study, claim.number, claim.copied, self.name)
+                self.claimed = None
+                yield "copied"
+                continue
             rows, outcome = self.trial(claim.number, self.study.params_of(claim.number))
             for step, value in rows:
                 self.study._sync_due = 0.0 if self.rng.random() < 0.5 else math.inf

@@ -56,6 +56,8 @@ TAKEN = {
     "config_space": ["flag"],
     "params_file": ["text", "control"],
     "identity": [],
+    "duplicates": [],
+    "retry": [],
     "publish": ["text", "control"],
     "publish_files": [],
     "storage_timeout": ["whole", "number"],

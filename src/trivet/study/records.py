@@ -32,6 +32,7 @@ class StudySpec:
     explicit: tuple[Mapping[str, Any], ...] = ()  # given outright: {"params": {name: value}, "overrides": [...] | None, "attrs": {...}}
     warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
     warm_prunes: bool = False
+    reuse: bool = False  # a proposal whose configuration has a result already is not trained: see copies.py
     storage_timeout: float = 60.0  # seconds for which a server that is gone is tried again
     keep_files: tuple[str, ...] = ()  # files of a trial's folder that are published
     max_failure_rate: float = 0.5
@@ -47,10 +48,11 @@ class StudySpec:
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this worker is to run. `resumed`: another worker began it and is gone."""
+    """A trial that this worker is to run. `resumed`: another worker began it and is gone. `copied` (copies.Copied): nothing to train."""
 
     number: int
     resumed: bool
+    copied: Any = None
 
 
 @dataclass

@@ -28,6 +28,7 @@ from trivet.search import pruning
 from trivet.search.history import History
 from trivet.search.sampling import ENUMERATING, INDEPENDENT, USES_PENDING, Sampler, distribution, external, internal
 from trivet.search.teaching import blank
+from trivet.study import copies
 from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
@@ -74,6 +75,7 @@ class Study:
         self._known = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]  # what samplers may learn of: then the settled ones
         self._n_failed = [0]  # among the first 0, 1, 2 ... settled trials
         self._sync_due = 0.0
+        self._seen = copies.Seen()
 
     def _open(self) -> int:
         directions = [StudyDirection.MAXIMIZE if d == "maximize" else StudyDirection.MINIMIZE for d in self.spec.directions]
@@ -130,7 +132,7 @@ class Study:
         rows = sorted(trial.intermediate_values.items())
         if curve.pruned_at is not None:
             rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
-            outcome = Outcome("PRUNED")
+            outcome = Outcome("PRUNED", reason=trial.user_attrs.get(copies.COPIED, ""))
         elif trial.state.is_finished():
             outcome = Outcome(trial.state.name, tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))  # type: ignore[arg-type]
         else:
@@ -345,7 +347,17 @@ class Study:
             wanted, distributions = sampled.params, sampled.distributions
         self._write_params(trial, wanted, distributions, sampled.system_attrs if sampled else {}, explicit)
         self._last_step[number] = max(trial.intermediate_values, default=0)
-        return Claim(number, resumed)
+        return Claim(number, resumed, self._copied(number, explicit))
+
+    def _copied(self, number: int, explicit: Mapping[str, Any] | None) -> copies.Copied | None:
+        """What the trial takes over instead of training: of an earlier study, or of the first trial of its fixed history like it."""
+        if explicit is not None:
+            kept = explicit.get("kept")
+            return copies.Copied(**kept) if kept is not None else None
+        if not self.spec.reuse or self.spec.sampler.name in INDEPENDENT:
+            return None
+        first = self._seen.first(self.params_of(number), self._official, number - self.spec.lag)
+        return copies.copy_of(self, first) if first is not None else None
 
     def _begun(self, number: int) -> FrozenTrial:
         """A trial as one that is sampled while it runs may know it: its parameters, whatever has become of it since."""

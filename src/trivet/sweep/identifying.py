@@ -61,6 +61,8 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         **configs.parts(),
         "code": _code(s, search, given, task_function, root) if given["code"] == "imported" else None,
         "files": identity.file_hashes(list(given.get("files") or ()), root),
+        "duplicates": None if sampler.name in INDEPENDENT else s.duplicates,
+        "retried": None,  # see retrying.py
         "called": _called(given.get("call"), search.where.config),
     }
     return parts, configs.varying

@@ -138,6 +138,20 @@ class Settings:
             "that do not], call: module.function(config) -> {name: value}",
         ),
     )
+    duplicates: str = field(
+        default="copy",
+        metadata=_takes(
+            OneOf(("copy", "train")),
+            "of a configuration whose result a sampler that learns knows: copy it (no training), or train (for noisy objectives)",
+        ),
+    )
+    retry: str = field(
+        default="none",
+        metadata=_takes(
+            OneOf(("none", "failed")),
+            "failed: a new study takes over this one's trials and runs again those that failed, though not those that diverged",
+        ),
+    )
     publish: str | None = field(
         default=None,
         metadata=_takes(

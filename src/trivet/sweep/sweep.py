@@ -26,7 +26,7 @@ from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
-from trivet.sweep import places, planning, resolving
+from trivet.sweep import places, planning, resolving, retrying
 from trivet.sweep.configs import choices, task_of
 from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
@@ -81,7 +81,8 @@ class Sweep:
             failed = [t for t in finished if t.state == "FAIL"]
             raise UserError(
                 f"{len(failed)} of {len(finished)} trials failed, more than hydra.sweeper.max_failure_rate={plan.spec.max_failure_rate:g}; "
-                f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)})"
+                f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)}); "
+                "hydra.sweeper.retry=failed runs them again once that is mended"
             )
         if self._publish_to is not None:
             self._publish(study, folder, [t.number for t in finished if t.state == "COMPLETE"])
@@ -115,8 +116,13 @@ class Sweep:
         parts, varying = identify(s, search, self.task_function, self.root)
         if varying:
             log.info(f"{', '.join(varying)}: gives another value each time, so its text counts for the study's identity, not its value")
-        mark = identity.fingerprint(parts)
         name = s.study_name or str(self.config.hydra.job.name)
+        if s.retry == "failed":
+            if s.custom_search_space is not None:
+                raise UserError("hydra.sweeper.retry=failed: trials of a custom_search_space cannot be run again; start a new study_name")
+            folders = retrying.siblings(places.sweep_folder(self.config, name)[0])
+            search, parts = retrying.retried(search, parts, plain(secrets.values(parts)), folders)
+        mark = identity.fingerprint(parts)
         folder, resumed = self._folder(name, mark, parts)
         self.n_jobs, self.gpus = crew(s, search.stop, search.sampler, self._is_launched)
         spec = self._spec(search, f"{name}-{mark[:8]}", folder)
@@ -125,6 +131,8 @@ class Sweep:
         if s.storage is not None:
             check_reachable(str(spec.storage))  # a storage that cannot be reached is told of before anything is written
         _make_folder(folder)
+        if parts["retried"] is not None:
+            retrying.write(folder, search)
         plan = WorkerPlan(
             spec,
             self.context,
@@ -201,6 +209,7 @@ class Sweep:
             storage_timeout=float(s.storage_timeout),
             keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
+            reuse=s.duplicates == "copy",
             max_restarts=s.max_restarts,
             session=uuid.uuid4().hex[:12] if self.n_jobs else IN_PROCESS,
             deadline=None if stop.seconds is None else time.time() + stop.seconds - spent,
@@ -252,7 +261,7 @@ class Sweep:
                 folder = folder.with_name(f"{folder.name}-{mark[:8]}")
         if (folder / "study.yaml").exists() and tables.load_study(folder).get("fingerprint") == mark:
             return folder.resolve(), True
-        for other in others[:1]:
+        for other in others[:1] if parts["retried"] is None else ():
             what = identity.told(tables.load_study(other.parent).get("identity", {}), secrets.values(parts))
             log.warning(f"not continuing {other.parent}: it differs in {what}; a new study begins in {folder}")
         return folder.resolve(), False

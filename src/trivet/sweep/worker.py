@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 
 from trivet import trial as trial_api
 from trivet.errors import StorageGone, UserError
+from trivet.study import copies
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep.alarm import Alarm
@@ -84,7 +85,10 @@ class Worker:
                 if isinstance(claim, Claim):
                     pause = 0.002
                     self.around.begin(claim.number)
-                    self._run_trial(claim)
+                    if claim.copied is not None:
+                        copies.finish(self.study, claim.number, claim.copied, self.name)
+                    else:
+                        self._run_trial(claim)
                     if self.around.end(claim.number):
                         return "renew"
                 elif claim == "wait":
