@@ -29,7 +29,7 @@ REFUSALS = [
     ([KEY + "config_space=false"], ["nothing to search", "give ranges"]),
     ([KEY + "sampler=tpee"], ["hydra.sweeper.sampler='tpee'", "must be one of tpe, random", "auto"]),
     ([KEY + "sampler={name:tpe,n_startup:3}"], ["hydra.sweeper.sampler.n_startup", "it takes", "n_startup_trials"]),
-    ([KEY + "sampler.n_startup_trials=three"], ["hydra.sweeper.sampler", "'n_startup_trials': 'three'"]),
+    ([KEY + "sampler.n_startup_trials=three"], ["hydra.sweeper.sampler.n_startup_trials=three", "whole number"]),
     ([KEY + "sampler.seed=x"], ["hydra.sweeper.sampler.seed=x", "whole number"]),
     ([KEY + "sampler=grid"], ["x=interval(-1", "continuous", "choice(...)"]),
     (
