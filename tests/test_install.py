@@ -74,9 +74,9 @@ def test_the_sweeper_stands_alone(environment, request, tmp_path):
     assert not {"optuna", "torch", "pandas", "numpy", "hydra", "omegaconf", "sqlalchemy", "rich"} & modules
 
     space = ["width=int(interval(1,5))", "kind=ROUND,SQUARE"]
-    arguments = ["-m", "hydra/sweeper=trivet", *space, "hydra.sweeper.n_trials=5", "hydra.sweeper.n_jobs=2"]
-    for launcher in ("basic", "joblib"):
-        more = [f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"]
+    arguments = ["-m", *space, "hydra.sweeper.n_trials=5", "hydra.sweeper.n_jobs=2"]
+    for launcher, sweeper in (("basic", "+trivet=search"), ("joblib", "hydra/sweeper=trivet")):  # the first: from the package's own configs
+        more = [sweeper, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"]
         with Running(elsewhere / "structured.py", *arguments, *more, cwd=elsewhere, python=python, env={"PYTHONPATH": ""}) as running:
             ended = running.wait()
         assert ended.code == 0, ended.text

@@ -168,9 +168,11 @@ def _by_key(study: Study, trial: Official) -> dict[str, Any]:
 
 
 def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
-    """The overrides that make this trial's config: what the command fixed (secrets masked), group choices, values."""
+    """The overrides that make this trial's config: what the command fixed (secrets masked; not trivet's own group, which is about the
+    sweep alone), group choices, values."""
     groups, values = study.overrides_of(number)
-    return [*map(secrets.argument, fixed), *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
+    lasting = [override for override in fixed if not override.startswith("+trivet=")]
+    return [*map(secrets.argument, lasting), *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
 
 
 # Reading ---------------------------------------------------------------------------------------------------------------
