@@ -8,7 +8,7 @@ STAMP := $(VENV)/.trivet
 export PATH := $(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV)
 .DEFAULT_GOAL := help
-.PHONY: help setup repro compare test lint clean lock
+.PHONY: help setup repro compare test mutate lint clean lock
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ compare: setup ## show this run beside earlier ones and experiments, in few colu
 
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
 	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+mutate: setup ## change the code of the diagnosis and the report at one place at a time: does a test notice? (MUTANTS="trivet.diagnosis.choosing*")
+	@OMP_NUM_THREADS=1 nice mutmut run --max-children 2 $(if $(MUTANTS),"$(MUTANTS)"); mutmut results
 
 lint: setup ## check style and formatting
 	@ruff check . && ruff format --check .
