@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +80,7 @@ def noop_folder() -> Path:
 def noop_command(tool: str, n_trials: int, workers: int = 2, storage: str | None = None) -> list[str]:
     """The sweep of n_trials."""
     own = {
-        "trivet": ["hydra/sweeper=trivet"],
+        "trivet": ["hydra/sweeper=trivet", "hydra.sweeper.sampler=tpe"],  # the peer's sampler
         "joblib": ["hydra/sweeper=optuna", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     }[tool]
     own += [f"hydra.sweeper.storage='{storage}'", f"hydra.sweeper.study_name=noop-{time.time_ns()}"] if storage is not None else []
@@ -132,11 +133,16 @@ def scale(n_trials: int, workers: int, storage: str | None) -> None:
 # A real search -------------------------------------------------------------------------------------------------------------
 
 
-def search_trivet(seed: int, n_trials: int, folder: Path) -> tuple[float, float, str]:
-    """Seconds, best value, and what else the tables tell."""
+Found = tuple[float, float, str, list[tuple[float, float]] | None]
+"""Of a search: its seconds, its best value, what else is told of it, and (seconds from its start, value) of each complete trial."""
+
+
+def search_trivet(seed: int, n_trials: int, folder: Path) -> Found:
+    """hparams=search, over the same space as the others."""
     command = [sys.executable, "src/train.py", "-m", "hparams=search", *OVERRIDES, "hydra.sweeper.config_space=false"]
     command += ["hydra.sweeper.params=null", "hydra.sweeper.n_jobs=2", f"hydra.sweeper.n_trials={n_trials}"]
     command += [f"hydra.sweeper.sampler.seed={seed}", f"hydra.sweep.dir={folder}/sweep"]
+    begun = datetime.now()
     seconds = run(command, ROOT)
     import csv
 
@@ -144,10 +150,26 @@ def search_trivet(seed: int, n_trials: int, folder: Path) -> tuple[float, float,
     epochs = sum(int(r["step"] or 0) + int(r["overrun"]) for r in rows)
     busy = sum(float(r["seconds"]) for r in rows) / (2 * seconds)
     best = max(float(r["value"]) for r in rows if r["state"] == "COMPLETE")
-    return seconds, best, f"{epochs} epochs, workers in trials {busy:.0%} of the wall time"
+    name = _study(folder / "sweep")["name"]
+    ends = _ends(folder / "sweep" / "journal.log", name, begun)
+    return seconds, best, f"{epochs} epochs, workers in trials {busy:.0%} of the wall time", ends
 
 
-def search_joblib(seed: int, n_trials: int, folder: Path) -> tuple[float, float, str]:
+def _study(folder: Path) -> dict:
+    import yaml
+
+    return yaml.safe_load((folder / "study.yaml").read_text())
+
+
+def _ends(journal: Path, name: str, begun: datetime) -> list[tuple[float, float]]:
+    """(seconds from the start, value) of each complete trial of a journal, in the order of their ends."""
+    import optuna
+
+    trials = optuna.load_study(study_name=name, storage=_journal(str(journal))).trials
+    return sorted(((t.datetime_complete - begun).total_seconds(), t.value) for t in trials if t.state.name == "COMPLETE")
+
+
+def search_joblib(seed: int, n_trials: int, folder: Path) -> Found:
     """hydra-optuna-sweeper with the joblib launcher: every trial to its end."""
     command = [sys.executable, "src/train.py", "-m", "hparams=optuna", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *OVERRIDES]
     command += ["hydra.sweeper.n_jobs=2", f"hydra.sweeper.n_trials={n_trials}", f"hydra.sweeper.sampler.seed={seed}"]
@@ -155,14 +177,16 @@ def search_joblib(seed: int, n_trials: int, folder: Path) -> tuple[float, float,
     seconds = run(command, ROOT)
     import yaml
 
-    return seconds, yaml.safe_load((folder / "sweep" / "optimization_results.yaml").read_text())["best_value"], f"{n_trials * 30} epochs"
+    results = yaml.safe_load((folder / "sweep" / "optimization_results.yaml").read_text())
+    return seconds, results["best_value"], f"{n_trials * 30} epochs", None
 
 
-def search_optuna(pruner: str) -> Callable[[int, int, Path], tuple[float, float, str]]:
+def search_optuna(pruner: str) -> Callable[[int, int, Path], Found]:
     """Two plain Optuna processes on a journal, TPE and one of Optuna's pruners, as its documentation shows."""
 
-    def search(seed: int, n_trials: int, folder: Path) -> tuple[float, float, str]:
+    def search(seed: int, n_trials: int, folder: Path) -> Found:
         journal = str(folder / "journal.log")
+        begun = datetime.now()
         start = time.perf_counter()
         workers = [
             subprocess.Popen(
@@ -177,7 +201,7 @@ def search_optuna(pruner: str) -> Callable[[int, int, Path], tuple[float, float,
 
         trials = optuna.load_study(study_name="peer", storage=_journal(journal)).trials
         epochs = sum(len(t.intermediate_values) for t in trials)
-        return seconds, max(t.value for t in trials if t.state.name == "COMPLETE"), f"{epochs} epochs"
+        return seconds, max(t.value for t in trials if t.state.name == "COMPLETE"), f"{epochs} epochs", _ends(Path(journal), "peer", begun)
 
     return search
 
@@ -247,18 +271,29 @@ def search(seeds: int, n_trials: int, tools: Sequence[str]) -> None:
     seconds: dict[str, list[float]] = {tool: [] for tool in tools}
     bests: dict[str, list[float]] = {tool: [] for tool in tools}
     for seed in range(seeds):
+        ends = {}
         for tool in tools:
             folder = Path(tempfile.mkdtemp(prefix=f"search-{tool}-"))
-            took, best, more = every[tool](seed, n_trials, folder)
+            took, best, more, ends[tool] = every[tool](seed, n_trials, folder)
             shutil.rmtree(folder)
             seconds[tool].append(took)
             bests[tool].append(best)
             print(f"seed {seed}  {tool:9} {took:6.1f} s  best {best:.4f}  {more}", flush=True)
+        if "median" in tools:
+            bar = bests["median"][-1]
+            reached = [f"{tool} {_to_reach(found, bar)}" for tool, found in ends.items()]
+            print(f"seed {seed}  seconds to reach {bar:.4f}, the best of median: {', '.join(reached)}", flush=True)
     for tool in tools:
         print(f"{tool:9} median {statistics.median(seconds[tool]):6.1f} s, mean best {statistics.mean(bests[tool]):.4f}")
     for tool in tools:
         if tool != "trivet" and "trivet" in tools:
             print(ratio(tool, seconds["trivet"], seconds[tool]))
+
+
+def _to_reach(ends: Sequence[tuple[float, float]] | None, bar: float) -> str:
+    if ends is None:
+        return "not recorded"
+    return next((f"{seconds:.1f}" for seconds, value in ends if value >= bar), "not reached")
 
 
 def main() -> None:

@@ -28,17 +28,18 @@ def machine(monkeypatch):
         ({"n_jobs": None, "threads": 2}, 100, TPE, 2, None),
         ({"threads": 8}, 100, TPE, 1, None),
         ({}, 3, TPE, 3, None),
-        ({"lag": 1}, 100, TPE, 2, None),
+        ({"lag": 1}, 100, TPE, 2, "hydra.sweeper.n_jobs=auto: starting 2 of 4 (hydra.sweeper.lag=1; lag=3 uses all)"),
+        ({"lag": 1}, 2, TPE, 2, None),
         ({"lag": 1}, 100, RANDOM, 4, None),
         ({"n_jobs": 0}, 100, TPE, 0, None),
         ({"n_jobs": 1}, 100, TPE, 1, None),
-        ({"n_jobs": 7}, 100, TPE, 7, None),
+        ({"n_jobs": 7, "lag": 6}, 100, TPE, 7, None),
         (
             {"n_jobs": 20},
             100,
             TPE,
-            9,
-            "hydra.sweeper.n_jobs=20: starting 9 (hydra.sweeper.lag=8 lets 9 run at once, so raise lag to use more)",
+            4,
+            "hydra.sweeper.n_jobs=20: starting 4 (hydra.sweeper.lag=3 lets 4 run at once, so raise lag to use more)",
         ),
         ({"n_jobs": 20}, 3, TPE, 3, "hydra.sweeper.n_jobs=20: starting 3 (3 trials in all)"),
         ({"n_jobs": 10**30}, 10**9, RANDOM, 32, f"hydra.sweeper.n_jobs={10**30}: starting 32, 8 for each core of this machine"),
@@ -53,7 +54,7 @@ def test_how_many(settings, n_trials, sampler, expected, told, caplog):
 
 def test_gpus_are_shared(machine):
     machine("0", "1", "2")
-    assert crew(Settings(trials_per_gpu=2), StopRules(n_trials=100), TPE, launched=False) == (6, ["0", "1", "2"])
+    assert crew(Settings(trials_per_gpu=2, lag=5), StopRules(n_trials=100), TPE, launched=False) == (6, ["0", "1", "2"])
 
 
 def test_a_launcher_knows_its_machines_better():
