@@ -83,3 +83,14 @@ def test_one_launched_worker(undisturbed, tmp_path):
         ended = running.wait()
     assert ended.code == 0, ended.text
     assert table(tmp_path / "sweep") == table(undisturbed)
+
+
+@pytest.mark.slow
+def test_the_apps_callbacks_hear_of_its_trials_and_not_of_workers(tmp_path):
+    arguments = ["-m", "hydra/sweeper=trivet", "hydra/launcher=joblib", "width=1,2,3", "hydra.sweeper.sampler=grid", "hydra.sweep.dir=out"]
+    with Running("structured.py", *arguments, cwd=tmp_path) as running:
+        ended = running.wait()
+    assert ended.code == 0, ended.text
+    heard = (tmp_path / "callbacks.log").read_text().splitlines()
+    assert heard[0] == "multirun start" and heard[-1] == "multirun end"
+    assert sorted(heard[1:-1]) == sorted(f"{what}" for i in range(3) for what in (f"start {i}", f"end {i} COMPLETED"))
