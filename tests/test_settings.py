@@ -114,7 +114,7 @@ def test_the_documentation_names_every_key_with_its_default():
     text = settings.documentation()
     for name in TAKEN:
         assert f"hydra.sweeper.{name}=" in text
-    assert "hydra.sweeper.lag=8\n" in text and "hydra.sweeper.stop={}\n" in text
+    assert "hydra.sweeper.max_restarts=3\n" in text and "hydra.sweeper.stop={}\n" in text
 
 
 # Samplers that a made-up history finds out ------------------------------------------------------------------------------------------
