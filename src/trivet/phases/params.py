@@ -29,6 +29,7 @@ KNOBS = {
     "seeds.finalists": Whole(1),
     "seeds.n": Whole(1),
     "report.price_per_hour": Real(0),
+    "report.spot_price_per_hour": Real(0),
 }
 
 

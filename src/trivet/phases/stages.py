@@ -20,7 +20,7 @@ KNOBS: dict[str, Any] = {
     "narrow": {"top": 0.2},
     "fine": {"n_trials": 25},
     "seeds": {"finalists": 3, "n": 3},
-    "report": {"price_per_hour": 0},
+    "report": {"price_per_hour": 0, "spot_price_per_hour": 0},
 }
 KNOBS_TEXT = """\
 # The knobs of the pipeline. What the app is: trivet.yaml. What is searched: space.yaml.
@@ -41,6 +41,7 @@ seeds:
 
 report:
   price_per_hour: 0   # of the machine, in any currency: the report turns hours into cost
+  spot_price_per_hour: 0   # of the same machine when it may be taken away: what the run would have cost on such
 """
 HEADER = """\
 # The three phases for this app: `dvc repro`, or `trivet run` without DVC. Knobs: {knobs}. What the app is: trivet.yaml.

@@ -65,9 +65,16 @@ class Context:
 
     @cached_property
     def price_per_hour(self) -> float | None:
+        return self._price("price_per_hour")
+
+    @cached_property
+    def spot_price_per_hour(self) -> float | None:
+        return self._price("spot_price_per_hour")
+
+    def _price(self, name: str) -> float | None:
         report = self.results.params.get("report") if self.results is not None else None
-        price = report.get("price_per_hour") if isinstance(report, dict) else None
-        return float(price) if isinstance(price, (int, float)) and price > 0 else None
+        price = report.get(name) if isinstance(report, dict) else None
+        return float(price) if isinstance(price, (int, float)) and not isinstance(price, bool) and 0 < price < math.inf else None
 
     @cached_property
     def tested(self) -> dict[str, dict[int, float]]:

@@ -9,7 +9,7 @@ from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.pruning import Regret, regret
-from trivet.reporting.sections import audit, curves
+from trivet.reporting.sections import audit, curves, spot
 from trivet.reporting.thin import keep
 from trivet.reporting.words import count, duration, money, number, share
 
@@ -135,6 +135,7 @@ def _pruning(section: Section, context: Context) -> None:
     note += f" Costs are hours times {money(price)} per hour, as params.yaml says." if price else ""
     section.add(Table(tuple(columns), tuple(rows), "What the search cost, and what it would have cost.", tuple(columns[1:])))
     section.say(note, kind="note")
+    spot.fill(section, context)
     for sweep in context.searches:
         found = regret(sweep)
         if found is not None:
