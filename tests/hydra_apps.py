@@ -67,4 +67,6 @@ def sweep(conf, task, overrides=(), config_name="config"):
     with app(conf, given, config_name=config_name) as (context, config):
         context.callbacks.on_multirun_start(config=config, config_name=config_name)
         sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
-        return sweeper.sweep(list(config.hydra.overrides.task))
+        result = sweeper.sweep(list(config.hydra.overrides.task))
+        context.callbacks.on_multirun_end(config=config, config_name=config_name)
+        return result
