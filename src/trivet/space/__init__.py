@@ -29,6 +29,7 @@ from trivet.space.specs import (
     to_text,
     value_text,
 )
+from trivet.space.writing import sweep_text
 
 __all__ = [
     "Choice",
@@ -60,6 +61,7 @@ __all__ = [
     "parse_params",
     "parse_search_space",
     "read_yaml",
+    "sweep_text",
     "to_text",
     "value_text",
 ]

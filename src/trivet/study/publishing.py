@@ -23,6 +23,7 @@ from trivet.study.tables import TABLES
 
 MARK = ".published"
 KEY = "hydra.sweeper.publish"
+_NOWHERE: Mapping[int, Path] = {}
 _OF_A_TRIAL = re.compile(r"[^/]+/\d+(\.[\w.]+)?")  # where `publish_files` stand, as far as a folder without a mark tells
 
 
@@ -67,12 +68,13 @@ def check_files(names: Sequence[str]) -> None:
             )
 
 
-def publish(source: Path, target: Path, files: Sequence[str]) -> None:
+def publish(source: Path, target: Path, files: Sequence[str], elsewhere: Mapping[int, Path] = _NOWHERE) -> None:
     """Copy the tables, and per trial the named files (as `<stem>/<number><suffix>`), so that `target` appears whole in one rename.
 
+    A trial's files are in `source/<number>`, or in its folder of `elsewhere`, where `hydra.sweep.subdir` has named another.
     The old folder is kept until the new one stands. Raises `UserError` where `target` holds what no publish put there.
     """
-    copies = _copies(source, files)
+    copies = _copies(source, files, elsewhere)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target.parent):
         _tidy(target)
@@ -87,20 +89,28 @@ def publish(source: Path, target: Path, files: Sequence[str]) -> None:
         _exchange(temporary, target)
 
 
-def _copies(source: Path, files: Sequence[str]) -> Mapping[str, Path]:
+def _copies(source: Path, files: Sequence[str], elsewhere: Mapping[int, Path]) -> Mapping[str, Path]:
     """What is to be published: name in the target -> file."""
     copies = {name: source / name for name in TABLES if (source / name).is_file()}
+    numbers = {int(p.name) for p in source.iterdir() if p.name.isdecimal()} | set(elsewhere)
     for name in files:
         path = PurePosixPath(name)
-        for folder in sorted((p for p in source.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name)):
-            if (folder / name).is_file():
-                copies[f"{path.stem}/{folder.name}{path.suffix}"] = folder / name
+        for number in sorted(numbers):
+            if (found := _file_of(source, number, name, elsewhere)) is not None:
+                copies[f"{path.stem}/{number}{path.suffix}"] = found
     return copies
 
 
-def missing_files(source: Path, files: Sequence[str], numbers: Sequence[int]) -> dict[str, list[int]]:
-    """The files among `files` that some trials of `numbers` have not left in the sweep's folder, with those trials."""
-    lacking = {name: [n for n in numbers if not (source / str(n) / name).is_file()] for name in files}
+def _file_of(source: Path, number: int, name: str, elsewhere: Mapping[int, Path]) -> Path | None:
+    places = [source / str(number), *([elsewhere[number]] if number in elsewhere else [])]
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def missing_files(
+    source: Path, files: Sequence[str], numbers: Sequence[int], elsewhere: Mapping[int, Path] = _NOWHERE
+) -> dict[str, list[int]]:
+    """The files among `files` that some trials of `numbers` have not left in the sweep's folder, with those trials; see `publish`."""
+    lacking = {name: [n for n in numbers if _file_of(source, n, name, elsewhere) is None] for name in files}
     return {name: trials for name, trials in lacking.items() if trials}
 
 

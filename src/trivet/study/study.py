@@ -193,7 +193,7 @@ class Study:
             if key in self.spec.groups:
                 groups[key] = value
             else:
-                values.append(f"{key}={space.value_text(value)}")
+                values.append(f"{key}={space.sweep_text(value)}")
         return groups, values
 
     def _warm_trial(self, i: int, row: Mapping[str, Any]) -> FrozenTrial:
@@ -418,7 +418,7 @@ class Study:
         self.sync()
         trial = self.trials[number]
         if not trial.state.is_finished() and not self._is_lost(number):
-            self._keep_files(number)
+            self._keep_files(number, attrs or {})
             with contextlib.suppress(UpdateFinishedTrialError):
                 self._write_end(number, outcome, attrs or {})
         self.locks.release(number)
@@ -465,12 +465,18 @@ class Study:
         """The metrics that a trial has reported, to read and to add to."""
         return MetricsFile(Path(self.spec.folder) / str(number), self.files)
 
-    def _keep_files(self, number: int) -> None:
+    def folders(self) -> dict[int, Path]:
+        """Where Hydra put the files of trials, where `hydra.sweep.subdir` names another folder than the trial's number."""
+        named = {t.number: t.user_attrs.get("trivet:folder") for t in self.trials}
+        return {number: Path(self.spec.folder) / name for number, name in named.items() if name is not None}
+
+    def _keep_files(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Store what is to be published of a trial that has ended: its folder may be on another machine than the one that publishes."""
+        folders = {str(number), attrs.get("trivet:folder", str(number))}
         for name in self.spec.keep_files if self.files is not None else ():
-            path = Path(self.spec.folder) / str(number) / name
-            if path.is_file():
-                self.files.keep(number, name, path)
+            for path in (Path(self.spec.folder) / folder / name for folder in folders):
+                if path.is_file():
+                    self.files.keep(number, name, path)
 
     def fetch_files(self) -> None:
         """Bring the files that are to be published and that trials left on other machines."""

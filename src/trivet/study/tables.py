@@ -172,7 +172,7 @@ def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
     sweep alone), group choices, values."""
     groups, values = study.overrides_of(number)
     lasting = [override for override in fixed if not override.startswith("+trivet=")]
-    return [*map(secrets.argument, lasting), *(f"{g}={space.value_text(v)}" for g, v in groups.items()), *values]
+    return [*map(secrets.argument, lasting), *(f"{g}={space.sweep_text(v)}" for g, v in groups.items()), *values]
 
 
 # Reading ---------------------------------------------------------------------------------------------------------------

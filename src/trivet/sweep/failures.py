@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from trivet.study.records import Official
@@ -14,10 +14,10 @@ MOST_REASONS = 5  # told one by one while it runs: a reason may have a number in
 
 
 class Failures:
-    """`folder` is the sweep's, in which trials have their logs."""
+    """`folder` is the sweep's, in which trials have their logs; `elsewhere` says in which folders those not named by the number do."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, elsewhere: Callable[[], Mapping[int, Path]] = dict) -> None:
+        self.folder, self._elsewhere = folder, elsewhere
         self._told: set[str] = set()
 
     def tell(self, trials: Sequence[Official]) -> None:
@@ -38,5 +38,5 @@ class Failures:
 
     def _where(self, number: int) -> str:
         """` (log: path)` where the trial left one."""
-        logs = sorted((self.folder / str(number)).glob("*.log"))
+        logs = sorted(self._elsewhere().get(number, self.folder / str(number)).glob("*.log"))
         return f" (log: {logs[0]})" if logs else ""

@@ -7,6 +7,7 @@ copied for each trial; what is written and which callbacks run is the same as `h
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import logging
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 import yaml
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -27,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf._utils import get_omega_conf_dumper
 
 from trivet.errors import UserError
-from trivet.space import value_text
+from trivet.space import sweep_text
 from trivet.sweep import main_module
 
 
@@ -134,12 +135,10 @@ class Composer:
 
 
 def _chosen(groups: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{group}={value_text(option)}" for group, option in groups.items())
+    return tuple(f"{group}={sweep_text(option)}" for group, option in groups.items())
 
 
 def _dirname(hydra: DictConfig, overrides: list[Override]) -> str:
-    from hydra._internal.config_loader_impl import get_overrides_dirname
-
     how = hydra.job.config.override_dirname
     return get_overrides_dirname(overrides=overrides, kv_sep=how.kv_sep, item_sep=how.item_sep, exclude_keys=how.exclude_keys)
 
@@ -172,7 +171,13 @@ def run_job(context: HydraContext, task_function: TaskFunction, full: DictConfig
         OmegaConf.set_readonly(full.hydra, True)
         name = JobRuntime.instance().get("name")
         result = JobReturn(overrides=list(full.hydra.overrides.task), cfg=task, hydra_cfg=full, task_name=name)
-        output.mkdir(parents=True, exist_ok=True)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in NO_SUCH_FOLDER:
+                raise
+            result.status, result.return_value = JobStatus.FAILED, UserError(_no_folder(full, error))
+            return result
         chdir = full.hydra.job.chdir
         if chdir or (chdir is None and not version.base_at_least("1.2")):  # apps without a version_base rely on Hydra 1.1's default
             os.chdir(output)
@@ -197,6 +202,17 @@ def run_job(context: HydraContext, task_function: TaskFunction, full: DictConfig
     finally:
         singleton.cfg = old_config
         os.chdir(old_cwd)
+
+
+NO_SUCH_FOLDER = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)
+"""What a system says of a folder that cannot be, whatever room the disk has: the name's fault, and so the trial's."""
+
+
+def _no_folder(full: DictConfig, error: OSError) -> str:
+    name = str(full.hydra.sweep.subdir)
+    shown = name if len(name) <= 80 else f"{name[:60]} ... ({len(name.encode())} bytes)"
+    mend = "${hydra.job.num} always can, and hydra.job.config.override_dirname.exclude_keys leaves keys out"
+    return f"hydra.sweep.subdir={shown}: cannot be a folder ({error.strerror}); {mend}"
 
 
 def _save(full: DictConfig, task: DictConfig, folder: Path) -> None:

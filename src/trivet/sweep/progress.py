@@ -99,7 +99,7 @@ class Progress:
         self._started = time.monotonic()
         state = State(study)
         self._done_before = state.n_done
-        self._failures = Failures(Path(study.spec.folder))
+        self._failures = Failures(Path(study.spec.folder), study.folders)
         verb = "continuing" if resumed and study.trials else "starting"
         workers = "in this process" if n_jobs == 0 else f"with {n_jobs} worker{'s' * (n_jobs > 1)}"
         log.info(secrets.line(f"{verb} {study.spec.name} {workers} in {study.spec.folder}") + (f"; {state.line()}" if study.trials else ""))
@@ -198,6 +198,6 @@ def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str)
         if len(study.spec.directions) == 1:
             command = Invocation.current().single(tables.overrides_of(study, state.best.number, fixed))
             say(console, f"To retrain the best: {command}")
-    for line in Failures(folder).summary(state.trials):
+    for line in Failures(folder, study.folders).summary(state.trials):
         say(console, line)
     say(console, f"Tables: {folder}")

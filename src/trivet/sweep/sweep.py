@@ -81,7 +81,7 @@ class Sweep:
             failed = [t for t in finished if t.state == "FAIL"]
             raise UserError(
                 f"{len(failed)} of {len(finished)} trials failed, more than hydra.sweeper.max_failure_rate={plan.spec.max_failure_rate:g}; "
-                f"the last reason: {failed[-1].reason} (see {folder / str(failed[-1].number)}); "
+                f"the last reason: {failed[-1].reason} (see {study.folders().get(failed[-1].number, folder / str(failed[-1].number))}); "
                 "hydra.sweeper.retry=failed runs them again once that is mended"
             )
         if self._publish_to is not None:
@@ -101,11 +101,11 @@ class Sweep:
     def _publish(self, study: Study, folder: Path, completed: Sequence[int]) -> None:
         files = self.settings.publish_files
         study.fetch_files()
-        for name, numbers in publishing.missing_files(folder, files, completed).items():
+        for name, numbers in publishing.missing_files(folder, files, completed, study.folders()).items():
             some = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
             log.warning(f"hydra.sweeper.publish_files: {name} {len(numbers)} of {len(completed)} completed trials left none ({some})")
         assert self._publish_to is not None
-        publishing.publish(folder, self._publish_to, files)
+        publishing.publish(folder, self._publish_to, files, study.folders())
 
     # Planning ------------------------------------------------------------------------------------------------------------
 

@@ -130,6 +130,9 @@ class Worker:
                 "started": time.strftime("%Y-%m-%dT%H:%M:%S", started),
             }
         }
+        subdir = str(full.hydra.sweep.subdir)
+        if subdir != str(claim.number) and os.path.isdir(folder / subdir):
+            attrs["trivet:folder"] = subdir
         self.study.tell(claim.number, outcome, attrs | reporter.metrics.attrs())
         reporter.metrics.remove()
 
