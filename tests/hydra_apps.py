@@ -62,8 +62,8 @@ def app(conf, overrides=(), config_name="config", version_base="1.3"):
 
 
 def sweep(conf, task, overrides=(), config_name="config"):
-    """Run an app's sweep in this process, with one worker, as `Hydra.multirun` would; `overrides` are the command line's."""
-    given = ["hydra/sweeper=trivet", "hydra.sweeper.n_jobs=1", "+hydra.sweeper.identity.code=none", *overrides]  # a test imports a lot
+    """Run an app's sweep in this process as `Hydra.multirun` would; `overrides` are the command line's."""
+    given = ["hydra/sweeper=trivet", "hydra.sweeper.n_jobs=0", "+hydra.sweeper.identity.code=none", *overrides]  # a test imports a lot
     with app(conf, given, config_name=config_name) as (context, config):
         context.callbacks.on_multirun_start(config=config, config_name=config_name)
         sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)

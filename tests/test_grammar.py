@@ -303,6 +303,15 @@ def test_params_with_conditions_to_any_depth():
     assert not params[-1].active({"optimizer": "lookahead"})
 
 
+def test_params_in_the_form_of_search_space():
+    old = {"lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}, "act": {"type": "categorical", "choices": ["a", "b"]}}
+    assert parse_params(old) == parse_search_space(old)
+    below = parse_params({"type": "a,b", "optimizer=sgd": {"lr": old["lr"]}})  # a key may be called type
+    assert below == [Param("type", Choice(("a", "b"))), Param("lr", Float(1e-4, 0.1, log=True), (("optimizer", "sgd"),))]
+    with pytest.raises(UserError, match=r"lr.*needs high"):
+        parse_params({"lr": {"type": "float", "low": 1}})
+
+
 def test_dump_is_plain_yaml():
     mapping = dump(parse_params(SPACE))
     assert mapping["optimizer=sgd"] == {"optimizer.lr": "tag(log, interval(0.001, 1.0))"}

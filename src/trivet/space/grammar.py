@@ -77,8 +77,8 @@ def parse_overrides(overrides: list[str], config_loader: object = None) -> tuple
 def parse_params(mapping: Mapping) -> list[Param]:
     """`hydra.sweeper.params`: {key: text, list or scalar}; a scalar gives a Param with a `Fixed` spec.
 
-    A mapping under a key `group=option` holds parameters (full keys) that count where that option is chosen, to any depth.
-    Raises UserError.
+    A mapping under a key `group=option` holds parameters (full keys) that count where that option is chosen, to any depth; one with
+    `type` under any other key is a range in the form of `search_space`. Raises UserError.
     """
     if not isinstance(mapping, Mapping):
         raise UserError(f"params={mapping!r}: write a mapping from key to range, e.g. {{optimizer.lr: 'tag(log, interval(1e-4, 1e-1))'}}")
@@ -182,6 +182,9 @@ def _params(mapping: Mapping, when: tuple[tuple[str, str], ...]) -> list[Param]:
         key = str(raw)
         if isinstance(value, Mapping):
             match = CONDITION.fullmatch(key)
+            if not match and "type" in value:  # the form of search_space, moved here as it is
+                params.append(Param(key, _with_key(key, value, functools.partial(_legacy, key, value)), when))
+                continue
             if not match:
                 raise UserError(f"{key}: holds a mapping, so it must be a condition: write it as group=option, e.g. optimizer=sgd")
             params += _params(value, (*when, (match[1], match[2])))
