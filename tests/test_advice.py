@@ -10,6 +10,7 @@ from trivet import cli, space
 from trivet.errors import UserError
 from trivet.phases import advice, asking
 from trivet.phases.advice import BUDGETS, SPACES, TABLE, Case, Probe, advise, budget_band, space_band
+from trivet.phases.estimate import share_trained
 
 LR = "tag(log, interval(1e-4, 1e-1))"
 PARAMS = {
@@ -88,10 +89,27 @@ def test_seeds_are_saved_for():
     assert plans == {5: (0, 0), 12: (1, 2), 24: (3, 2), 36: (3, 3), 54: (5, 3), 99: (10, 3)}
 
 
+def test_finalists_are_no_more_than_half_of_what_is_tried():
+    assert advise(case("learning rate")).finalists == 3
+    assert advise(case("small grid", trial_seconds=1.0, hours=10)).finalists == 6
+
+
+def test_the_command_holds_the_ranges_that_were_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = told(capsys, "--trial-seconds", "60", f"lr={LR}", "w=int(interval(4, 90))")
+    assert f"hydra.sweeper.n_trials=60 'lr={LR}' 'w=int(interval(4, 90))'" in out
+    _, out, _ = told(capsys, "--trial-seconds", "600", f"lr={LR}", "w=int(interval(4, 90))", "--hours", "0.5", "--workers", "1")
+    assert "do not tune now; the learning rate's range test only" in out and "'hydra.sweeper.pruner={name: limit, max_step: 1}'" in out
+
+
 def test_pruning_needs_curves_and_buys_trials():
     with_curves, without = (advise(case(trial_seconds=3600.0, hours=24, epochs=epochs)) for epochs in (30, None))
     assert (with_curves.pruner, without.pruner) == ("asha", None)
-    assert with_curves.n_trials == 60 and without.n_trials == 16 and (with_curves.strategy, without.strategy) == ("model", "random")
+    assert (
+        with_curves.n_trials == min(60, int(16 / share_trained({"name": "asha"})))
+        and without.n_trials == 16
+        and (with_curves.strategy, without.strategy) == ("model", "random")
+    )
     assert advise(case(epochs=4)).pruner is None
 
 

@@ -202,7 +202,7 @@ def advise(case: Case) -> Advice:
     band = space_band(case)
     pruner = pruner_for(case, band)
     share = share_trained({"name": pruner})
-    finalists, seeds = seed_plan(case) if band != "nothing" else (0, 0)
+    finalists, seeds = seed_plan(case, wanted(case, band)) if band != "nothing" else (0, 0)
     left = case.trainings - (finalists + 1) * seeds if finalists else case.trainings
     most = math.floor(left / share + 1e-9) if math.isfinite(left) else wanted(case, band)
     n_trials = max(0, min(most, wanted(case, band)))
@@ -240,11 +240,15 @@ def pruner_for(case: Case, band: str) -> str | None:
     return "asha" if band == "ranges" and case.epochs is not None and case.epochs >= LEAST_EPOCHS else None
 
 
-def seed_plan(case: Case) -> tuple[int, int]:
-    """(finalists, seeds): the costliest plan, the default configuration included, within SEEDS_SHARE of the budget; (0, 0): none fits."""
+def seed_plan(case: Case, n_trials: int = RANDOM_TRIALS) -> tuple[int, int]:
+    """(finalists, seeds): the costliest plan, the default configuration included, within SEEDS_SHARE of the budget; (0, 0): none fits.
+
+    At most every second of `n_trials` is a finalist.
+    """
+    plans = [(min(finalists, max(1, n_trials // 2)), seeds) for finalists, seeds in SEED_PLANS]
     if not math.isfinite(case.trainings):
-        return USUAL_SEEDS
-    fits = [(f, s) for f, s in SEED_PLANS if (f + 1) * s <= SEEDS_SHARE * case.trainings]
+        return min(USUAL_SEEDS[0], max(1, n_trials // 2)), USUAL_SEEDS[1]
+    fits = [(f, s) for f, s in plans if (f + 1) * s <= SEEDS_SHARE * case.trainings]
     return fits[0] if fits else (0, 0)
 
 

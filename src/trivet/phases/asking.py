@@ -34,6 +34,7 @@ from trivet.study import tables
 CHECK = Path("results/check")
 PROBED = "sweeps/probed"
 NAME = re.compile(r"(?P<key>\S+)(?: \[(?P<when>.*)\])?")
+SHORT = "hydra.sweeper.pruner={name: limit, max_step: 1}"  # the range test of an app that has none of its own: one step of each rate
 STRATEGIES = {
     "none": "do not tune now",
     "lr_range": "the learning rate's range test only",
@@ -141,16 +142,17 @@ def program(root: Path, given: str | None) -> tuple[list[str], list[str]]:
     return (["python", "src/train.py"], ["hparams=search"]) if own else (["python", "app.py"], ["+trivet=search"])
 
 
-def command(advice: Advice, case: Case, root: Path, app: str | None) -> str:
-    """The ready command of an advice, "" where nothing is to be run; `app.py` stands for an app that is not known."""
+def command(advice: Advice, case: Case, root: Path, app: str | None, ranges: Sequence[str] = ()) -> str:
+    """The ready command of an advice, "" where nothing is to be run; `app.py` stands for an app that is not known. `ranges`: overrides that
+    give the space, where no config does."""
     words, phase = program(root, app)
     own = phase == ["hparams=search"]
     if advice.strategy == "none":
         return ""
     if advice.strategy == "lr_range":
         rates = [p for p in case.searched if limits.LEARNING_RATE.fullmatch(limits.leaf(p.key))]
-        return shlex.join([*words, "hparams=lr_range"] if own else [*words, "-m", *phase, *_only(rates[0])])
-    if advice.strategy == "model" and advice.finalists and advice.pruner and _piped(root):
+        return shlex.join([*words, "hparams=lr_range"] if own else [*words, "-m", *phase, SHORT, *_only(rates[0])])
+    if advice.strategy == "model" and advice.finalists and advice.pruner and not ranges and _piped(root):
         coarse = max(1, round(advice.n_trials * 2 / 3))
         knobs = {"coarse.n_trials": coarse, "fine.n_trials": max(1, advice.n_trials - coarse), "seeds.finalists": advice.finalists}
         return shlex.join(["dvc", "exp", "run", *(w for k, v in {**knobs, "seeds.n": advice.seeds}.items() for w in ("-S", f"{k}={v}"))])
@@ -158,7 +160,7 @@ def command(advice: Advice, case: Case, root: Path, app: str | None) -> str:
     sampler = {"grid": ["hydra.sweeper.sampler.name=grid"], "random": ["hydra.sweeper.sampler.name=random"]}.get(advice.strategy, [])
     if advice.strategy == "grid" and any(space.n_points(p.spec) is None for p in case.searched):
         return shlex.join([*words, "-m", *phase, *more, *sampler, *_only(case.searched[0])])
-    return shlex.join([*words, "-m", *phase, *more, *sampler, f"hydra.sweeper.n_trials={advice.n_trials}"])
+    return shlex.join([*words, "-m", *phase, *more, *sampler, f"hydra.sweeper.n_trials={advice.n_trials}", *ranges])
 
 
 def _only(rate: space.Param) -> list[str]:
@@ -295,5 +297,7 @@ def main(words: Sequence[str], root: Path = Path()) -> int:
     given = _parser().parse_intermixed_args(list(words))
     case = case_of(given, root)
     advice = advise(case)
-    print(secrets.lines("\n".join(lines(advice, case, command(advice, case, root, given.app)))))
+    print(
+        secrets.lines("\n".join(lines(advice, case, command(advice, case, root, given.app, [word for word in given.given if "=" in word]))))
+    )
     return 0
