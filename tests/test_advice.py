@@ -269,7 +269,8 @@ def main(cfg):
     for step in range(1, 7):
         trivet.report(1 - 0.5**step, step)
     return 1 - 0.5**6
-main()
+if __name__ == "__main__":
+    main()
 """
 
 
