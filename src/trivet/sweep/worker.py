@@ -130,7 +130,8 @@ class Worker:
                 "started": time.strftime("%Y-%m-%dT%H:%M:%S", started),
             }
         }
-        subdir = str(full.hydra.sweep.subdir)
+        # as the job resolved it: ${hydra:job.num} means nothing any more once the job is over
+        subdir = os.path.relpath(str(full.hydra.runtime.output_dir), os.path.abspath(folder))
         if subdir != str(claim.number) and os.path.isdir(folder / subdir):
             attrs["trivet:folder"] = subdir
         self.study.tell(claim.number, outcome, attrs | reporter.metrics.attrs())
