@@ -1,6 +1,7 @@
 """Failures told while a sweep runs: each reason once, and how often at the end."""
 
 import logging
+import os
 
 import pytest
 
@@ -26,6 +27,14 @@ def test_each_reason_is_told_when_it_first_comes(told, tmp_path):
     failures.tell(trials)
     failures.tell([*trials, trial(3, "out of memory"), trial(4, "ValueError: a")])
     assert told() == [f"trial 1 failed: ValueError: a (log: {tmp_path}/1/app.log)", "trial 3 failed: out of memory"]
+
+
+def test_of_several_logs_the_one_with_the_traceback_is_named(tmp_path):
+    (tmp_path / "0").mkdir()
+    for name, moment in {"config_tree.log": 1, "train.log": 3, "zip.log": 2}.items():
+        (tmp_path / "0" / name).touch()
+        os.utime(tmp_path / "0" / name, (moment, moment))
+    assert Failures(tmp_path).summary([trial(0, "b")]) == [f"failed 1 x: b (log: {tmp_path}/0/train.log)"]
 
 
 def test_reasons_that_are_never_the_same_do_not_bury_the_rest(told, tmp_path):

@@ -37,6 +37,6 @@ class Failures:
         return [*lines, f"failed {rest} x for other reasons: see the column reason of {self.folder / 'trials.csv'}"] if rest else lines
 
     def _where(self, number: int) -> str:
-        """` (log: path)` where the trial left one."""
-        logs = sorted(self._elsewhere().get(number, self.folder / str(number)).glob("*.log"))
-        return f" (log: {logs[0]})" if logs else ""
+        """` (log: path)` where the trial left one; of several the one written last, which is where its traceback went."""
+        logs = sorted(self._elsewhere().get(number, self.folder / str(number)).glob("*.log"), key=lambda log: log.stat().st_mtime_ns)
+        return f" (log: {logs[-1]})" if logs else ""
