@@ -150,3 +150,11 @@ def test_arguments_that_only_fail_later_are_refused_before_trial_0(config):
 @pytest.mark.parametrize("config", ["tpe", {"name": "tpe", "n_startup_trials": 400}, "random", "qmc", "cmaes", "nsgaii"], ids=str)
 def test_sampler_that_work_are_taken(config):
     Sampler(sampler_spec(config)[0], PARAMS, ["minimize"], 0).try_out()
+
+
+@pytest.mark.parametrize("path", ["search.configure", "a.b.configure", "custom-search-space.configure"])  # a script may be called so
+def test_a_function_is_a_dotted_path(path):
+    assert Settings(custom_search_space=path).custom_search_space == path
+    for wrong in (f"{path}()", f"{path}-x", ".", "configure", f"/{path}"):
+        with pytest.raises(UserError, match="dotted path"):
+            Settings(custom_search_space=wrong)

@@ -26,7 +26,7 @@ from trivet.space import read_yaml
 DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
 MOST = 10**9  # of anything that is counted
 
-_FUNCTION = Matching(r"[A-Za-z_][\w.]*\.[A-Za-z_]\w*", "a dotted path, module.function")
+_FUNCTION = Matching(r"[A-Za-z_][\w.-]*\.[A-Za-z_]\w*", "a dotted path, module.function")
 _NAME = Described(
     Either((Matching(r"(?!\.{1,2}$)[^/\x00-\x1f\x7f]{1,200}", ""), Whole())),
     "a name (at most 200 characters) without '/': it names a folder",
