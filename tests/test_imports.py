@@ -20,7 +20,7 @@ MAY_KNOW = {
     "adapters": GROUND | {"data", "space", "training"},
     "command": GROUND,
     "integrations": {"errors", "secrets"},
-    "phases": set(SEARCHING),  # what trains and evaluates is handed in
+    "phases": {*SEARCHING, "command"},  # what trains and evaluates is handed in
     "diagnosis": {"errors", "secrets", "space", "phases"},
     "reporting": {"errors", "app", "secrets", "space", "phases", "diagnosis"},
     "cli": {*SEARCHING, "phases", "reporting"},

@@ -139,9 +139,14 @@ def _report(folder: Path, out: Path | None) -> None:
 def _init(words: Sequence[str]) -> int:
     from trivet.phases import init
 
-    parser = argparse.ArgumentParser(prog="trivet init", description="Make this repository's Hydra app one that trivet tunes.")
+    parser = argparse.ArgumentParser(prog="trivet init", description="Make a Hydra app, or any program, one that trivet tunes.")
     parser.add_argument("--app", help="the script that trains, or its command")
-    parser.add_argument("--metric", help="a name for what it returns and reports, such as val/acc")
+    parser.add_argument("--command", help="of a program that is no Hydra app, with {placeholders}: 'python train.py --lr {lr}'")
+    parser.add_argument("--shell", action="store_true", help="hand the command to a shell; its values are quoted")
+    parser.add_argument("--value", action="append", default=[], dest="values", metavar="KEY=VALUE", help="of a placeholder; repeatable")
+    parser.add_argument("--step", metavar="REGEX", help="finds the step (an epoch) in what a command prints")
+    metric = "a name for what it returns and reports, such as val/acc; of a command a regular expression, repeatable, the objective first"
+    parser.add_argument("--metric", action="append", default=[], dest="metrics", help=metric)
     parser.add_argument("--direction", choices=("maximize", "minimize"))
     parser.add_argument("--seed-key", help="the key of its config that seeds a training; null: there is none")
     parser.add_argument("--epochs-key", help="the key of its config that says how long a training is; null: there is none")

@@ -2,6 +2,7 @@
 
     trivet init                                                           # asks for what it cannot find out
     trivet init --app train.py --metric val/acc --direction maximize --yes
+    trivet init --command 'python train.py --lr {lr}' --range 'lr=tag(log, interval(1e-5, 1))' --metric 'val_acc=([0-9.eE+-]+)'
 
 Writes trivet.yaml (what the app is), space.yaml (what is searched), params.yaml (the knobs) and dvc.yaml (the stages), those that are not
 there yet. Nothing that is there is changed; a second call says what is there, and what to do next.
@@ -21,7 +22,7 @@ from trivet import app as description
 from trivet import space
 from trivet.errors import UserError
 from trivet.options import nearest
-from trivet.phases import discovery, stages
+from trivet.phases import discovery, program, stages
 from trivet.space.suggesting import suggest
 from trivet.study.tables import write_text
 
@@ -33,7 +34,11 @@ class Answers:
     """What was given on the command line; None or empty where init is to find it out, ask, or leave it."""
 
     app: str | None = None
-    metric: str | None = None
+    command: str | None = None
+    shell: bool = False
+    step: str | None = None
+    metrics: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
     direction: str | None = None
     seed_key: str | None = None
     epochs_key: str | None = None
@@ -55,12 +60,8 @@ def run(answers: Answers, root: Path = Path(), ask: Callable[[str], str] = input
         texts = _texts(app, root, None)
     else:
         question = _Questions(answers.yes, ask)
-        command = discovery.command_of(answers.app or _script(root, question))
-        composed = discovery.compose(command, root)
-        described, found = _describe(answers, command, composed, question, root)
-        app = _checked(described, root)
-        ranges, told = _ranges(answers.ranges, composed)
-        lines = [*found, told]
+        described, ranges, lines = (_program if answers.command else _hydra_app)(answers, question, root)
+        app = description.of(described, root)
         texts = {description.FILE: _description_text(described), **_texts(app, root, ranges)}
     for name, text in texts.items():
         if (root / name).exists():
@@ -70,6 +71,52 @@ def run(answers: Answers, root: Path = Path(), ask: Callable[[str], str] = input
             write_text(root / name, text)
             lines.append(f"wrote {name}")
     return [*lines, *_next(root, app)]
+
+
+def _hydra_app(answers: Answers, question: _Questions, root: Path) -> tuple[dict[str, Any], str, list[str]]:
+    """The content of trivet.yaml, the text of the ranges, and what was found out."""
+    if answers.values or answers.step or answers.shell:
+        raise UserError("--value, --step and --shell belong to --command: a Hydra app has its values in its config, and reports by itself")
+    command = discovery.command_of(answers.app or _script(root, question))
+    composed = discovery.compose(command, root)
+    described, found = _describe(answers, command, composed, question, root)
+    ranges, told = _ranges(answers.ranges, composed)
+    return described, ranges, [*found, told]
+
+
+def _program(answers: Answers, question: _Questions, root: Path) -> tuple[dict[str, Any], str, list[str]]:
+    """The same for a program that is no Hydra app."""
+    if answers.app or answers.seed_key or answers.epochs_key:
+        raise UserError("--app, --seed-key and --epochs-key belong to a Hydra app: in --command {seed} is the seed")
+    assert answers.command is not None
+    content, command = program.describe(answers.command, answers.metrics, answers.step, answers.shell, root)
+    values, given = program.values_of(answers.values), dict(_pair(text) for text in answers.ranges)
+    ranges = program.ranges(command.template, given, values)
+    direction = _direction(answers, command.objective, question)
+    files = [*command.named_files(root), *answers.data]
+    described = {
+        "app": program.APP,
+        "objective": command.objective,
+        "direction": direction,
+        "seed_key": "seed" if any("{seed}" in word for word in command.template.words) else None,
+        "epochs_key": None,
+        **{"space": SPACE, "code": files, "data": files, "ignore": [], "overrides": answers.overrides, "smoke": answers.smoke},
+        "keep": answers.keep,
+        "test": _test(answers),
+        "command": content,
+        "parameters": values,
+    }
+    seeded = "{seed}" if described["seed_key"] else "none: runs of the seeds stage differ by chance alone; put {seed} into the command"
+    return described, ranges, [f"command: {answers.command}; {direction} {command.objective}", f"seed: {seeded}", f"{len(given)} ranges"]
+
+
+def _direction(answers: Answers, metric: str, question: _Questions) -> str:
+    direction = answers.direction or question("Is it to be maximized or minimized", discovery.direction_of(metric), "--direction")
+    return {"max": "maximize", "maximized": "maximize", "min": "minimize", "minimized": "minimize"}.get(direction, direction)
+
+
+def _test(answers: Answers) -> dict[str, str] | None:
+    return {"command": answers.test, **({"metric": answers.test_metric} if answers.test_metric else {})} if answers.test else None
 
 
 class _Questions:
@@ -107,10 +154,11 @@ def _describe(
     """The content of trivet.yaml, and what was found out."""
     values = composed.values
     guessed = discovery.find_metric(values) or "val/score"
-    metric = answers.metric or question("What does the app return and report? A name for it, such as val/acc", guessed, "--metric")
-    better = discovery.direction_of(metric)
-    direction = answers.direction or question("Is it to be maximized or minimized", better, "--direction")
-    direction = {"max": "maximize", "maximized": "maximize", "min": "minimize", "minimized": "minimize"}.get(direction, direction)
+    if len(answers.metrics) > 1:
+        raise UserError(f"--metric {answers.metrics[1]}: a Hydra app returns one objective; name that one, and report others beside it")
+    named = answers.metrics[0] if answers.metrics else None
+    metric = named or question("What does the app return and report? A name for it, such as val/acc", guessed, "--metric")
+    direction = _direction(answers, metric, question)
     seed, epochs = (
         _key(values, given, pattern, flag)
         for given, pattern, flag in (
@@ -119,7 +167,6 @@ def _describe(
         )
     )
     smoke = answers.smoke or ([f"{epochs}=1"] if epochs else [])
-    test = {"command": answers.test, **({"metric": answers.test_metric} if answers.test_metric else {})} if answers.test else None
     described = {
         "app": command,
         "objective": metric,
@@ -133,7 +180,7 @@ def _describe(
         "overrides": [*_sampler(composed), *answers.overrides],
         "smoke": smoke,
         "keep": answers.keep,
-        "test": test,
+        "test": _test(answers),
     }
     return described, [
         f"app: {command}; {direction} {metric}",
@@ -153,10 +200,6 @@ def _key(values: Mapping[str, Any], given: str | None, pattern: Any, flag: str) 
     if given is not None and given.lstrip("+") not in values and not given.startswith("+"):
         raise UserError(f"{flag} {given}: not in the config{nearest(given, values)}")
     return given or discovery.find_key(values, pattern)
-
-
-def _checked(described: Mapping[str, Any], root: Path) -> description.App:
-    return description.of(described, root)
 
 
 def _ranges(given: Sequence[str], composed: discovery.Composed) -> tuple[str, str]:
@@ -205,6 +248,8 @@ DESCRIBED = {
     "smoke": "overrides that make a training short, for the check; none: it is stopped at its first report",
     "keep": "a file in a trial's folder, such as checkpoints/best.ckpt: what the test command evaluates",
     "test": "{command: python eval.py ckpt={model}, metric: 'acc=([0-9.]+)'}; null: no test is made",
+    "command": "line with {placeholders} ({folder}, {seed}, {trial}, {gpus}, {n_gpus} are given); metrics and step: regular expressions",
+    "parameters": "values of placeholders that are not searched",
 }
 
 

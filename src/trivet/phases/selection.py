@@ -63,11 +63,14 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
         study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
     tables["fine"] = with_fixed(tables["fine"], results / "narrow/space.yaml")
     options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
-    default = find_default(tables["coarse"], study["coarse"].get("defaults") or {}, options)
+    defaults = study["coarse"].get("defaults")
+    default = find_default(tables["coarse"], defaults or {}, options)
     best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params, options)
     if not best and default is None:
         raise UserError("no trial of coarse or fine is COMPLETE: see the reason column of results/coarse/trials.csv")
-    return [default or finalists.Finalist(0, "default", None, None, {}), *best]
+    if default is None and defaults is not None:  # it is a configuration, and was no trial of the searches
+        default = finalists.Finalist(0, "default", None, None, {})
+    return [*([default] if default is not None else []), *best]
 
 
 def table(chosen: Sequence[finalists.Finalist]) -> str:
