@@ -1,7 +1,14 @@
 """The order of the tests, and the sweep that others are compared with."""
 
+import sys
+
 import pytest
+from absl import logging as absl_logging
 from apps.running import run_all
+
+# Keras and TensorBoard bring absl, whose log handler keeps the stderr of its import, which in a test is pytest's, and closes it when Hydra
+# sets logging up: from then on every test of this process would fail. The process's own stderr it leaves open.
+absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 
 def pytest_collection_modifyitems(items):
