@@ -395,11 +395,14 @@ def test_a_fork_holds_no_lock_of_its_parent(tmp_path):
     locks, other = FileLocks(tmp_path), FileLocks(tmp_path)
     assert locks.acquire(3)
     wait, go = os.pipe()
+    begun, begin = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(go)
+        os.write(begin, b"!")
         os.read(wait, 1)
         os._exit(0)
+    os.read(begun, 1)  # a fork lets go as its first act
     for fd in locks.fds():  # as the kernel does when the worker dies
         os.close(fd)
     with other.mutex():
