@@ -258,7 +258,7 @@ def test_the_overrides_of_every_trial_make_its_parameters(tmp_path):
         overrides = dict(o.split("=", 1) for o in tables.overrides_of(study, number, ["a=1", "+trivet=coarse"]))
         params = study.params_of(number)
         assert overrides.pop("a") == "1"
-        assert overrides == {name.partition(" [")[0]: space.value_text(value) for name, value in params.items()}
+        assert overrides == {name.partition(" [")[0]: space.sweep_text(value) for name, value in params.items()}
     study.close()
 
 
