@@ -270,6 +270,7 @@ class Sweep:
 
     def _run_workers(self, plan: WorkerPlan, study: Study, progress: Progress) -> str:
         """Returns why the sweep is over. Raises `UserError` where it is not, and yet no worker is left."""
+        logging.raiseExceptions = False  # a log that a full disk refuses is no reason for a traceback among the sweep's own lines
         if self._is_launched:
             Launched(plan, self.n_jobs).run(study, progress)
         elif self.n_jobs == 0:
