@@ -202,7 +202,7 @@ ENDS = {
 
 def marked(folder):
     """Processes that some worker of a sweep in this folder has started."""
-    return keeper.marked(f"curves-{yaml.safe_load((folder / 'study.yaml').read_text())['fingerprint'][:8]}@{folder}|")
+    return keeper.marked(f"{yaml.safe_load((folder / 'study.yaml').read_text())['name']}@{folder}|")
 
 
 @pytest.mark.slow
