@@ -7,6 +7,7 @@ settings with their curves, releaunifreiburg/DPL, Apache 2.0: the setting neares
 
 from __future__ import annotations
 
+import abc
 import json
 import math
 import pickle
@@ -37,7 +38,7 @@ AXES: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Table:
+class Table(abc.ABC):
     """A space, what a run of a configuration shows (`observe`, a loss for each epoch) and what is true of it (`truth`).
 
     Losses are on one scale: 0 is the table's best, 1 its median.
@@ -103,9 +104,9 @@ class FcNet(Table):
 class Curves(Table):
     """A table with curves; `exact` gives noise-free losses, `observe` adds the noise of a run."""
 
+    @abc.abstractmethod
     def exact(self, configurations: list[dict[str, Any]]) -> np.ndarray:
         """Losses, (configurations, epochs)."""
-        raise NotImplementedError
 
     def _set_scale(self) -> None:
         """The median of random configurations, and the best that a local search from the best of them finds."""

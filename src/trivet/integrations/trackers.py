@@ -9,6 +9,7 @@ with a tracker and without. A continued sweep adds its new trials only. What can
 
 from __future__ import annotations
 
+import abc
 import csv
 import importlib.util
 import logging
@@ -94,7 +95,7 @@ def _trial(row: Mapping[str, str], curve: dict[int, dict[str, float]]) -> Trial:
     return Trial(int(row["number"]), row["state"], row["reason"], {key: row[key] for key in params if row[key]}, values, curve)
 
 
-class Tracker(Callback):
+class Tracker(Callback, abc.ABC):
     """What the trackers have in common. Raises `UserError` when it is made without its library."""
 
     library = ""
@@ -112,9 +113,9 @@ class Tracker(Callback):
         except Exception as error:  # of a library, a server, a full disk
             log.warning(secrets.line(f"tracker {type(self).__name__}: {folder} was not tracked whole ({type(error).__name__}: {error})"))
 
+    @abc.abstractmethod
     def write(self, sweep: Sweep) -> None:
         """Track the sweep; trials that are tracked already stay as they are."""
-        raise NotImplementedError
 
 
 class TensorBoard(Tracker):

@@ -29,7 +29,25 @@ from trivet.errors import UserError
 _MARK = b',"trivet":['
 
 
-class Journal(BaseJournalBackend):
+class Batching(BaseJournalBackend):
+    """A backend that may keep records while a block runs; its `append_logs` puts them into `_held` where that is a list."""
+
+    _held: list[dict[str, Any]] | None = None
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Append what is written inside in one go when the block ends without an error."""
+        self._held = []
+        try:
+            yield
+            held = self._held
+        finally:
+            self._held = None
+        if held:
+            self.append_logs(held)
+
+
+class Journal(Batching):
     """Records as JSON lines in `path`, shared by processes on one file system that supports `flock` (local disks, NFSv4).
 
     An append that fails half-way (a full disk) is taken back and raises `OSError`; what was written before stays readable.
@@ -43,7 +61,6 @@ class Journal(BaseJournalBackend):
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self._next = (0, 0)  # number and byte offset of the record to read next
         self._counted = (0, 0)  # records before a byte offset, as last counted to append
-        self._held: list[dict[str, Any]] | None = None
         self.paused = False  # whether nothing new is looked for
 
     def __getstate__(self) -> dict[str, Any]:
@@ -138,18 +155,6 @@ class Journal(BaseJournalBackend):
             number, offset = number + part.count(b"\n"), offset + len(part)
         self._counted = (number, offset)
         return number
-
-    @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
-        """Append what is written inside in one go when the block ends without an error."""
-        self._held = []
-        try:
-            yield
-            held = self._held
-        finally:
-            self._held = None
-        if held:
-            self.append_logs(held)
 
 
 class Records(JournalStorage):

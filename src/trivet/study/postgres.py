@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from optuna.storages.journal import BaseJournalBackend
 from sqlalchemy import make_url
 
 from trivet import secrets
 from trivet.errors import StorageGone, UserError
+from trivet.study.journal import Batching
 from trivet.study.locks import own
 
 KEEP_SECONDS = 1.0
@@ -171,7 +171,7 @@ def _cause(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-class PostgresJournal(BaseJournalBackend):
+class PostgresJournal(Batching):
     """Optuna's journal as rows of a table; what it holds of one study."""
 
     def __init__(self, database: Database) -> None:
@@ -179,7 +179,6 @@ class PostgresJournal(BaseJournalBackend):
         self._next = 0  # number of the record to read next
         self._read_to = 0  # id of the last row read
         self._come: list[dict[str, Any]] = []  # read with an append, not asked for yet
-        self._held: list[dict[str, Any]] | None = None
         self._fresh = False
         self.paused = False
 
@@ -220,18 +219,6 @@ class PostgresJournal(BaseJournalBackend):
     def damaged(self, line: int, what: str) -> UserError:
         """The error that tells of a record that cannot be used."""
         return UserError(f"trivet_journal: record {line} of study {self.database.study} {what}; another study_name begins anew")
-
-    @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
-        """Append what is written inside in one go when the block ends without an error."""
-        self._held = []
-        try:
-            yield
-            held = self._held
-        finally:
-            self._held = None
-        if held:
-            self.append_logs(held)
 
 
 _IN_ORDER = "select pg_advisory_xact_lock(%(space)s, %(key)s)"

@@ -172,8 +172,8 @@ def _code(main: Main, module: types.ModuleType) -> types.CodeType:
 
 
 def absent(config: Any) -> Any:
-    """Stands in a plan for the task function, which travels beside it."""
-    raise NotImplementedError
+    """Stands in a plan for the task function, which travels beside it and takes this place on arrival."""
+    raise AssertionError("a worker begins with the app itself in its plan")
 
 
 def pack(content: Any, task_function: TaskFunction) -> bytes:
