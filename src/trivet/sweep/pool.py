@@ -162,7 +162,7 @@ class Pool:
         fds = [self._payload, self._alive, writer]
         # -P: what lies in the folder where the app was started must not stand in for modules of Python.
         command = [sys.executable, *subprocess._args_from_interpreter_flags(), "-P", "-m", "trivet.sweep.process", name, *map(str, fds)]
-        with (self._folder / f"{name}.log").open("ab") as log, _interrupts_ignored():
+        with (self._folder / f"{name}.log").open("ab") as log, _interrupts_deferred():
             popen = subprocess.Popen(
                 [*command, str(os.getpid())],
                 env=self._environment(slot, mark),
@@ -172,9 +172,9 @@ class Pool:
                 pass_fds=fds,
                 process_group=0,
             )
-        os.close(writer)
-        self._tell_keeper(f"+{popen.pid}")
-        self._processes.append(_Process(name, slot, popen, reader, mark))
+            os.close(writer)
+            self._tell_keeper(f"+{popen.pid}")
+            self._processes.append(_Process(name, slot, popen, reader, mark))
 
     def _environment(self, slot: int, mark: str) -> dict[str, str]:
         environment = dict(os.environ)
@@ -283,14 +283,20 @@ def end_strays(study: str) -> int:
     return keeper.kill_all(strays)
 
 
-class _interrupts_ignored:
-    """A child born inside never sees Ctrl-C: the parent ends it in order. Only a main thread can set this up."""
+class _interrupts_deferred:
+    """Ctrl-C inside counts at the end: a worker is either not started or known, and ended in order. Only a main thread can set this up."""
 
     def __enter__(self) -> None:
+        self._heard = False
         self._main = threading.current_thread() is threading.main_thread()
         if self._main:
-            self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._before = signal.signal(signal.SIGINT, self._hear)
 
     def __exit__(self, *_: object) -> None:
         if self._main:
             signal.signal(signal.SIGINT, self._before)
+            if self._heard:
+                signal.raise_signal(signal.SIGINT)
+
+    def _hear(self, *_: object) -> None:
+        self._heard = True

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -120,6 +121,7 @@ def leave() -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Entry: see the module."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers in order
     name, (payload, alive, channel, parent) = argv[0], map(int, argv[1:])
     for fd in (payload, alive, channel):
         os.set_inheritable(fd, False)
