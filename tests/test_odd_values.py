@@ -13,8 +13,8 @@ from small_training import REGRESSION, blobs, config, line
 
 from trivet import UserError, training
 from trivet.options import Real
+from trivet.reports import Diverged
 from trivet.training import losses, optimizers, settings
-from trivet.trial import Diverged
 
 ODD = [None, "abc", "", "1e-3", [], [1], {"a": 1}, True, -1, 0, 10**30, 10**400, 10**5000, math.nan, math.inf, -math.inf, 1j]
 ODD += [datetime.date(2020, 1, 1), "\x1b[31m\n", "\udc80", (1, 2)]

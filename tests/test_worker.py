@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 import trivet
-from trivet import trial as trial_api
+from trivet import reports
 from trivet.errors import StorageGone, UserError
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.worker import _QuietPrunes, _Reporter, locate
@@ -37,9 +37,9 @@ class Record:
 @pytest.fixture(autouse=True)
 def told(monkeypatch, caplog):
     """What is told once is told anew in each test."""
-    monkeypatch.setattr(trial_api, "_told", set())
+    monkeypatch.setattr(reports, "_told", set())
     yield caplog
-    trial_api.set_reporter(None)
+    reports.set_reporter(None)
 
 
 # steps known before, steps reported -> what is told
@@ -57,7 +57,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("known", "steps", "line"), STEPS)
 def test_steps_that_do_not_rise_are_told_once(known, steps, line, told):
-    trial_api.set_reporter(_Reporter(Record({step: 0.0 for step in known}), 0, Alarm()))
+    reports.set_reporter(_Reporter(Record({step: 0.0 for step in known}), 0, Alarm()))
     for step in steps:
         trivet.report(0.5, step)
     assert len(told.messages) == (line is not None)
@@ -79,7 +79,7 @@ def test_a_thread_of_an_earlier_trial_cannot_report_into_this_one():
     old.start()
     begun.wait()
     study = Record()
-    trial_api.set_reporter(_Reporter(study, 0, Alarm()))
+    reports.set_reporter(_Reporter(study, 0, Alarm()))
     go.set()
     old.join()
     assert study.rows == [] and len(errors) == 1 and "earlier trial" in errors[0]

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import trivet
-from trivet.trial import set_reporter
+from trivet.reports import set_reporter
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is imported
 

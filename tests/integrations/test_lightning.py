@@ -86,7 +86,7 @@ def test_mistakes(heard, callback, message):
 RANKS = """
 import sys
 import trivet
-from trivet.trial import set_reporter
+from trivet.reports import set_reporter
 from lightning.pytorch import Trainer
 from tests.integrations.test_lightning import LOADER, Line, ReportCallback
 

@@ -12,9 +12,9 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from trivet import secrets
+from trivet.reports import Diverged, TrialPruned, is_bad
 from trivet.study.records import Outcome
 from trivet.sweep.alarm import TrialTimeout
-from trivet.trial import Diverged, TrialPruned, is_bad
 
 MAX_REASON = 300
 """Characters of a reason; the trial's log has the rest."""

@@ -22,15 +22,15 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from trivet import trial as trial_api
+from trivet import reports
 from trivet.errors import StorageGone, UserError
+from trivet.reports import TrialPruned
 from trivet.study import copies
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.outcome import is_full, is_studys_disk, one_line, outcome_of
-from trivet.trial import TrialPruned
 
 log = logging.getLogger("trivet")
 
@@ -109,7 +109,7 @@ class Worker:
         except UserError as error:
             self.study.tell(claim.number, Outcome("FAIL", reason=one_line(str(error))))
             return
-        trial_api.set_reporter(reporter)
+        reports.set_reporter(reporter)
         try:
             with alarm.set(self.plan.trial_timeout):
                 result = run_job(self.plan.context, self._logged(task), full, task)
@@ -117,7 +117,7 @@ class Worker:
             self.study.leave(claim.number)
             raise
         finally:
-            trial_api.set_reporter(None)
+            reports.set_reporter(None)
         if reporter.fault is not None:
             raise reporter.fault
         if _studys_fault(result, folder):
@@ -209,12 +209,10 @@ class _Reporter:
         if step > self._last:
             self._last = step
         elif step <= self._before:
-            trial_api.tell_once(
-                "again", f"trial {self._number}: step {step} was reported before the trial was interrupted; that value stays"
-            )
+            reports.tell_once("again", f"trial {self._number}: step {step} was reported before the trial was interrupted; that value stays")
         else:
             last = "the same step again" if step == self._last else f"step {self._last} was reported before it"
-            trial_api.tell_once("order", f"trial {self._number}: step {step}: {last}; steps must rise, and the first value of a step stays")
+            reports.tell_once("order", f"trial {self._number}: step {step}: {last}; steps must rise, and the first value of a step stays")
 
 
 def _log_to_file(text: str) -> None:

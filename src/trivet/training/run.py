@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trivet.reports import Diverged
 from trivet.training import checkpoint, losses, models, optimizers, schedules
 from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
 from trivet.training.predictor import autocast, outputs
 from trivet.training.settings import check, derive, reproducible, seed_everything
-from trivet.trial import Diverged
 
 log = logging.getLogger(__name__)
 Report = Callable[[float, int, dict[str, float]], None]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import trivet
-from trivet import trial
+from trivet import reports
 from trivet.errors import UserError
 
 
@@ -24,9 +24,9 @@ class Heard:
 @pytest.fixture
 def heard():
     reporter = Heard()
-    trial.set_reporter(reporter)
+    reports.set_reporter(reporter)
     yield reporter
-    trial.set_reporter(None)
+    reports.set_reporter(None)
 
 
 def test_outside_a_sweep_nothing_happens():
@@ -69,7 +69,7 @@ def test_a_loop_that_counts_from_0_is_told_the_mend():
 
 
 def test_metrics_named_as_columns_are_and_odd_names_get_names_that_can_be_written(heard, caplog, monkeypatch):
-    monkeypatch.setattr(trial, "_told", set())
+    monkeypatch.setattr(reports, "_told", set())
     for _ in range(2):
         trivet.report(0.5, 1, {"step": 7, "value": 1, "number": 2, "seconds": 3, "a\nb": 4, "c\ud800": 5, 6: 6})
     expected = {"metric/step": 7.0, "metric/value": 1.0, "metric/number": 2.0, "seconds": 3.0, "a b": 4.0, "c\\ud800": 5.0, "6": 6.0}
@@ -86,15 +86,15 @@ def test_bad_metrics_are_refused_by_name(heard, metrics):
 
 
 def test_a_prune_passes():
-    trial.set_reporter(Heard(stop_at=2))
+    reports.set_reporter(Heard(stop_at=2))
     try:
         trivet.report(0.5, 1)
         with pytest.raises(trivet.TrialPruned):
             trivet.report(0.5, 2)
     finally:
-        trial.set_reporter(None)
+        reports.set_reporter(None)
 
 
 @pytest.mark.parametrize(("value", "bad"), [(0.0, False), (-1e308, False), (math.nan, True), (math.inf, True), (-math.inf, True)])
 def test_is_bad(value, bad):
-    assert trial.is_bad(value) is bad
+    assert reports.is_bad(value) is bad

@@ -4,9 +4,9 @@ import pytest
 from omegaconf import OmegaConf
 
 import trivet
+from trivet import reports, trial
 from trivet.errors import UserError
 from trivet.integrations.metrics import pick
-from trivet.integrations.optuna import trial
 
 CONFIG = {"lr": 0.1, "model": {"width": 32, "act": "relu"}, "bias": True, "share": 1}
 
@@ -41,14 +41,35 @@ def test_what_the_call_does_not_allow_is_refused(ask, message):
     assert t.params == {}
 
 
-def test_report_says_what_should_prune_answers(heard):
-    heard.prune_at = 2
-    t = trial(CONFIG)
-    t.report(0.5, 1)
-    assert not t.should_prune()
-    t.report(0.6, 2)
-    assert t.should_prune()
-    assert heard.steps == [1, 2]
+class Heard:
+    def __init__(self):
+        self.steps = []
+
+    def report(self, value, step, metrics):
+        self.steps.append(step)
+        if len(self.steps) == 2:
+            raise trivet.TrialPruned
+
+
+@pytest.mark.parametrize("options", [{}, {"first_step": 1}])
+def test_report_says_what_should_prune_answers(options):
+    heard, first = Heard(), options.get("first_step", 0)
+    reports.set_reporter(heard)
+    try:
+        t = trial(CONFIG, **options)
+        t.report(0.5, first)
+        assert not t.should_prune()
+        t.report(0.6, first + 1)
+        assert t.should_prune()
+    finally:
+        reports.set_reporter(None)
+    assert heard.steps == [1, 2], "the study's steps count from 1"
+
+
+def test_the_integration_is_the_same():
+    from trivet.integrations import optuna
+
+    assert optuna.trial is trivet.trial
 
 
 def test_outside_a_sweep_nothing_is_pruned():
