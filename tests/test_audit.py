@@ -2,6 +2,7 @@
 
 import pytest
 
+from trivet import copied
 from trivet.phases import audit
 
 ROWS = [
@@ -17,7 +18,8 @@ ROWS = [
     [(9, True, ["2", "4", "1", "6"]), (2, True, ["2", "6"]), (2, False, ["6", "2"]), (1, True, ["2"]), (3, True, ["2", "1", "6"])],
 )
 def test_sample_spans_the_pruned_trials(n, maximize, expected):
-    assert [row["number"] for row in audit.sample(ROWS, n, maximize)] == expected
+    again = [{**row, "number": "9", "reason": copied.reason(int(row["number"]))} for row in ROWS]
+    assert [row["number"] for row in audit.sample([*ROWS, *again], n, maximize)] == expected
 
 
 def test_overrides_hold_the_active_parameters_only():

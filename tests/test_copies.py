@@ -10,6 +10,7 @@ from trivet.study import tables
 from trivet.study.copies import Copied, Seen, finish
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study
+from trivet.sweep.progress import State
 
 SMALL = (space.Param("z", space.Choice((1, 2, True, "a"))), space.Param("y", space.Int(1, 2), (("z", "a"),)))
 TPE = ("tpe", {"n_startup_trials": 4})
@@ -117,3 +118,12 @@ def test_a_copy_that_was_cut_off_is_finished(tmp_path):
     assert claim.resumed
     finish(again, claim.number, claim.copied, "b")
     assert again.finished()[0].curve == [(1, 0.5), (2, 0.25)]
+
+
+def test_copies_cost_nothing(tmp_path):
+    study, params = trained(tmp_path)
+    assert State(study).n_steps == 4 * len(params)
+    pruned, _ = trained(tmp_path / "pruned", pruner={"name": "median", "n_startup_trials": 2})
+    saved = sum(4 - t.step for t in pruned.finished() if t.state == "PRUNED" and not t.reason)
+    assert State(pruned).n_steps_saved == saved > 0
+    assert sum(t.state == "PRUNED" and bool(t.reason) for t in pruned.finished()), "some copies were pruned"

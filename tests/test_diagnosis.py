@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trivet import space
+from trivet import copied, space
 from trivet.diagnosis import EVERY, LAST, THRESHOLDS, Case, Entry, Scale, Seeds, Sweep, diagnose, search_flags, space_flags, training_flags
 from trivet.diagnosis.importance import at_step, budgets, by_budget, comparable, gain_from, importance
 from trivet.diagnosis.progress import progress
+from trivet.reporting.sections.spot import longest_epoch
+from trivet.reporting.sections.went import best_so_far, costs
 
 LR = "tag(log, interval(0.001, 1.0))"
 RNG = np.random.default_rng
@@ -412,6 +414,15 @@ def test_the_default_is_known_by_its_values():
     assert make(frame, defaults={"lr": 0.1, "act": None}).default_number == 0
     assert make(frame, defaults={"lr": 0.2, "act": None}).default_number is None
     assert make(frame.assign(number=frame["number"] + 1), defaults={"lr": 0.1}).default_number is None
+
+
+def test_a_copy_costs_nothing():
+    once = make(table(6).assign(state=["COMPLETE", "PRUNED", "FAIL"] * 2, step=[20.0, 5.0, np.nan] * 2))
+    copies = once.trials.assign(reason=[copied.reason(0)] * 6, seconds=0.0)
+    both = make(pd.concat([once.trials, copies[copies["state"] != "FAIL"]], ignore_index=True).assign(number=range(10)))
+    assert (once.epochs, once.epochs_unpruned) == (both.epochs, both.epochs_unpruned) == (50, 80)
+    assert costs(once) == costs(both)
+    assert best_so_far(both)["epochs"].iloc[-1] == 50 and longest_epoch(both) == longest_epoch(once) == 0.2
 
 
 def test_every_check_is_in_the_tables_above():

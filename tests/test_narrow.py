@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from trivet import space
+from trivet import copied, space
 from trivet.errors import UserError
 from trivet.phases import narrow as stage
 from trivet.space import Choice, Float, Int, Param, contains, narrow, parse_params
@@ -434,8 +434,10 @@ def write_sweep(folder, rows, params=None, **study):
     folder.mkdir(parents=True)
     keys = list(dict.fromkeys(param.key.lstrip("+") for param in params))
     lines = [",".join(["number", "state", "reason", "value", "step", "best_step", *keys, "seconds", "worker", "started", "overrun"])]
-    for number, (state, value, cells) in enumerate(rows):
-        lines.append(",".join(map(str, [number, state, "", value, 3, 3, *(cells.get(key, "") for key in keys), 1.5, 0, "", 0])))
+    for number, (state, value, cells, *reason) in enumerate(rows):
+        lines.append(
+            ",".join(map(str, [number, state, *(reason or [""]), value, 3, 3, *(cells.get(key, "") for key in keys), 1.5, 0, "", 0]))
+        )
     (folder / "trials.csv").write_text("\n".join(lines) + "\n")
     entries = [{"key": p.key, "spec": space.to_text(p.spec), "when": dict(p.when)} for p in params]
     (folder / "study.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"directions": ["maximize"], "space": entries, **study})))
@@ -461,6 +463,13 @@ def coarse_rows():
         )
     rows.append(("FAIL", "", {"optimizer": "sgd", "optimizer.lr": "0.9"}))
     return rows
+
+
+def test_copies_are_no_evidence(tmp_path):
+    rows = coarse_rows()
+    write_sweep(tmp_path / "once", rows)
+    write_sweep(tmp_path / "again", [*rows, *((*row, copied.reason(i)) for i, row in enumerate(rows[:9]))])
+    assert stage.read_sweep(tmp_path / "again") == stage.read_sweep(tmp_path / "once")
 
 
 def test_the_stage_writes_a_space_that_reads_back(tmp_path, capsys):

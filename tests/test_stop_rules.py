@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from simulated_workers import SimulatedWorker, run_alone, run_scheduled, run_together, spec_of, table
 
+from trivet import copied
 from trivet.errors import UserError
 from trivet.search.sampling import SamplerSpec
 from trivet.search.stopping import StopRules
@@ -63,6 +64,16 @@ def test_rules(rule, values, reason):
     if "target" in rule:
         stop = replace(stop, target=-rule["target"])
     assert stop.reason(trials(*turned), False) == reason
+
+
+def test_a_copy_costs_no_epochs():
+    done = trials(1, 2, (3,))
+    copies = [replace(trial, reason=copied.reason(0)) for trial in done]
+    rule = StopRules(n_trials=100, epochs=9)
+    assert rule.reason([*done[:2], *copies], maximize=True) is None
+    assert rule.reason([*done, *copies], maximize=True) == "epochs"
+    failed = replace(trials(N)[0], reason=copied.reason(0))  # whatever an app's error says
+    assert (done[0].cost, copies[0].cost, failed.cost) == (3, 0, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from trivet.copied import is_copy
+
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -110,16 +112,25 @@ class Sweep:
         seen = 0 if pd.isna(seen) else int(seen)
         return int(planned) if isinstance(planned, int) and planned >= seen > 0 else seen
 
+    @cached_property
+    def copies(self) -> pd.Series:
+        """Which trials are copies of earlier ones: nothing was trained for them."""
+        return pd.Series(list(map(is_copy, self.trials["state"], self.trials["reason"])), index=self.trials.index, dtype=bool)
+
+    @cached_property
+    def spent(self) -> pd.Series:
+        """Epochs that each trial trained: 0 where it reported none, and for a copy."""
+        return self.trials["step"].astype(float).fillna(0.0).where(~self.copies, 0.0)
+
     @property
     def epochs(self) -> int:
         """Epochs spent by all trials."""
-        return int(np.nansum(self.trials["step"].to_numpy(dtype=float)))
+        return int(self.spent.sum())
 
     @property
     def epochs_unpruned(self) -> int:
         """Epochs that the same trials would have taken had none been pruned."""
-        step = self.trials["step"].to_numpy(dtype=float)
-        return int(np.nansum(np.where(self.trials["state"] == "PRUNED", self.full, step)))
+        return int(self.spent.where((self.trials["state"] != "PRUNED") | self.copies, self.full).sum())
 
     @property
     def planned(self) -> int:

@@ -89,7 +89,7 @@ def from_sweep(folder: Path) -> Case:
     planned = (study.get("config") or {}).get("epochs")
     epochs = planned if isinstance(planned, int) and not isinstance(planned, bool) else max(steps, default=None)
     probe = _probe(folder, study, rows[0]) if rows and rows[0]["number"] == "0" and study.get("defaults") else None
-    known = [row for row in rows if row["state"] != "FAIL" and row["seconds"]]
+    known = [row for row in rows if row["state"] != "FAIL" and float(row["seconds"] or 0) > 0]  # copies took no time
     each = [float(row["seconds"]) / float(row["step"]) * epochs for row in known if row["step"] and epochs]
     each = each or [float(row["seconds"]) for row in known if row["state"] == "COMPLETE"]
     if not each and not (probe and probe.problem):

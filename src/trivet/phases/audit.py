@@ -16,13 +16,14 @@ from typing import Any
 
 from trivet import app as description
 from trivet import space
+from trivet.copied import is_copy
 from trivet.errors import UserError
 from trivet.study import tables
 
 
 def sample(rows: Sequence[Mapping[str, str]], n: int, maximize: bool) -> list[Mapping[str, str]]:
     """`n` pruned rows, evenly spaced from the best value when stopped to the worst; all of them where there are fewer."""
-    pruned = [row for row in rows if row["state"] == "PRUNED" and row["value"]]
+    pruned = [row for row in rows if row["state"] == "PRUNED" and row["value"] and not is_copy("PRUNED", row.get("reason"))]
     pruned.sort(key=lambda row: (-float(row["value"]) if maximize else float(row["value"]), int(row["number"])))
     if n >= len(pruned):
         return pruned

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from trivet import secrets, space
+from trivet.copied import is_copy
 from trivet.errors import UserError
 from trivet.study import tables
 
@@ -41,7 +42,8 @@ def read_sweep(folder: Path) -> tuple[list[dict], list[space.Param], str]:
     missing = [name for name in ("number", "state", "value") if rows and name not in rows[0]]
     if missing:
         raise UserError(f"{folder / 'trials.csv'}: has no column {missing[0]}: name the folder of a sweep that has finished")
-    return [_trial(row, params, folder) for row in rows], params, str(directions[0])
+    trained = [row for row in rows if not is_copy(row["state"], row.get("reason"))]  # a copy is no further evidence
+    return [_trial(row, params, folder) for row in trained], params, str(directions[0])
 
 
 def _param(entry: dict) -> space.Param:

@@ -15,16 +15,17 @@ class Finished(Protocol):
     values: list[float]
 
     @property
-    def step(self) -> int:
-        """The last reported step; 0 where nothing was reported."""
+    def cost(self) -> int:
+        """The steps that were trained for it."""
 
 
 @dataclass(frozen=True)
 class StopRules:
     """When a sweep ends. All but `seconds` are judged on the fixed history, so every number of workers stops at the same trial.
 
-    n_trials: total. epochs: total of reported steps. plateau: stop when the best of the last `trials` is not better than the best before by
-    more than `delta`. same_best: stop when the best trial has stayed the best for that many trials. target: a value reached.
+    n_trials: total. epochs: total of trained steps (copies cost none). plateau: stop when the best of the last `trials` is not better than
+    the best before by more than `delta`. same_best: stop when the best trial has stayed the best for that many trials. target: a value
+    reached.
     """
 
     n_trials: int
@@ -41,7 +42,7 @@ class StopRules:
 
     def reason(self, trials: Sequence[Finished], maximize: bool) -> str | None:
         """Why to stop, knowing these finished trials in number order; None to go on."""
-        if self.epochs is not None and sum(t.step for t in trials) >= self.epochs:
+        if self.epochs is not None and sum(t.cost for t in trials) >= self.epochs:
             return "epochs"
         best, best_at, bests = -math.inf, 0, []
         for i, trial in enumerate(trials):

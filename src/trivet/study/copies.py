@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 
+from trivet import copied
 from trivet.study.records import Official, Outcome
 
 if TYPE_CHECKING:
@@ -59,18 +60,19 @@ def _mark(params: Mapping[str, Any]) -> str:
 def copy_of(study: Study, first: Official) -> Copied:
     """A settled trial as what another one takes over."""
     metrics = study.trials[first.number].user_attrs.get("trivet:metrics")
-    reason = f"copied from trial {first.number}: the same configuration"
-    return Copied(first.state, tuple(first.values), reason, tuple((step, value) for step, value in first.curve), metrics)
+    return Copied(
+        first.state, tuple(first.values), copied.reason(first.number), tuple((step, value) for step, value in first.curve), metrics
+    )
 
 
-def finish(study: Study, number: int, copied: Copied, worker: str) -> None:
+def finish(study: Study, number: int, copy: Copied, worker: str) -> None:
     """Write the record of a claimed trial that is a copy. Begun again after a kill it writes what is missing."""
     with contextlib.suppress(UpdateFinishedTrialError):  # first of all: what is settled without us says so too
-        study.storage.set_trial_user_attr(study.trials[number]._trial_id, COPIED, copied.reason)
-    for step, value in copied.curve:
+        study.storage.set_trial_user_attr(study.trials[number]._trial_id, COPIED, copy.reason)
+    for step, value in copy.curve:
         study.report(number, int(step), value)
     attrs: dict[str, Any] = {"trivet:run": {"worker": worker, "seconds": 0.0, "started": ""}}
-    if copied.metrics:
-        attrs["trivet:metrics"] = copied.metrics
-    values = tuple(copied.values) if copied.state == "COMPLETE" else ()
-    study.tell(number, Outcome(copied.state, values, copied.reason), attrs)  # type: ignore[arg-type]
+    if copy.metrics:
+        attrs["trivet:metrics"] = copy.metrics
+    values = tuple(copy.values) if copy.state == "COMPLETE" else ()
+    study.tell(number, Outcome(copy.state, values, copy.reason), attrs)  # type: ignore[arg-type]

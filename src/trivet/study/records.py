@@ -9,6 +9,7 @@ from typing import Any, Literal
 from optuna.trial import FrozenTrial
 
 from trivet import secrets, space
+from trivet.copied import is_copy
 from trivet.search.sampling import SamplerSpec
 from trivet.search.stopping import StopRules
 
@@ -71,6 +72,11 @@ class Official:
     def step(self) -> int:
         """The last reported step; 0 where nothing was reported."""
         return self.curve[-1][0] if self.curve else 0
+
+    @property
+    def cost(self) -> int:
+        """The steps that were trained for it: none for a copy."""
+        return 0 if is_copy(self.state, self.reason) else self.step
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ class State:
             if t.number not in done and not t.state.is_finished() and "trivet:end" not in t.user_attrs
         ]
         self.best = tables.best_of(study, self.trials)
-        self.n_steps = sum(t.step for t in self.trials)
+        self.n_steps = sum(t.cost for t in self.trials)
         full = max((t.step for t in self.trials), default=0)
-        self.n_steps_saved = full * self.counts["PRUNED"] - sum(t.step for t in self.trials if t.state == "PRUNED")
+        self.n_steps_saved = sum(full - t.step for t in self.trials if t.state == "PRUNED" and t.cost)
         self.n_objectives = len(study.spec.directions)
 
     @property

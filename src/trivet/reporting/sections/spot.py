@@ -40,6 +40,5 @@ def words(context: Context) -> list[Inline]:
 
 def longest_epoch(sweep: Sweep) -> float:
     """Seconds of an epoch in the slowest trial of a sweep; NaN where no trial tells."""
-    trials = sweep.trials
-    each = (trials["seconds"] / trials["step"]).where(trials["step"] > 0).dropna()
+    each = (sweep.trials["seconds"] / sweep.spent).where(sweep.spent > 0).dropna()
     return float(each.max()) if len(each) else math.nan

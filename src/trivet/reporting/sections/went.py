@@ -40,7 +40,7 @@ def best_so_far(sweep: Sweep, before: float = -np.inf) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trial": sweep.trials["number"],
-            "epochs": sweep.trials["step"].fillna(0).cumsum(),
+            "epochs": sweep.spent.cumsum(),
             "value": sign * score,
             "best": sign * best,
         }
@@ -161,7 +161,7 @@ def _number(value: float) -> Cell:
 
 def costs(sweep: Sweep) -> dict[str, float]:
     """Epochs and seconds as they were, without pruning, with one worker, and both. Without-pruning seconds scale with epochs per trial."""
-    step = sweep.trials["step"].to_numpy(dtype=float)
+    step = sweep.spent.to_numpy()
     seconds = sweep.trials["seconds"].to_numpy(dtype=float)
     alone = float(np.nansum(seconds))
     with np.errstate(divide="ignore", invalid="ignore"):
