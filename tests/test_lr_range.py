@@ -117,6 +117,15 @@ def test_run_writes_curve_and_summary(tmp_path, capsys):
     assert "holds this region" in capsys.readouterr().out
 
 
+def test_rates_are_those_of_the_config_whatever_scaling_makes_of_them():
+    """What is trained with is a quarter of each: the losses are those of a test of quarters."""
+    settings = {"low": 1e-3, "high": 0.1, "n_steps": 20}
+    lrs, losses, _ = lr_range.measure(config(lr_scaling="linear"), blobs(), settings)  # batches of 16, meant for 64
+    quarters = lr_range.measure(config(), blobs(), {**settings, "low": 1e-3 / 4, "high": 0.1 / 4})
+    assert lrs[0] == 1e-3 and lrs[-1] == pytest.approx(0.1)
+    assert losses == pytest.approx(quarters[1], rel=1e-4)
+
+
 def test_nothing_to_learn_is_said(tmp_path, capsys):
     data = blobs()
     data.train.y.copy_(torch.randint(0, 3, data.train.y.shape, generator=torch.Generator().manual_seed(1)))

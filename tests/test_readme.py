@@ -55,6 +55,7 @@ COMMANDS = {
     "python src/train.py -m hparams=search": COMPOSED,
     "python src/train.py -m optimizer.lr=0.001,0.01 model.channels=16,32": COMPOSED,
     "python src/train.py -m hparams=search optimizer=sgd 'optimizer.lr=tag(log, interval(1e-2, 1))'": COMPOSED,
+    "python src/train.py -m hparams=search lr_scaling=sqrt": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=joblib": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=submitit_slurm hydra.sweeper.n_jobs=16 hydra.sweeper.lag=16": COMPOSED,
     "python src/train.py -m hparams=search hydra.sweeper.storage=postgresql://user@host/optuna": COMPOSED,

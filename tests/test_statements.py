@@ -312,6 +312,19 @@ def test_the_checklist_is_not_complete_beside_red_flags_or_unchecked_pruning():
     assert "| yes | Nothing left to do first | Stop searching:" in said(alone(FLAT))
 
 
+def test_a_rate_that_is_tied_to_the_batch_size_is_said_to_be():
+    def of(**config):
+        frame = trials(np.linspace(0.5, 0.9, 12)).assign(batch_size=np.tile([16.0, 32.0, 64.0], 4))
+        sweep = search(frame, config={"epochs": 20, "seed": 0, **config})
+        sweep.params = ["lr", "batch_size"]
+        return said(alone(sweep))
+
+    sentence = "lr is meant for a batch of 64; the rate that was used grew with {} (lr_scaling={})."
+    assert sentence.format("the batch size", "linear") in of(lr_scaling="linear", reference_batch_size=64)
+    assert sentence.format("the square root of the batch size", "sqrt") in of(lr_scaling="sqrt", reference_batch_size=64)
+    assert "is meant for a batch" not in of() and "is meant for a batch" not in of(lr_scaling="none", reference_batch_size=64)
+
+
 def test_a_widened_size_has_its_price():
     text = said(alone(_sized("model.channels", "tag(log, int(interval(16, 64)))")))
     assert "from tag(log, int(interval(16, 64))) to tag(log, int(interval(16, 128)))" in text

@@ -60,6 +60,36 @@ def test_the_state_is_that_of_the_best_epoch():
     assert training.evaluate(predictor, data.val)["loss"] == pytest.approx(result.value, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("scaling", "reference", "factor"),
+    [("none", 8, 1), ("linear", 64, 0.25), ("linear", 8, 2), ("sqrt", 64, 0.5), ("sqrt", 4, 2), ("sqrt", 16, 1)],
+)
+def test_the_rate_is_tied_to_the_batch_size_around_the_reference(scaling, reference, factor):
+    """16 samples a batch: the rate that is used is that of a config which names it outright, in the metrics too, bit for bit."""
+    scaled = training.train(config(epochs=2, lr_scaling=scaling, reference_batch_size=reference, schedule={"name": "cosine"}), blobs())
+    plain = training.train(config(epochs=2, optimizer={"name": "adam", "lr": 0.02 * factor}, schedule={"name": "cosine"}), blobs())
+    same(scaled, plain)
+    assert settings.lr_factor(config(lr_scaling=scaling, reference_batch_size=reference)) == factor
+    assert settings.lr_factor(config()) == 1
+
+
+def test_the_rate_that_is_used_is_told(caplog):
+    with caplog.at_level("INFO"):
+        training.train(config(epochs=1), blobs())
+        assert "lr_scaling" not in caplog.text
+        curves = training.train(config(epochs=1, lr_scaling="linear"), blobs()).curves
+    assert "lr_scaling=linear: optimizer.lr=0.02 is used as 0.005" in caplog.text and curves[0]["lr"] == 0.005
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"lr_scaling": "square"}, "lr_scaling=square: must be"), ({"reference_batch_size": 0}, "reference_batch_size=0: must be")],
+)
+def test_a_scaling_that_is_none_is_one_line(changes, message):
+    with pytest.raises(UserError, match=message):
+        training.check_config(config(**changes))
+
+
 def test_metrics_are_those_of_a_plain_computation():
     """One full batch without dropout: train/loss and grad_norm are those before the step."""
     data, c = blobs(), config(epochs=1, batch_size=90, model={"name": "linear"}, optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.0})

@@ -92,7 +92,10 @@ def covers(spec: Any, region: Region) -> bool | None:
 
 
 def measure(config: Mapping[str, Any], data: Any, settings: Mapping[str, Any]) -> tuple[list[float], list[float], float | None]:
-    """Rates, losses, and the rate at which the loss blew up (None: it did not). One pass, from fresh weights, without a schedule."""
+    """Rates, losses, and the rate at which the loss blew up (None: it did not). One pass, from fresh weights, without a schedule.
+
+    A rate is one of `optimizer.lr`: what is trained with is that times what `lr_scaling` makes of the batch size.
+    """
     from trivet.training import Run, reproducible  # the pure functions above need no torch
 
     values = read(settings, "lr_range", FIELDS)
@@ -109,7 +112,7 @@ def measure(config: Mapping[str, Any], data: Any, settings: Mapping[str, Any]) -
         for i, (x, y) in enumerate(itertools.islice(batches, values["n_steps"])):
             lr = values["low"] * factor**i
             for group in run.optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * run.lr_factor
             loss = run.step(x, y, want_norm=False)[0].item()
             if not math.isfinite(loss):
                 return lrs, losses, lr

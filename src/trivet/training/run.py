@@ -22,7 +22,7 @@ from trivet.reports import Diverged
 from trivet.training import checkpoint, losses, models, optimizers, schedules
 from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
 from trivet.training.predictor import autocast, outputs
-from trivet.training.settings import check, derive, reproducible, seed_everything
+from trivet.training.settings import check, derive, lr_factor, reproducible, seed_everything
 
 log = logging.getLogger(__name__)
 Report = Callable[[float, int, dict[str, float]], None]
@@ -59,7 +59,7 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
     - The last batch of an epoch is left out when it is smaller than half a batch (batch norm over a few samples is mostly noise);
       shuffling leaves out others each time.
     - Metrics of an epoch: train/loss and train/accuracy (train/rmse) while it trained (dropout on, weights moving), val/loss and
-      val/accuracy (val/rmse) at its end, lr at its last batch, grad_norm (before clipping, mean over 4 batches spread over
+      val/accuracy (val/rmse) at its end, lr as used at its last batch, grad_norm (before clipping, mean over 4 batches spread over
       the epoch), weight_norm (at its end, all parameters), seconds, and peak_gpu_mb on CUDA; on both splits those of metrics.py that
       the config asks for (`metric`, `metrics`).
     - The best epoch is that with the best objective; of equals that with the lowest val/loss, then the earliest. `patience` counts from
@@ -76,6 +76,9 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
         if folder is not None:
             key = checkpoint.identity(config, str(data.meta.get("sha256", "")), device)
             run = _continued(run, Path(folder), key)
+        if run.lr_factor != 1:
+            rate = config["optimizer"]["lr"]
+            log.info("lr_scaling=%s: optimizer.lr=%g is used as %g", config["lr_scaling"], rate, rate * run.lr_factor)
         if report is not None:
             for step, metrics in enumerate(run.curves, start=1):
                 report(metrics[run.metric], step, metrics)
@@ -128,7 +131,8 @@ class Run:
         self.asked = asked(config)
         self.seen: dict[str, tuple[Tensor, Tensor]] = {}  # outputs and targets of the last epoch by split
         check_split(config, data.val.y)
-        self.optimizer = optimizers.build(config["optimizer"], self.params)
+        self.lr_factor = lr_factor(config)
+        self.optimizer = optimizers.build(_scaled(config["optimizer"], self.lr_factor), self.params)
         self.schedule = schedules.build(config["schedule"], self.optimizer, config["epochs"], self.n_steps)
         self.precision = config.get("precision", "fp32")
         self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
@@ -270,6 +274,12 @@ class Run:
             "grad_norm": grad_norm,
             "weight_norm": weight_norm,
         }
+
+
+def _scaled(optimizer: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """The conf/optimizer node with the learning rate that is used."""
+    values = optimizers.validate(optimizer)
+    return {**values, "lr": values["lr"] * factor}
 
 
 def n_steps(n: int, batch_size: int) -> int:

@@ -24,11 +24,14 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA st
 NAMES = tuple(f"{split}/{name}" for split in ("val", "train") for name in ("loss", *(n for names in metrics.NAMES.values() for n in names)))
 GROUPS = ("data", "model", "optimizer", "schedule", "loss")
 LARGEST = 2**31 - 1  # of what torch takes as a size
+SCALING = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}  # the power of batch_size / reference_batch_size by which optimizer.lr is multiplied
 
 FIELDS: dict[str, Any] = {
     "seed": Whole(0),
     "epochs": Whole(1),
     "batch_size": Whole(1, LARGEST),
+    "lr_scaling": OneOf(tuple(SCALING), default="none"),
+    "reference_batch_size": Whole(1, LARGEST, default=64),
     "metric": OneOf(NAMES),
     "metrics": ListOf(OneOf(metrics.ASKED), low=0, default=()),
     "direction": OneOf(("maximize", "minimize")),
@@ -75,6 +78,15 @@ def _check_objective(metric: str, direction: str, task: str | None) -> None:
         other = metrics.ALWAYS[task]
         better = "minimize" if other in metrics.LOWER_IS_BETTER else "maximize"
         raise UserError(f"metric={metric}: the data is a {task} task; set metric=val/{other} direction={better}")
+
+
+def lr_factor(config: Mapping[str, Any]) -> float:
+    """What `optimizer.lr` is multiplied by for this batch size: 1 at `reference_batch_size`, and without `lr_scaling`.
+
+    linear: twice the batch, twice the rate, as suits SGD (Goyal et al. 2017); sqrt: as suits Adam and its like (Malladi et al. 2022).
+    """
+    values = {key: config.get(key, FIELDS[key].default) for key in ("lr_scaling", "reference_batch_size")}
+    return (config["batch_size"] / values["reference_batch_size"]) ** SCALING[values["lr_scaling"]]
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -27,7 +27,7 @@ def fill(section: Section, context: Context, known: dict[str, Importance | None]
         found = known[sweep.name]
         pair = batch_and_lr(sweep)
         if pair is not None:
-            section.say(*batch_words(context, sweep, *pair))
+            section.say(*batch_words(context, sweep, *pair), *scaling_words(sweep, pair[1]))
             section.add(scatter(context, sweep, *pair, f"batch-lr-{slug(sweep.name)}"))
             shown = True
         if found is not None and found.trusted:
@@ -65,6 +65,22 @@ def batch_words(context: Context, sweep: Sweep, batch: str, lr: str) -> list:
         return [*words, f"among the best {len(best)} trials the one does not follow the other (rank correlation {rho:.2f})."]
     way = "larger batches go with higher learning rates, as expected" if rho > 0 else "larger batches go with lower learning rates"
     return [*words, f"among the best {len(best)} trials {way} (rank correlation {rho:.2f})."]
+
+
+def scaling_words(sweep: Sweep, lr: str) -> list:
+    """That the rates shown are not those that were used, where our own trainer tied them to the batch size."""
+    config = sweep.study.get("config") or {}
+    scaling, reference = config.get("lr_scaling", "none"), config.get("reference_batch_size")
+    if scaling not in ("sqrt", "linear") or reference is None:
+        return []
+    power = "the square root of the batch size" if scaling == "sqrt" else "the batch size"
+    return [
+        " ",
+        Code(lr),
+        f" is meant for a batch of {reference}; the rate that was used grew with {power} (",
+        Code(f"lr_scaling={scaling}"),
+        ").",
+    ]
 
 
 def _when(entry: Entry) -> str:
