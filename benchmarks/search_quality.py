@@ -32,7 +32,8 @@ from trivet import space
 from trivet.phases.finalists import alike
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.sampling import Sampler, distribution, external, internal, sampler_spec
+from trivet.search.samplers import sampler_spec
+from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank, copied
 
 BUDGETS = {"fcnet": 165, "lcbench": 1000, "taskset": 1000}

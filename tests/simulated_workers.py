@@ -12,7 +12,7 @@ import uuid
 from dataclasses import replace
 
 from trivet import space
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import copies, tables
 from trivet.study.records import Claim, Outcome, StudySpec

@@ -3,7 +3,7 @@
 import pytest
 
 from trivet.errors import UserError
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import identity
 from trivet.sweep.crew import crew

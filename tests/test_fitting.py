@@ -9,7 +9,7 @@ from hydra_apps import app, write
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.sweep.jobs import Composer
 from trivet.sweep.planning import explicit_trials
 from trivet.sweep.spaces import Space

@@ -11,7 +11,8 @@ from trivet.search import gp
 from trivet.search.choosing import MOST_DIMENSIONS, choose
 from trivet.search.gaussian import Features, Model, _matern, log_improvement, propose
 from trivet.search.gp import Process
-from trivet.search.sampling import Sampler, sampler_spec
+from trivet.search.samplers import sampler_spec
+from trivet.search.sampling import Sampler
 from trivet.search.teaching import blank, copied
 from trivet.search.whole import MOST_STEPS, Whole
 

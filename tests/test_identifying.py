@@ -7,7 +7,7 @@ import pytest
 from hydra_apps import app, write
 
 from trivet import space
-from trivet.search.sampling import sampler_spec
+from trivet.search.samplers import sampler_spec
 from trivet.search.stopping import StopRules
 from trivet.study import identity
 from trivet.sweep.identifying import Search, identify

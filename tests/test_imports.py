@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"copied", "errors", "options", "secrets", "reports", "suggested", "app"}
+GROUND = {"copied", "errors", "options", "secrets", "reports", "suggested", "targets", "app"}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},

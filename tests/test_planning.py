@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search.sampling import Sampler, SamplerSpec
+from trivet.search.samplers import SamplerSpec
+from trivet.search.sampling import Sampler
 from trivet.sweep import configs
 from trivet.sweep.jobs import Composer
 from trivet.sweep.planning import enumerate_grid, explicit_trials

@@ -62,6 +62,7 @@ COMMANDS = {
     "python pipelines/prepare.py data=table data.file=data/my.csv data.target=price data.task=regression": PREPARED,
     "python pipelines/check.py": "test_check.py::test_the_whole_stage_writes_both_files",
     "python pipelines/audit.py results/coarse --n 8": "test_audit.py::",
+    "python examples/strategies/app.py -m": "test_own_strategies.py::test_the_example_as_a_sweep",
     "python -m trivet.sweep.settings": "test_settings.py::test_every_key_is_in_the_table_and_in_hydras_schema",
     "python app.py -m +hydra.callbacks.tracker._target_=trivet.integrations.trackers.MLflow": "integrations/test_trackers.py::",
     "python src/train.py -m hparams=search logger=mlflow": COMPOSED,

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.trivet_sweeper import TrivetSweeperConf
 from trivet.errors import UserError
-from trivet.search.sampling import Sampler, sampler_spec
+from trivet.search.samplers import sampler_spec
+from trivet.search.sampling import Sampler
 from trivet.space import Float, Param
 from trivet.sweep import settings
 from trivet.sweep.settings import Settings

@@ -5,7 +5,8 @@ from hydra_apps import app, write
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search.sampling import Sampler, SamplerSpec, external
+from trivet.search.samplers import SamplerSpec
+from trivet.search.sampling import Sampler, external
 from trivet.study.identity import fingerprint
 from trivet.sweep import ranges
 from trivet.sweep.configs import plain

@@ -9,7 +9,7 @@ from simulated_workers import SimulatedWorker, run_alone, run_scheduled, run_tog
 
 from trivet import copied
 from trivet.errors import UserError
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study

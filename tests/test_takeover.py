@@ -9,7 +9,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from hydra_plugins.trivet_sweeper import SWEEPER, Takeover, TrivetSweeper
-from trivet.search.sampling import DEFAULTS, sampler_spec
+from trivet.search.samplers import DEFAULTS, sampler_spec
 from trivet.sweep.settings import Settings
 
 BLOCK = """

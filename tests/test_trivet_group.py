@@ -7,7 +7,7 @@ from hydra_apps import app, write
 from omegaconf import OmegaConf
 
 from trivet import app as description
-from trivet.search.sampling import ENUMERATING
+from trivet.search.samplers import ENUMERATING
 
 OPTIONS = {"search": None, "coarse": None, "fine": None, "seeds": "list", "audit": "list", "check": "ends"}  # None: one that learns
 

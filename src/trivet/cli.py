@@ -31,7 +31,7 @@ from trivet.errors import UserError
 def _open(folder: Path) -> Any:
     """The study in a sweep's folder, to read from: its spec is rebuilt from study.yaml."""
     from trivet import space
-    from trivet.search import sampling
+    from trivet.search import samplers
     from trivet.search.stopping import StopRules
     from trivet.study import tables
     from trivet.study.records import StudySpec
@@ -48,7 +48,7 @@ def _open(folder: Path) -> Any:
         folder=str(folder),
         directions=tuple(meta["directions"]),
         params=params,
-        sampler=sampling.SamplerSpec(sampler.pop("name"), sampler),
+        sampler=samplers.SamplerSpec(sampler.pop("name"), sampler),
         pruner=meta["pruner"],
         seed=meta["seed"],
         stop=StopRules(n_trials=meta["n_trials"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trivet import space
-from trivet.search.sampling import DEFAULTS, SamplerSpec
+from trivet.search.samplers import DEFAULTS, SamplerSpec
 
 MOST_DIMENSIONS = 60
 """Distances in more dimensions tell a Gaussian process little, and its cost grows with them."""

@@ -21,6 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from trivet.errors import UserError
+from trivet.search import own
+from trivet.targets import TARGET
 
 FIRST_RUNG = 17
 """Successive halving looks first at this share of a full trial: earlier looks stop slow starters, later ones cost more than they know."""
@@ -269,19 +271,33 @@ PRUNERS: dict[str, type] = {
 }
 
 
-def build(config: Mapping[str, Any] | str | None) -> Pruner | None:
-    """The pruner of a config: None or "none" for no pruning, a name, or a mapping with `name` and the rule's arguments.
-
-    Raises `UserError` for an unknown name, argument or value.
-    """
+def plain(config: Mapping[str, Any] | str | None) -> dict[str, Any] | None:
+    """A pruner's config as a mapping with `name`, which is the path of a rule of one's own; None for no pruning. Raises `UserError`."""
     if config is None or config == "none":
         return None
     if isinstance(config, str):
-        config = {"name": config}
+        return {"name": config}
     if not isinstance(config, Mapping):
         raise UserError(f"pruner={config!r}: must be a name or a mapping with `name`, one of none, {', '.join(PRUNERS)}")
-    arguments = dict(config)
+    if TARGET not in config:
+        return dict(config)
+    merged = PRUNERS.get(config.get("name", ""))
+    path, arguments = own.named(config, "hydra.sweeper.pruner", [f.name for f in fields(merged)] if merged else None)
+    return {"name": path, **arguments}
+
+
+def build(config: Mapping[str, Any] | str | None) -> Pruner | None:
+    """The pruner of a config: None or "none" for no pruning, a name, or a mapping with `name` and the rule's arguments.
+
+    A name with a dot in it, or `_target_`, is the dotted path of a rule of one's own, see own.py. Raises `UserError` for an unknown name,
+    argument or value.
+    """
+    arguments = plain(config)
+    if arguments is None:
+        return None
     name = arguments.pop("name", None)
+    if own.is_own(name):
+        return own.Rule(name, arguments)
     if name in (None, "none") and not arguments:
         return None
     if not isinstance(name, str) or name not in PRUNERS:

@@ -7,12 +7,9 @@ view of the study that holds just the trials they may know. So it does not matte
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import inspect
 import math
 import warnings
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -22,119 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search import gp
+from trivet.search import gp, own
+from trivet.search.samplers import CLASSES, SamplerSpec
 from trivet.search.teaching import HISTORY_CAP, Cap, blank, copied, teach
-
-CLASSES = {
-    "tpe": "TPESampler",
-    "random": "RandomSampler",
-    "qmc": "QMCSampler",
-    "optuna_gp": "GPSampler",
-    "cmaes": "CmaEsSampler",
-    "nsgaii": "NSGAIISampler",
-}
-NEEDS = {"qmc": ["scipy"], "optuna_gp": ["scipy", "torch"], "cmaes": ["cmaes"]}
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "tpe": {"multivariate": True, "group": True, "constant_liar": False, "n_startup_trials": 10, "n_ei_candidates": 24},
-    "qmc": {"qmc_type": "sobol", "scramble": True},
-    "gp": {"n_startup_trials": gp.N_STARTUP_TRIALS},
-}
-OWN = {"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []}
-"""Samplers that are not Optuna's, and the arguments that they take."""
-ENUMERATING = ("grid", "list", "ends")
-USES_PENDING = ("gp",)
-"""Samplers that look at the parameters of trials whose results they may not know yet."""
-INDEPENDENT = ("random", "qmc", *ENUMERATING)
-"""Samplers that look at no result: any number of trials may run at once."""
-
-
-@dataclass(frozen=True)
-class SamplerSpec:
-    """Which sampler, with which arguments; `Any` values of plain types only, so that it can be hashed and sent to workers."""
-
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For study.yaml and the identity."""
-        return {"name": self.name, **self.arguments}
-
-
-def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
-    """Read `hydra.sweeper.sampler`: a name, `{name: ..., <arguments>}`, or the `_target_` form of hydra-optuna-sweeper.
-
-    Returns the spec and the seed that it names, or None. Raises `UserError` for an unknown sampler or argument, and where
-    a library that the sampler needs is missing; warns of an argument of the `_target_` form that is not taken over.
-    """
-    if config is None:
-        config = "auto"
-    if isinstance(config, str):
-        config = {"name": config}
-    if not isinstance(config, Mapping):
-        raise UserError(f"hydra.sweeper.sampler={config!r}: must be a name or a mapping with `name`")
-    arguments = {k: v for k, v in config.items() if k not in ("name", "_target_", "_partial_", "_convert_", "_recursive_", "defaults")}
-    seed = arguments.pop("seed", None)
-    name = _name_of_target(config["_target_"]) if config.get("_target_") else config.get("name")
-    if name not in (*CLASSES, *OWN):
-        raise UserError(f"hydra.sweeper.sampler={name!r}: must be one of {', '.join([*CLASSES, *OWN])}")
-    for module in NEEDS.get(name, []):
-        if importlib.util.find_spec(module) is None:
-            raise UserError(f"hydra.sweeper.sampler={name}: needs the library {module}; install it with: pip install {module}")
-    if name in OWN:
-        allowed = OWN[name]
-        if name == "grid":
-            arguments.pop("search_space", None)
-    else:
-        allowed = list(inspect.signature(getattr(optuna.samplers, CLASSES[name]).__init__).parameters)
-        if config.get("_target_"):  # what the stock plugin's schema brings along
-            if "n_ehvi_candidates" in arguments:  # the MOTPE sampler's name for it
-                arguments["n_ei_candidates"] = arguments.pop("n_ehvi_candidates")
-            arguments = _without_noise(arguments, DEFAULTS.get(name, {}))
-    arguments = {**DEFAULTS.get(name, {}), **arguments}
-    unknown = sorted(set(arguments) - set(allowed))
-    if unknown:
-        raise UserError(
-            f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {', '.join(sorted({*allowed} - {'self'}))}"
-        )
-    for key in _CODE & set(arguments):
-        if arguments[key] is not None:
-            raise UserError(f"hydra.sweeper.sampler.{key}={arguments[key]}: takes an object of Python, which no config gives; leave it out")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise UserError(f"hydra.sweeper.sampler.seed={seed}: must be a whole number >= 0")
-    return SamplerSpec(name, arguments), seed
-
-
-_CODE = frozenset(
-    {
-        *("gamma", "weights", "constraints_func", "categorical_distance_func", "independent_sampler", "source_trials"),
-        *("mutation", "crossover", "child_generation_strategy", "after_trial_strategy", "elite_population_selection_strategy"),
-    }
-)
-"""Arguments that are functions or other objects of Python; some samplers accept anything there, and never look at it."""
-
-_STOCK_NOISE: dict[str, Any] = {
-    **{"consider_prior": True, "prior_weight": 1.0, "consider_magic_clip": True, "consider_endpoints": False, "multivariate": False},
-    **{"warn_independent_sampling": True, "restart_strategy": None, "inc_popsize": 2, "gamma": None, "weights": None},
-}
-"""Arguments that hydra-optuna-sweeper 1.3's schemas pass and Optuna 5 has dropped, deprecated or turned off, with its defaults."""
-
-
-def _without_noise(arguments: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in arguments.items():
-        if key in _STOCK_NOISE and value not in (None, _STOCK_NOISE[key], ours.get(key)):
-            warnings.warn(
-                f"hydra.sweeper.sampler.{key}={value}: not taken over, as Optuna {optuna.__version__} knows no such choice", stacklevel=3
-            )
-    return {k: v for k, v in arguments.items() if v is not None and k not in _STOCK_NOISE}
-
-
-def _name_of_target(target: Any) -> str | None:
-    last = str(target or "").rsplit(".", 1)[-1]
-    if last == "MOTPESampler":
-        return "tpe"
-    if last == "GridSampler":
-        return "grid"
-    return next((name for name, cls in CLASSES.items() if cls == last), str(target) if target else None)
 
 
 def distribution(spec: space.Spec) -> BaseDistribution:
@@ -226,7 +113,25 @@ class Sampler:
         """
         if self._process is not None and extend is None:
             return self._ask_process(number, known, pending)
-        view = _View([*teach(self._cap(known), self.spec.name, self.directions), *pending], number)
+        if own.is_own(self.spec.name):
+            return self._ask_own(number, known, extend)
+        return self._ask_optuna(number, [*teach(self._cap(known), self.spec.name, self.directions), *pending], extend)
+
+    def _ask_own(self, number: int, known: Sequence[FrozenTrial], extend: Any) -> FrozenTrial:
+        """Ask a sampler of one's own, which is shown its fixed history as it is, the whole of it."""
+        try:
+            trial = self._ask_optuna(number, known, extend)
+        except UserError:
+            raise
+        except Exception as error:  # anybody's code
+            raise own.failed(self.spec.name, error, number) from None
+        for name, distribution in self._distributions.items():
+            if name in trial.params:
+                own.check_sampled(self.spec.name, name, trial.params[name], distribution)
+        return trial
+
+    def _ask_optuna(self, number: int, shown: Sequence[FrozenTrial], extend: Any) -> FrozenTrial:
+        view = _View(shown, number)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = self._build(number)
@@ -264,6 +169,8 @@ class Sampler:
         return {name: external(self._specs[name], value) for name, value in trial.params.items() if name in self._specs}
 
     def _build(self, number: int) -> optuna.samplers.BaseSampler:
+        if own.is_own(self.spec.name):
+            return own.sampler(self.spec.name, self.spec.arguments, trial_seed(self.seed, number))
         arguments = dict(self.spec.arguments)
         if self.spec.name == "qmc":
             try:
@@ -287,6 +194,8 @@ class Sampler:
         Raises `UserError` where the sampler's arguments are of no use.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if own.is_own(self.spec.name):
+            return self._try_own()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if self._process is None:
@@ -305,6 +214,20 @@ class Sampler:
             raise
         except Exception as error:  # Optuna checks few of its arguments: the rest ends wherever it is used first
             raise self._wrong(error) from None
+
+    def _try_own(self) -> None:
+        """Ask a sampler of one's own the same twice: what it says must follow from its arguments, its seed and what it is shown."""
+        own.tell_unheard(self.spec.name, self._build(0))
+        known: list[FrozenTrial] = []
+        for number in range(own.N_TRIED):
+            first, second = (self.ask(number, known) for _ in range(2))
+            if first.params != second.params:
+                what = f"proposed {first.params}, then {second.params} for the same trial and history"
+                raise UserError(
+                    f"hydra.sweeper.sampler={self.spec.name}: {what}; let it take a `seed`, and draw every random number from that"
+                )
+            values = [math.sin(number + i) for i in range(len(self.directions))]
+            known.append(copied(first, state=TrialState.COMPLETE, values=values))
 
 
 class _Qmc(optuna.samplers.QMCSampler):

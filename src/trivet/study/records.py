@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from trivet import secrets, space
 from trivet.copied import is_copy
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 
 

@@ -26,7 +26,8 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.sampling import ENUMERATING, INDEPENDENT, USES_PENDING, Sampler, distribution, external, internal
+from trivet.search.samplers import ENUMERATING, INDEPENDENT, USES_PENDING
+from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank
 from trivet.study import copies
 from trivet.study.metrics import MetricsFile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from trivet.errors import UserError
-from trivet.search.sampling import INDEPENDENT, SamplerSpec
+from trivet.search.samplers import INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import identity
 from trivet.sweep.settings import Settings

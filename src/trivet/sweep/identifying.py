@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import trivet
 from trivet import space
-from trivet.search.sampling import ENUMERATING, INDEPENDENT, SamplerSpec
+from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import code, identity, values
 from trivet.sweep.configs import plain as plain_config
@@ -22,7 +22,7 @@ from trivet.sweep.configs import task_of, without_space
 from trivet.sweep.jobs import Composer
 from trivet.sweep.settings import Settings, plain
 from trivet.sweep.spaces import Space
-from trivet.sweep.worker import locate
+from trivet.targets import locate
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def _code(s: Settings, search: Search, given: Mapping[str, Any], task_function: 
     script = source_of(task_function)
     scripts = [script, source_of(sys.modules.get("__main__"))]
     names = [str(name) for name in (given.get("call"), s.custom_search_space) if name is not None]
+    names += _strings([search.sampler.as_dict(), search.pruner])  # strategies of the project's own
     for chosen in (search.where.home, *search.where.variants):
         names += _texts(search.composer.copies(chosen)[1])
     for param in search.where.params:

@@ -10,7 +10,7 @@ import yaml
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search.sampling import SamplerSpec
+from trivet.search.samplers import SamplerSpec
 from trivet.space.probing import ends
 from trivet.sweep.spaces import Space
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trivet.errors import UserError
 from trivet.search import pruning
-from trivet.search.sampling import ENUMERATING, SamplerSpec
+from trivet.search.samplers import ENUMERATING, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
 
@@ -19,7 +19,7 @@ def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
         return None
     if len(directions) > 1:
         raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
-    return {"name": config} if isinstance(config, str) else dict(config)
+    return pruning.plain(config)
 
 
 def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:

@@ -70,7 +70,7 @@ class Settings:
         default=None,
         metadata=_takes(
             Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
-            "auto gp tpe random qmc cmaes nsgaii optuna_gp grid list ends, or {name: ..., <arguments>}",
+            "auto gp tpe random qmc cmaes nsgaii optuna_gp grid list ends, {name: ..., <arguments>}, or {_target_: my.Class, ...}",
         ),
     )
     direction: Any = field(default="minimize", metadata=_takes(_DIRECTION, "or maximize, or a list of them, one per objective"))
@@ -97,7 +97,7 @@ class Settings:
         default=None,
         metadata=_takes(
             Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
-            "median percentile asha hyperband threshold patient, or {name: ..., <arguments>}; null: none",
+            "median percentile asha hyperband threshold patient, {name: ..., <arguments>}, or {_target_: my.Class, ...}; null: none",
         ),
     )
     metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.choosing import choose
-from trivet.search.sampling import ENUMERATING, Sampler, sampler_spec
+from trivet.search.samplers import ENUMERATING, sampler_spec
+from trivet.search.sampling import Sampler
 from trivet.study import identity, naming, publishing, tables, warm
 from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
@@ -37,7 +38,8 @@ from trivet.sweep.progress import Progress, summarize
 from trivet.sweep.rules import pruner_of, stop_rules
 from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
 from trivet.sweep.spaces import Space
-from trivet.sweep.worker import IN_PROCESS, Around, Worker, WorkerPlan, locate
+from trivet.sweep.worker import IN_PROCESS, Around, Worker, WorkerPlan
+from trivet.targets import locate
 
 log = logging.getLogger("trivet")
 

@@ -6,14 +6,13 @@ nothing but the study's storage; none of them is special.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +30,7 @@ from trivet.study.study import Study
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.outcome import is_full, is_studys_disk, one_line, outcome_of
+from trivet.targets import locate
 
 log = logging.getLogger("trivet")
 
@@ -222,18 +222,6 @@ def _log_to_file(text: str) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
-
-
-def locate(path: str, key: str) -> Callable[..., Any]:
-    """The function at a dotted path; `UserError` naming `key` where there is none."""
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{key}={path}: cannot be imported ({error}); give module.function") from None
-    if not callable(found):
-        raise UserError(f"{key}={path}: is not a function")
-    return found
 
 
 def set_threads(threads: int | None) -> None:
