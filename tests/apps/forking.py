@@ -53,7 +53,8 @@ def main():
         running[pid] = i
     while running:
         ended(running, codes)
-    print(json.dumps(codes))
+    # A file of its own: whatever an import or an app prints on this process's output is not in it.
+    Path(plan["codes"]).write_text(json.dumps(codes))
 
 
 if __name__ == "__main__":

@@ -123,17 +123,18 @@ def run_all(app, commands, cwd, env=None, at_once=2):
 
     `commands` are (folder, arguments). Returns an `Ended` each.
     """
+    plan, codes = Path(cwd) / ".jobs.json", Path(cwd) / ".codes.json"
     jobs = []
     for i, (folder, arguments) in enumerate(commands):
         Path(folder).mkdir(parents=True, exist_ok=True)
         jobs.append(
             {"folder": str(folder), "arguments": list(arguments), "out": str(Path(cwd) / f".out-{i}"), "err": str(Path(cwd) / f".err-{i}")}
         )
-    (Path(cwd) / ".jobs.json").write_text(json.dumps({"app": str(HERE / app), "jobs": jobs, "at_once": at_once}))
-    ended = run("forking.py", str(Path(cwd) / ".jobs.json"), cwd=cwd, env=env)
-    assert ended.code == 0, ended.text
+    plan.write_text(json.dumps({"app": str(HERE / app), "jobs": jobs, "at_once": at_once, "codes": str(codes)}))
+    ended = run("forking.py", str(plan), cwd=cwd, env=env)
+    assert ended.code == 0 and codes.exists(), ended
     read = [(Path(job["out"]).read_text(errors="replace"), Path(job["err"]).read_text(errors="replace")) for job in jobs]
-    return [Ended(code, *texts) for code, texts in zip(json.loads(ended.out), read, strict=True)]
+    return [Ended(code, *texts) for code, texts in zip(json.loads(codes.read_text()), read, strict=True)]
 
 
 def until(condition, what, seconds=DEADLINE):
