@@ -28,10 +28,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "qmc": {"qmc_type": "sobol", "scramble": True},
     "gp": {"n_startup_trials": gp.N_STARTUP_TRIALS},
 }
-OWN = {"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []}
+OWN = {
+    **{"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []},
+    **{"ladder": ["key", "start", "metric", "most"], "tiers": ["tiers", "trials", "sampler"], "ablation": ["of", "seeds", "seed_key"]},
+}
 """Samplers that are not Optuna's, and the arguments that they take."""
 ENUMERATING = ("grid", "list", "ends")
-USES_PENDING = ("gp",)
+RULED = ("ladder", "tiers", "ablation")
+"""Searches whose next trials follow by rule from finished ones, see rounds.py."""
+REPEATING = ("ablation",)
+"""Searches that train a configuration several times on purpose, where an app has no key for the seed."""
+USES_PENDING = ("gp", *RULED)
 """Samplers that look at the parameters of trials whose results they may not know yet."""
 INDEPENDENT = ("random", "qmc", *ENUMERATING)
 """Samplers that look at no result: any number of trials may run at once."""

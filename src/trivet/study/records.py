@@ -67,6 +67,7 @@ class Official:
     curve: list[tuple[int, float]]
     params: dict[str, Any]  # by name
     trial: FrozenTrial = field(repr=False)
+    metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"columns": [...], "rows": [[step, ...], ...]}, or nothing
 
     @property
     def step(self) -> int:

@@ -26,7 +26,8 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.samplers import ENUMERATING, INDEPENDENT, USES_PENDING
+from trivet.search.rounds import Rounds, build
+from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, USES_PENDING
 from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank
 from trivet.study import copies
@@ -34,6 +35,8 @@ from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
 
+GIVEN = "trivet:given"
+"""The attribute of a trial that a rule has made: what `records.StudySpec.explicit` holds of those that were given outright."""
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
 
@@ -65,8 +68,9 @@ class Study:
         self.files = files_of(storage)
         prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
         self.history = History(pruning.build(pruner), spec.maximize, prior)
-        samples = not self._looks_only and spec.sampler.name not in ENUMERATING
+        samples = not self._looks_only and spec.sampler.name not in (*ENUMERATING, *RULED)
         self.sampler = Sampler(spec.sampler, spec.params, spec.directions, spec.seed, spec.defaults) if samples else None
+        self.rounds = None if self._looks_only or spec.sampler.name not in RULED else Rounds(_rule(spec), len(spec.explicit))
         self._specs = {p.name: p.spec for p in spec.params}
         self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
         self._stored = Trials(storage, self.study_id)
@@ -156,12 +160,20 @@ class Study:
             system_attrs=trial.system_attrs,
             intermediate_values=dict(rows) if len(self.spec.directions) == 1 else {},
         )
-        return Official(number, outcome.state, values, outcome.reason, rows, self.params_of(number), known)
+        metrics = trial.user_attrs.get("trivet:metrics", {})
+        return Official(number, outcome.state, values, outcome.reason, rows, self.params_of(number), known, metrics)
+
+    def given(self, number: int) -> Mapping[str, Any] | None:
+        """What makes a trial, where it was given outright or by rule; None where a sampler chose it."""
+        if number < len(self.spec.explicit):
+            return self.spec.explicit[number]
+        return self.trials[number].user_attrs.get(GIVEN) if self.spec.sampler.name in RULED and number < len(self.trials) else None
 
     def params_of(self, number: int) -> dict[str, Any]:
         """The parameters of a trial by name, as the space writes them; those of an explicit trial as it gave them."""
-        if number < len(self.spec.explicit):
-            return dict(self.spec.explicit[number]["params"])
+        given = self.given(number)
+        if given is not None:
+            return dict(given["params"])
         outside = self.trials[number].user_attrs.get("trivet:params")
         if outside is not None:
             return dict(outside)
@@ -179,7 +191,7 @@ class Study:
         """What makes a trial's config of the sweep's: group choices, and overrides of single keys."""
         groups: dict[str, Any] = {}
         values = []
-        explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
+        explicit = self.given(number)
         if explicit is not None and explicit["overrides"] is not None:
             for override in explicit["overrides"]:
                 key, _, value = override.partition("=")
@@ -240,6 +252,8 @@ class Study:
         return self._proposal(number, resumed=False)
 
     def _may_begin(self, number: int) -> bool:
+        if self.rounds is not None and number >= len(self.spec.explicit) and not self.rounds.is_known(number, self._official):
+            return False
         independent = self.spec.sampler.name in INDEPENDENT or number < len(self.spec.explicit)
         if independent and not self.spec.stop.has_rules and self.spec.max_failure_rate >= 1:
             return True
@@ -252,6 +266,8 @@ class Study:
             return "n_trials"
         if self.spec.deadline is not None and time.time() >= self.spec.deadline:
             return "seconds"
+        if self.rounds is not None and number >= len(self.spec.explicit) and self.rounds.is_over(number, self._official):
+            return "rule"
         n_known = max(0, number - self.spec.lag)
         if len(self._official) < n_known:
             return None  # the rules speak of the whole fixed history or not at all
@@ -331,7 +347,9 @@ class Study:
     def _proposal(self, number: int, resumed: bool) -> Claim:
         """Sample the trial (or look it up) and write its parameters."""
         trial = self.trials[number]
-        explicit = self.spec.explicit[number] if number < len(self.spec.explicit) else None
+        explicit = self.given(number)
+        if explicit is None and self.rounds is not None:
+            explicit = self._by_rule(number)
         if explicit is not None:
             sampled = None
             given = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._specs[n], v)}
@@ -350,12 +368,20 @@ class Study:
         self._last_step[number] = max(trial.intermediate_values, default=0)
         return Claim(number, resumed, self._copied(number, explicit))
 
+    def _by_rule(self, number: int) -> Mapping[str, Any]:
+        """The trial as the rule gives it, written down: whoever reads the study later knows no rule."""
+        assert self.rounds is not None
+        given = self.rounds.propose(number, self._official, self.spec.lag, self.params_of)
+        self.storage.set_trial_user_attr(self.trials[number]._trial_id, GIVEN, dict(given))
+        self.sync()
+        return given
+
     def _copied(self, number: int, explicit: Mapping[str, Any] | None) -> copies.Copied | None:
         """What the trial takes over instead of training: of an earlier study, or of the first trial of its fixed history like it."""
-        if explicit is not None:
+        if explicit is not None and number < len(self.spec.explicit):
             kept = explicit.get("kept")
             return copies.Copied(**kept) if kept is not None else None
-        if not self.spec.reuse or self.spec.sampler.name in INDEPENDENT:
+        if not self.spec.reuse or self.spec.sampler.name in (*INDEPENDENT, *REPEATING):
             return None
         first = self._seen.first(self.params_of(number), self._official, number - self.spec.lag)
         return copies.copy_of(self, first) if first is not None else None
@@ -497,3 +523,7 @@ class Study:
         """Why no further trial is to begin; None while trials are left to begin or to finish."""
         self.sync()
         return None if self._stored.unfinished else self._stop_reason(len(self.trials))
+
+
+def _rule(spec: StudySpec) -> Any:
+    return build(spec.sampler.name, spec.sampler.arguments, spec.params, spec.defaults, spec.directions, spec.seed)

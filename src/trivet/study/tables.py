@@ -17,7 +17,7 @@ import yaml
 
 from trivet import secrets, space
 from trivet.errors import UserError
-from trivet.study.records import Official, StudySpec
+from trivet.study.records import Official
 from trivet.study.study import Study
 
 VARYING = ("seconds", "worker", "started", "overrun")
@@ -95,7 +95,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     value_columns = ["value"] if len(spec.directions) == 1 else [f"value_{i}" for i in range(len(spec.directions))]
     key_of = {p.name: p.key.lstrip("+") for p in spec.params}
     keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
-    attrs = {t.number: _attrs(spec, t.number) for t in trials}
+    attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}  # labels, which change nothing
     names = list(dict.fromkeys(name for given in attrs.values() for name in given))
     rows = []
     for t in trials:
@@ -113,11 +113,6 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
             ]
         )
     return ["number", "state", "reason", *value_columns, "step", "best_step", *names, *keys, *VARYING], rows
-
-
-def _attrs(spec: StudySpec, number: int) -> Mapping[str, Any]:
-    """What the list of trials says of a trial beside its configuration: labels, which change nothing."""
-    return spec.explicit[number].get("attrs", {}) if number < len(spec.explicit) else {}
 
 
 def _best_step(trial: Official, study: Study) -> int | None:

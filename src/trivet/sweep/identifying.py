@@ -20,6 +20,7 @@ from trivet.study import code, identity, values
 from trivet.sweep.configs import plain as plain_config
 from trivet.sweep.configs import task_of, without_space
 from trivet.sweep.jobs import Composer
+from trivet.sweep.ruled import Ruled
 from trivet.sweep.settings import Settings, plain
 from trivet.sweep.spaces import Space
 from trivet.targets import locate
@@ -39,6 +40,7 @@ class Search:
     trials: tuple[Mapping[str, Any], ...]  # given outright
     warm: tuple[Mapping[str, Any], ...]
     stop: StopRules
+    ruled: Ruled | None = None  # of a search by rule
 
 
 def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trivet.errors import UserError
 from trivet.search import pruning
-from trivet.search.samplers import ENUMERATING, SamplerSpec
+from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
 
@@ -23,9 +23,9 @@ def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
 
 
 def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
-    """When the sweep ends; a grid or a list of `n_explicit` trials ends with the last of them."""
+    """When the sweep ends; a grid, a list or a rule of `n_explicit` trials (at most) ends with the last of them."""
     n_trials = s.n_trials
-    if sampler.name in ENUMERATING:
+    if sampler.name in (*ENUMERATING, *RULED):
         n_trials = n_explicit if n_trials is None else min(n_trials, n_explicit)
         if n_trials < 1:
             raise UserError(f"hydra.sweeper.sampler={sampler.name}: gives no trial to run")

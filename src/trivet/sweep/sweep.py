@@ -20,14 +20,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.choosing import choose
-from trivet.search.samplers import ENUMERATING, sampler_spec
+from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
 from trivet.search.sampling import Sampler
 from trivet.study import identity, naming, publishing, tables, warm
 from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
-from trivet.sweep import places, planning, resolving, retrying
+from trivet.sweep import places, planning, resolving, retrying, ruled
 from trivet.sweep.configs import choices, task_of
 from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
@@ -122,11 +122,15 @@ class Sweep:
         if s.retry == "failed":
             if s.custom_search_space is not None:
                 raise UserError("hydra.sweeper.retry=failed: trials of a custom_search_space cannot be run again; start a new study_name")
+            if search.ruled is not None:
+                raise UserError("hydra.sweeper.retry=failed: what follows by rule rests on the trials that failed; start a new study_name")
             folders = retrying.siblings(places.sweep_folder(self.config, name)[0])
             search, parts = retrying.retried(search, parts, plain(secrets.values(parts)), folders)
         mark = identity.fingerprint(parts)
         folder, resumed = self._folder(name, mark, parts)
         self.n_jobs, self.gpus = crew(s, search.stop, search.sampler, self._is_launched)
+        for line in search.ruled.told(self.n_jobs) if search.ruled is not None else ():
+            log.info(line)
         spec = self._spec(search, f"{name}-{mark[:8]}", folder)
         if s.publish is not None:
             self._publish_to = publishing.target_of(s.publish, self.root, folder)
@@ -170,14 +174,14 @@ class Sweep:
             explicit, fixed = self._explicit_params(arguments)
             composer = Composer(self.context, self.config, fixed, ".")
             where = Space(composer, explicit, s.config_space)
-        if not where.params and sampler.name != "list" and s.custom_search_space is None:
+        if not where.params and sampler.name not in ("list", "ladder", "ablation") and s.custom_search_space is None:
             raise UserError(
                 "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
             )
         if sampler.name == "auto":
             sampler, why = choose(sampler, where.params, directions, s.custom_search_space is not None)
             log.info(f"hydra.sweeper.sampler=auto: {sampler.name} ({why})")
-        if sampler.name not in ENUMERATING:
+        if sampler.name not in (*ENUMERATING, *RULED):
             Sampler(sampler, where.params, directions, seed).try_out()
         if s.custom_search_space is not None:
             locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
@@ -186,8 +190,12 @@ class Sweep:
         with _warnings_logged():
             trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, self._swept)
         known = warm.read_warm(s.warm_start, where.params, self.root, directions, choices(where.config))
-        stop = stop_rules(s, sampler, len(trials))
-        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop)
+        by_rule = None
+        if sampler.name in RULED:
+            by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, self.root, seed)
+            sampler = by_rule.sampler
+        stop = stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
+        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule)
 
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
         s, stop = self.settings, search.stop
@@ -197,7 +205,7 @@ class Sweep:
             folder=str(folder),
             directions=search.directions,
             params=tuple(search.where.params),
-            groups=_groups(search.where, search.trials),
+            groups=_groups(search.where, [o for t in search.trials for o in t["overrides"] or []], search.ruled),
             sampler=search.sampler,
             pruner=search.pruner,
             seed=search.seed,
@@ -353,9 +361,9 @@ def _warnings_logged() -> Iterator[None]:
         log.warning(text)
 
 
-def _groups(where: Space, trials: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The config groups that a trial may choose from: searched ones, and those that a trial given outright names."""
-    given = [override.partition("=")[0] for trial in trials for override in trial["overrides"] or []]
+def _groups(where: Space, overrides: Sequence[str], by_rule: ruled.Ruled | None) -> tuple[str, ...]:
+    """The config groups that a trial may choose from: searched ones, and those that a trial given outright, or by rule, names."""
+    given = [text.partition("=")[0] for text in [*overrides, *(o for p in (by_rule.prospects if by_rule else ()) for o in p)]]
     return tuple(dict.fromkeys([*where.groups, *(key for key in given if where.is_group(key))]))
 
 
