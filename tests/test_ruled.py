@@ -92,11 +92,11 @@ def test_the_ladder_begins_at_a_tenth_of_the_default(root, conf):
 
 def test_tiers_share_the_trials_of_the_sweep(root, conf):
     sampler = "{name: tiers, tiers: [{name: rates, keys: ['*lr'], share: 60}, {name: rest, keys: ['*'], share: 40}]}"
-    ranges = ["opt=choice(adam,sgd)", "opt.lr=tag(log,interval(1e-3,1))", "batch=choice(16,32,64)", "hydra.sweeper.n_trials=11"]
+    ranges = ["opt=choice(adam,sgd)", "opt.lr=tag(log,interval(1e-3,1))", "batch=choice(16,32,64)", "hydra.sweeper.n_trials=16"]
     rows, study = swept(conf, root / "tiers", sampler, *ranges)
-    assert len(rows) == 11 and study["sampler"]["trials"] == 11 and study["sampler"]["sampler"] == "gp"
-    assert [row["tier"] for row in rows] == ["", *["rates"] * 6, *["rest"] * 4]
-    assert {row["opt"] for row in rows[:7]} == {"adam"} and {row["opt"] for row in rows[7:]} == {"adam", "sgd"}
+    assert len(rows) == 16 and study["sampler"]["trials"] == 16 and study["sampler"]["sampler"] == "gp"
+    assert [row["tier"] for row in rows] == ["", *["rates"] * 9, *["rest"] * 6]
+    assert {row["opt"] for row in rows[:10]} == {"adam"} and {row["opt"] for row in rows[10:]} == {"adam", "sgd"}
 
 
 @pytest.mark.parametrize(
