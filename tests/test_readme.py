@@ -80,6 +80,7 @@ COMMANDS = {
     "trivet run --accept narrow": "test_runner.py::test_an_edited_result_is_accepted",
     "trivet init --app train.py --metric val/acc --direction maximize --range 'optimizer.lr=tag(log, interval(1e-5, 1))' --yes": PARSED,
     "trivet audit results/coarse": PARSED,
+    "trivet ablation": "test_ablation.py::test_the_command_is_the_apps_own_with_what_the_seeds_stage_fixed",
     "python train.py -m +trivet=search": "test_trivet_group.py::test_every_option_composes_in_an_app",
     "pip install 'trivet[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "pip install '.[report]'": "test_readme.py::test_every_extra_that_is_named_exists",

@@ -7,7 +7,7 @@ import random
 import pytest
 from simulated_workers import PARAMS, SimulatedWorker, curve_of, run_alone, run_scheduled, spec_of, table
 
-from trivet import space
+from trivet import changes, space
 from trivet.search import ablation, ladder, tiers
 from trivet.search.rounds import Round, Rounds
 from trivet.study.records import Official, Outcome
@@ -30,7 +30,7 @@ SEARCHES = {
     "ladder": ("ladder", LADDER, {}),
     "tiers": ("tiers", TIERS, {"explicit": BASELINE, "defaults": DEFAULTS}),
     "tiers by tpe, pruned": ("tiers", {**TIERS, "sampler": "tpe"}, {"explicit": BASELINE, "pruner": "median", "reuse": True}),
-    "ablation": ("ablation", ABLATION, {"n_trials": ablation.most(4, 2)}),
+    "ablation": ("ablation", ABLATION, {"n_trials": changes.most(4, 2)}),
 }  # fmt: skip
 
 
@@ -264,14 +264,14 @@ def test_of_a_key_the_first_pattern_counts():
 
 def taken_apart(value, n, seeds=(1,)):
     """Masks of an ablation of n changes in the order in which they are trained; `value(mask, seed)`, higher is better."""
-    changes = [{"name": f"k{i}=1", "overrides": [f"k{i}=1"]} for i in range(n)]
-    plan = ablation.Ablation({"changes": changes, "seeds": list(seeds), "seed_key": "seed"}, maximize=True).plan([])
+    given = [{"name": f"k{i}=1", "overrides": [f"k{i}=1"]} for i in range(n)]
+    plan = ablation.Ablation({"changes": given, "seeds": list(seeds), "seed_key": "seed"}, maximize=True).plan([])
     known, masks = [], []
     made = next(plan, None)
     while made is not None:
         for place in range(made.n):
             given = made.propose(place, known, [])
-            mask = ablation.mask_of(given["attrs"]["changes"], n)
+            mask = changes.mask_of(given["attrs"]["changes"], n)
             assert given["overrides"] == [f"seed={given['params']['seed']}", *(f"k{i}=1" for i in range(n) if mask[i])]
             masks.append((mask, given["params"]["seed"]))
         known = [done(i, value(mask, seed)) for i, (mask, seed) in enumerate(masks)]
@@ -287,22 +287,22 @@ def taken_apart(value, n, seeds=(1,)):
 def test_an_ablation_trains_no_more_than_it_planned_and_each_configuration_with_each_seed(n, seeds):
     weights = random.Random(n).sample(range(1, 20), n)
     masks = taken_apart(lambda mask, seed: sum(w for w, on in zip(weights, mask, strict=True) if on), n, seeds)
-    assert len(masks) == len(set(masks)) <= ablation.most(n, len(seeds)) < 3 * n * len(seeds)
+    assert len(masks) == len(set(masks)) <= changes.most(n, len(seeds)) < 3 * n * len(seeds)
     trained = {mask for mask, _ in masks}
     assert set(masks) == set(itertools.product(trained, seeds))
     order = sorted(range(n), key=lambda i: -weights[i])  # the largest gain first
-    assert set(ablation.path(order)) <= trained and set(ablation.undone(n)) <= trained and set(ablation.ends_and_singles(n)) <= trained
+    assert set(changes.path(order)) <= trained and set(changes.undone(n)) <= trained and set(changes.ends_and_singles(n)) <= trained
 
 
 def test_a_change_that_fails_alone_comes_last():
     masks = taken_apart(lambda mask, seed: None if mask == (True, False, False) else float(sum(mask)), 3)
     assert ((False, True, True), 1) in masks and ((True, True, False), 1) in masks
-    assert ablation.path([1, 2, 0])[2] == (False, True, True)
+    assert changes.path([1, 2, 0])[2] == (False, True, True)
 
 
 @pytest.mark.parametrize(("mask", "text"), [((False, False), "none"), ((True, False), "1"), ((True, True), "1+2")])
 def test_masks_as_cells(mask, text):
-    assert ablation.label(mask) == text and ablation.mask_of(text, 2) == mask
+    assert changes.label(mask) == text and changes.mask_of(text, 2) == mask
 
 
 def test_runs_of_one_configuration_are_trained_though_they_look_the_same(tmp_path):

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from test_readme import ROOT
 
 import trivet
-from trivet.search import ablation
+from trivet import changes
 from trivet.study import tables
 from trivet.sweep import ruled
 
@@ -67,7 +67,7 @@ def test_a_winner_is_taken_apart_with_the_seeds_that_it_was_chosen_by(root, conf
         {"name": "opt=sgd", "overrides": ["opt=sgd", "opt.lr=0.01", "opt.momentum=0.9"]},  # one change: the default has no such values
         {"name": "batch=32", "overrides": ["batch=32"]},
     ]
-    assert study["sampler"]["seeds"] == [3, 4] and study["stopped_by"] == "rule" and len(rows) == 8 < ablation.most(2, 2)
+    assert study["sampler"]["seeds"] == [3, 4] and study["stopped_by"] == "rule" and len(rows) == 8 < changes.most(2, 2)
     value = {(row["changes"], row["seed"]): float(row["value"]) for row in rows}
     assert value["none", "3"] == pytest.approx(0.9 - 0.2 - 0.001 + 0.003)
     assert value["1+2", "4"] == pytest.approx(1 + 0.004) and value["1", "3"] == pytest.approx(0.999 + 0.003)

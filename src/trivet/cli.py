@@ -6,6 +6,7 @@ trivet init                              # make this repository's Hydra app one 
 trivet run                               # the stages of dvc.yaml, without DVC
 trivet check | narrow | finalists | test # one stage's work (dvc.yaml and `trivet run` call them)
 trivet audit results/coarse              # was pruning right? trains a sample of the pruned trials to their end
+trivet ablation                          # which of the changes from the default to the winner brought the gain
 trivet report results                    # the report of all phases; or of one sweep's folder
 
 trivet status sweeps/search-1a2b3c4d     # how far a sweep is, while it runs or afterwards
@@ -220,6 +221,7 @@ OWN_WORDS: dict[str, tuple[str, Callable[[Sequence[str]], int | None]]] = {
     "finalists": ("the best configurations and the default, with fresh seeds", _stage("selection")),
     "test": ("the winner and the default on test data", _test),
     "audit": ("train a sample of the pruned trials to their end", _stage("audit")),
+    "ablation": ("which of the changes from the default to the winner brought the gain", _stage("ablation")),
 }
 """Subcommands that read their own words: what each does, and the call."""
 LOOKS = {

@@ -55,14 +55,14 @@ def run(folder: Path, n: int) -> int:
     return subprocess.run(command(study, Path()), check=False).returncode
 
 
-def command(study: Mapping[str, Any], root: Path) -> list[str]:
-    """The sweep over that list: of the app that trivet.yaml describes, else of our own trainer, with what the search's command fixed."""
-    publish = "hydra.sweeper.publish=results/audit"
+def command(study: Mapping[str, Any], root: Path, phase: str = "audit") -> list[str]:
+    """A sweep of that phase: of the app that trivet.yaml describes, else of our own trainer, with what the search's command fixed."""
+    publish = f"hydra.sweeper.publish=results/{phase}"
     if description.is_here(root):
         app = description.read(root)
-        return [*app.words, "-m", "+trivet=audit", "hydra/sweeper=trivet", *app.overrides, publish]
+        return [*app.words, "-m", f"+trivet={phase}", "hydra/sweeper=trivet", *app.overrides, publish]
     fixed = [text for text in study["overrides"] if not text.startswith(("hparams=", "hydra.", "pruner="))]
-    return [sys.executable, "src/train.py", "-m", "hparams=audit", *fixed, publish]
+    return [sys.executable, "src/train.py", "-m", f"hparams={phase}", *fixed, publish]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

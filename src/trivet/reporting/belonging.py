@@ -11,6 +11,7 @@ import math
 import pandas as pd
 
 from trivet import space
+from trivet.diagnosis import ablation
 from trivet.diagnosis import seeds as seeds_of
 from trivet.diagnosis.sweep import Sweep, same
 from trivet.reporting.tables import Results
@@ -32,6 +33,7 @@ def settle(results: Results) -> Results:
         ("seeds", "The seeds are", lambda: seeds_differ(results, anchor)),
         ("test", "The test figures are", lambda: test_differs(results)),
         ("audit", "The audit is", lambda: audit_differs(results)),
+        ("ablation", "The ablation is", lambda: ablation_differs(results, anchor)),
     )
     stale_check = bool(check_differs(results, anchor))
     for name, what, differs in checks:
@@ -191,6 +193,19 @@ def audit_differs(results: Results) -> str:
     if origin is None:
         return "its trials are none that the searches pruned"
     return setting_differs(results.audit, origin)
+
+
+def ablation_differs(results: Results, anchor: Sweep) -> str:
+    """Its two ends must be the default and the winner of the seeds, with the values that those have."""
+    found, seeds = ablation.read(results.ablation), seeds_of.read(results.seeds, results.finalists)
+    if found is None or seeds is None:
+        return "there is no winner that it could have taken apart"
+    sign = 1 if results.ablation.maximize else -1
+    for on, finalist in ((False, 0), (True, seeds.winner)):
+        for seed, value in found.values.get((on,) * len(found.changes), {}).items():
+            if not same(seeds.values.get(finalist, {}).get(seed, sign * value), sign * value):
+                return f"the {'winner' if on else 'default'} has another value there with seed {seed} than among the seeds"
+    return setting_differs(results.ablation, anchor)
 
 
 def origin_of(searches: list[Sweep], audit: Sweep) -> Sweep | None:

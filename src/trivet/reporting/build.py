@@ -23,6 +23,7 @@ from trivet.reporting.sections import (
     mattered,
     phases,
     provenance,
+    ruled,
     trials,
     went,
 )
@@ -73,6 +74,7 @@ def sections(context: Context) -> list[Section]:
     parts = [headline.build(context, decision)]
     parts += [] if context.single else [learning_rate.build(context)]
     parts += baselines.build(context)
+    parts += ruled.build(context)
     parts += [*phases.build(context), mattered.build(context), went.build(context)]
     parts += [flags.build(context, decision), advice.build(context, decision)]
     parts += [trials.build(context)]

@@ -16,6 +16,8 @@ from trivet.errors import UserError
 
 HEAD = ("number", "state", "reason", "value", "step", "best_step")
 TAIL = ("seconds", "worker", "started", "overrun")
+LABELS = {"ladder": ("why",), "tiers": ("tier",), "ablation": ("changes",)}
+"""Columns by which a search by rule says what a trial is for: no parameters of it."""
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Results:
     fine: Sweep | None = None
     seeds: Sweep | None = None
     audit: Sweep | None = None
+    ablation: Sweep | None = None
     finalists: pd.DataFrame | None = None
     finalist_overrides: list = field(default_factory=list)
     moves: pd.DataFrame | None = None
@@ -93,8 +96,9 @@ def _header(path: Path) -> tuple[list[str], list[str]]:
     return unique, unique[start:end]
 
 
-def read_trials(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The table of trials and the names of its parameter columns. A missing or foreign table is a UserError."""
+def read_trials(path: Path, labels: tuple[str, ...] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """The table of trials and the names of its parameter columns; `labels` are texts and no parameters. A missing or foreign table is a
+    UserError."""
     if not path.is_file():
         raise UserError(f"{path}: no such table; give the folder of a finished sweep (the one that holds trials.csv)")
     names, params = _header(path)
@@ -102,8 +106,11 @@ def read_trials(path: Path) -> tuple[pd.DataFrame, list[str]]:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], names=names, header=0)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as CSV ({str(error).splitlines()[0]}); publish the sweep again") from None
+    params = [name for name in params if name not in labels]
     for name in names:
-        if name in params:
+        if name in labels:
+            frame[name] = frame[name].fillna("").astype(str)
+        elif name in params:
             frame[name] = numbers(frame[name])
         elif name not in ("state", "reason", "worker", "started"):
             frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
@@ -154,8 +161,9 @@ def read_space(study: dict) -> list[Entry]:
 def read_sweep(folder: Path, name: str | None = None) -> Sweep:
     """A published sweep. Only trials.csv must be there; without curves or study.yaml the report has less to say."""
     folder = Path(folder)
-    trials, params = read_trials(folder / "trials.csv")
     study = read_mapping(folder / "study.yaml") or {}
+    sampler = study.get("sampler")
+    trials, params = read_trials(folder / "trials.csv", LABELS.get(str(sampler.get("name")), ()) if isinstance(sampler, dict) else ())
     best = read_mapping(folder / "best.yaml")
     if best:
         study = {**study, "best": best}
@@ -175,8 +183,8 @@ def read_results(root: Path) -> Results:
     folder = root / "results"
     sweeps = {
         name: read_sweep(folder / name, name)
-        for name in ("coarse", "fine", "seeds", "audit")
-        if (folder / name).is_dir() and (name != "audit" or (folder / name / "trials.csv").is_file())
+        for name in ("coarse", "fine", "seeds", "audit", "ablation")
+        if (folder / name).is_dir() and (name not in ("audit", "ablation") or (folder / name / "trials.csv").is_file())
     }
     if not {"coarse", "fine"} & set(sweeps):
         raise UserError(f"{folder}: holds no sweep (coarse or fine); run `dvc repro` first")

@@ -16,10 +16,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from trivet import changes as changing
 from trivet import space
 from trivet.errors import UserError
 from trivet.options import ListOf, Maybe, Real, Section, Text, Whole, check
-from trivet.search import ablation, ladder
+from trivet.search import ladder
 from trivet.search.choosing import choose
 from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
 from trivet.search.sampling import trial_seed
@@ -134,7 +135,7 @@ def _ablation(spec: SamplerSpec, where: Space, n_before: int, root: Path, seed: 
     fresh = (trial_seed(seed, i) for i in range(10**6, 10**6 + n + len(known)))
     seeds = [*known, *(s for s in fresh if s not in known)][:n]
     arguments = {"of": str(spec.arguments["of"]), "changes": changes, "seeds": seeds, "seed_key": seed_key}
-    most = ablation.most(len(changes), n)
+    most = changing.most(len(changes), n)
     seconds = [float(row["seconds"]) for row in rows if row["state"] == "COMPLETE" and row.get("seconds")]
     each = sum(seconds) / len(seconds) if seconds else None
     whole = tuple(text for change in changes for text in change["overrides"])
