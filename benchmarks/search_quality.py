@@ -4,6 +4,7 @@
     python benchmarks/search_quality.py                                  # FCNet, 3 seeds: 10 minutes on two cores
     python benchmarks/search_quality.py --tables FOLDER --seeds 10       # LCBench and TaskSet too (needs onnxruntime), an hour
     python benchmarks/search_quality.py --methods trivet,no-pending      # see METHODS for the names
+    python benchmarks/search_quality.py --methods trivet,tiers           # one joint search against a search in tiers
     python benchmarks/search_quality.py --only-report                    # of the runs in --out, which are never run twice
 
 Cost is what the trials trained: epochs, or evaluations where a table has no curves. Regret is the true value of the trial that looks best:
@@ -19,23 +20,30 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import optuna
+import yaml
 from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
 from optuna.samplers import GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from public_tables import FCNET, LCBENCH, Table, table
 
+import trivet
 from trivet import space
+from trivet.phases.estimate import share_trained
 from trivet.phases.finalists import alike
 from trivet.search import pruning
 from trivet.search.history import History
+from trivet.search.rounds import Rounds
 from trivet.search.samplers import sampler_spec
 from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank, copied
+from trivet.search.tiers import Tiers
 
+TIERS = yaml.safe_load((Path(trivet.__file__).parent / "conf/trivet/tiers.yaml").read_text())["hydra"]["sweeper"]["sampler"]["tiers"]
 BUDGETS = {"fcnet": 165, "lcbench": 1000, "taskset": 1000}
 COSTS = {"fcnet": (50, 100, 150), "lcbench": (200, 300, 500, 700, 1000), "taskset": (200, 300, 500, 1000)}
 
@@ -152,6 +160,51 @@ class Pipeline:
         last["shown"], last["decides"] = shown, True
 
 
+@dataclass
+class InTiers:
+    """hparams=tiers: what matters most first, with the tiers and shares of +trivet=tiers, planned for the last of COSTS: what it has found before is not its result.
+
+    A person's default, the middle of every range, is the first trial. A trial is reckoned to cost what pruning leaves of it.
+    """
+
+    search: Search = field(default_factory=Search)
+
+    def __call__(self, run: Run, budget: int) -> None:
+        """Trials until the rule ends, or they have cost the budget."""
+        params, epochs = run.table.params, run.table.epochs
+        share = share_trained(self.search.pruner) if epochs > 1 else 1.0
+        planned = COSTS[run.table.name.partition(":")[0]][-1]
+        arguments = {"tiers": TIERS, "trials": max(2, round(planned / (epochs * share))), "sampler": self.search.sampler}
+        default = {p.name: _middle(p.spec) for p in params}
+        rounds = Rounds(Tiers(arguments, params, default, ["minimize"], run.seed), 1)
+        history = History(pruning.build({**self.search.pruner, "max_resource": epochs}) if epochs > 1 else None, False)
+        done: list[SimpleNamespace] = []
+        given = default
+        while run.cost < budget:
+            number = len(done)
+            curve = run.table.observe(given, run.rng("search", number))
+            for step, value in enumerate(curve, 1):
+                history.report(number, step, float(value))
+            history.end(number)
+            history.judge()
+            cut = history.curve(number).pruned_at
+            trial = run.add(given, curve[: cut or len(curve)], cut is None)
+            state = "COMPLETE" if cut is None else "PRUNED"
+            frozen = _told(number, {}, {}, trial)
+            done.append(SimpleNamespace(number=number, state=state, values=[trial["shown"]], params=given, trial=frozen))
+            if rounds.is_over(number + 1, done):
+                return
+            given = rounds.propose(number + 1, done, self.search.lag, lambda n: done[n].params)["params"]
+
+
+def _middle(spec: space.Spec) -> Any:
+    """The default of one who has no opinion."""
+    if isinstance(spec, space.Choice):
+        return spec.options[len(spec.options) // 2]
+    middle = (spec.low * spec.high) ** 0.5 if spec.log else (spec.low + spec.high) / 2
+    return round(middle) if isinstance(spec, space.Int) else middle
+
+
 # Peers -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +267,7 @@ def smac(run: Run, budget: int) -> None:
 METHODS: dict[str, Callable[[Run, int], None]] = {
     "trivet": Search(),
     "pipeline": Pipeline(),
+    "tiers": InTiers(),
     "tpe": Search(sampler="tpe"),  # each of these changes one default
     "no-pruning": Search(pruner=None),
     "halves": Search(pruner={"name": "asha", "reduction_factor": 2}),

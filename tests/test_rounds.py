@@ -117,6 +117,7 @@ def test_a_search_by_rule_says_that_its_rule_ended_it_and_goes_on_where_it_was(t
         ([2.0, 1.8, 1.6, 1.4], "falls"),
         ([2.0, 1.0, 0.6, 0.45, 0.38, 0.34], "falls"),
         ([2.0, 1.0, 0.9995, 0.9990, 0.9988, 0.9986], "plateaus"),
+        ([2.0, 0.2, 0.05, 0.03, 0.02, 0.015], "falls"),  # little is left to fall, and it does
         ([2.0, 2.0, 2.0], "plateaus"),
         ([2.0, 1.0, 1.6, 0.9, 1.5, 1.0], "oscillates"),
         ([2.0, 1.7, 1.72, 1.4, 1.1], "falls"),  # one small step up is noise

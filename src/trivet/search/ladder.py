@@ -23,7 +23,7 @@ STEPS: dict[Course, tuple[float, str]] = {
 MOST = 5
 SMALL = 0.1  # of the default rate: where it begins, unless it is told
 UP = 0.25  # an oscillating loss climbs more than this share of what it falls
-LATE = 0.02  # a loss on a plateau makes less than this share of its fall in the last third
+LATE = 0.02  # a loss on a plateau falls by less than this share of itself in the last third; one that nears 0 still falls
 SAME = 1.01  # rates nearer than this factor are one
 
 
@@ -35,8 +35,8 @@ def course(losses: Sequence[float]) -> Course:
     climbed, fell = sum(s for s in steps if s > 0), -sum(s for s in steps if s < 0)
     if len(losses) >= 3 and climbed > UP * fell:
         return "oscillates"
-    last_third = losses[-1 - max(1, len(steps) // 3)]
-    if len(losses) >= 3 and last_third - losses[-1] < LATE * (losses[0] - losses[-1]):
+    before = losses[-1 - math.ceil(len(steps) / 3)]
+    if len(losses) >= 3 and before - losses[-1] < LATE * abs(before):
         return "plateaus"
     return "falls" if fell > 0 else "plateaus"
 

@@ -53,7 +53,15 @@ def tiers(context: Context, sweep: Sweep) -> Section | None:
         best = after
     section.say(*_tier_words(context, sweep, gains))
     columns = ("Tier", "Trials", "Epochs", "Best before", "Best after", "Brought")
-    section.add(Table(columns, tuple(rows), "Tiers in their order, the winner of each held for the next.", columns[1:], sortable=False))
+    section.add(
+        Table(
+            columns,
+            tuple(rows),
+            "Tiers in their order, the winner of each held for the next; one that brings nothing in half of its trials ends.",
+            columns[1:],
+            sortable=False,
+        )
+    )
     return section
 
 
@@ -71,7 +79,7 @@ def _tier_words(context: Context, sweep: Sweep, gains: dict[str, float]) -> list
     words: list[Inline] = [f"The tier {most} brought most: {context.scale.delta(known[most])} of {context.scale.delta(total)} in all. "]
     idle = [name for name, gain in known.items() if gain <= 0]
     if idle:
-        words.append(f"{', '.join(idle)} brought nothing, and ended after half of {'its' if len(idle) == 1 else 'their'} trials.")
+        words.append(f"{', '.join(idle)} brought nothing.")
     return words
 
 
