@@ -162,9 +162,10 @@ class Pipeline:
 
 @dataclass
 class InTiers:
-    """hparams=tiers: what matters most first, with the tiers and shares of +trivet=tiers, planned for the last of COSTS: what it has found before is not its result.
+    """hparams=tiers: what matters most first, with the tiers and shares of +trivet=tiers, planned for the last of COSTS.
 
-    A person's default, the middle of every range, is the first trial. A trial is reckoned to cost what pruning leaves of it.
+    What it has found before that is not its result. A person's default, the middle of every range, is the first trial. A trial is reckoned
+    to cost what pruning leaves of it.
     """
 
     search: Search = field(default_factory=Search)
