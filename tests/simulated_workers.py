@@ -15,6 +15,7 @@ from trivet import space
 from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import copies, tables
+from trivet.study.locks import _open as holders
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 
@@ -152,6 +153,7 @@ class SimulatedWorker:
             with contextlib.suppress(OSError):
                 os.close(fd)
         locks._held.clear()
+        holders.discard(locks)  # the dead have no forks: the numbers of its files come to mean other files of this process
 
     def run(self):
         """Work until nothing is left to begin."""
