@@ -42,6 +42,7 @@ TAKEN = {
     "search_space": ["mapping"],
     "custom_search_space": [],
     "pruner": ["text", "mapping", "control"],
+    "constraints": ["mapping"],
     "metric": ["text", "control"],
     "seed": ["whole"],
     "lag": ["whole"],

@@ -25,9 +25,9 @@ class Record:
         self.rows, self.fault = [], fault
 
     def metrics_of(self, number):
-        return SimpleNamespace(add=lambda step, metrics: None)
+        return SimpleNamespace(add=lambda step, metrics: None, rows={})
 
-    def report(self, number, step, value):
+    def report(self, number, step, value, held=()):
         if self.fault is not None:
             raise self.fault
         self.rows.append((step, value))

@@ -10,8 +10,6 @@ import pandas as pd
 
 from trivet.copied import is_copy
 
-STATES = ("COMPLETE", "PRUNED", "FAIL")
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -74,7 +72,7 @@ class Sweep:
     @cached_property
     def finite(self) -> pd.DataFrame:
         """Complete and pruned trials that reported a finite value."""
-        return self.trials[(self.trials["state"] != "FAIL") & self.score.notna()]
+        return self.trials[self.trials["state"].isin(["COMPLETE", "PRUNED"]) & self.score.notna()]
 
     @cached_property
     def ranked(self) -> pd.DataFrame:

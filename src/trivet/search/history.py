@@ -69,13 +69,16 @@ class History:
             self.curves.append(Curve())
         return self.curves[number]
 
-    def report(self, number: int, step: int, value: float) -> None:
-        """Add a value; a step that is not later than the last one is known already and changes nothing."""
+    def report(self, number: int, step: int, value: float, barred: bool = False) -> None:
+        """Add a value, which counts as the worst where a constraint is broken (`barred`).
+
+        A step that is not later than the last one is known already and changes nothing.
+        """
         curve = self.curve(number)
         if curve.ended or (curve.steps and step <= curve.steps[-1]):
             return
         curve.steps.append(step)
-        curve.values.append(self._turn(value))
+        curve.values.append(-math.inf if barred else self._turn(value))
 
     def end(self, number: int, failed: bool = False) -> None:
         """The trial will report nothing more."""

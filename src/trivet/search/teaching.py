@@ -11,10 +11,14 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from trivet.search.constraints import is_infeasible
+
 HISTORY_CAP = 500
 """A sampler sees at most this many trials: the best hundred and the latest of the rest. It keeps the cost of a sample
 constant; TPE gives old losing trials next to no weight anyway (its default weights)."""
 N_BEST_KEPT = 100
+BLIND = ("gp", "cmaes")
+"""Samplers that know no constraints."""
 
 
 class Cap:
@@ -41,34 +45,40 @@ class Cap:
         return [*(known[place] for place in sorted(place for _, place in self._ranked[:N_BEST_KEPT])), *known[n_older:]]
 
     def _rank(self, trial: FrozenTrial) -> float:
-        return self._sign * trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else math.inf
+        if trial.state != TrialState.COMPLETE or not trial.values or is_infeasible(trial):
+            return math.inf
+        return self._sign * trial.values[0]
 
 
 def teach(known: Sequence[FrozenTrial], name: str, directions: Sequence[str]) -> Sequence[FrozenTrial]:
     """Show failed trials as bad ones, so that the sampler stays away; and pruned ones to samplers that know no pruning.
 
     TPE ranks a pruned trial without a value behind all others. GP, CMA-ES and NSGA-II look at completed trials only: a
-    pruned one comes with its last value, a failed one with the worst value seen.
+    pruned one comes with its last value, a failed one with the worst value seen. Samplers that know no constraints (gp and
+    CMA-ES) are told an infeasible trial as a failed one; Optuna's others read by how much it breaks which constraint.
     """
-    untold = [t.state == TrialState.FAIL or (t.state == TrialState.PRUNED and name != "tpe") for t in known]
+    barred = [name in BLIND and is_infeasible(t) for t in known]
+    states = {TrialState.FAIL} if name == "tpe" else {TrialState.FAIL, TrialState.PRUNED}
+    untold = [is_barred or trial.state in states for trial, is_barred in zip(known, barred, strict=True)]
     if not any(untold):
         return known
     pruned_tpe = name == "tpe" and len(directions) == 1
     worst = None if pruned_tpe else _worst(known, directions)
     taught = []
-    for trial, to_tell in zip(known, untold, strict=True):
+    for trial, to_tell, is_barred in zip(known, untold, barred, strict=True):
         if not to_tell:
             taught.append(trial)
         elif pruned_tpe:
             taught.append(copied(trial, state=TrialState.PRUNED, values=None, intermediate_values={}))
-        elif trial.values or worst is not None:
-            values = list(trial.values or worst or [])
+        elif (trial.values and not is_barred) or worst is not None:
+            values = list((None if is_barred else trial.values) or worst or [])
             taught.append(copied(trial, state=TrialState.COMPLETE, values=values, intermediate_values={}))
     return taught
 
 
 def _worst(known: Sequence[FrozenTrial], directions: Sequence[str]) -> list[float] | None:
-    rows = [t.values for t in known if t.state == TrialState.COMPLETE and t.values]
+    complete = [t for t in known if t.state == TrialState.COMPLETE and t.values]
+    rows = [t.values for t in complete if not is_infeasible(t)] or [t.values for t in complete]
     if not rows:
         return None
     return [

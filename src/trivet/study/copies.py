@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.exceptions import UpdateFinishedTrialError
 
 from trivet import copied
+from trivet.study import constrained
 from trivet.study.records import Official, Outcome
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ class Copied:
     reason: str
     curve: tuple[tuple[int, float], ...] = ()
     metrics: Mapping[str, Any] | None = None
+    constrained: Mapping[str, Any] | None = None  # attributes, see constrained.py
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, from which `Copied(**...)` makes it again."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "constrained" or value}
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Seen:
     def first(self, params: Mapping[str, Any], settled: list[Official], n_known: int) -> Official | None:
         """The first of the trials 0..n_known-1 that completed or was pruned with these parameters; None where none did."""
         for official in settled[self._n :]:
-            if official.state in ("COMPLETE", "PRUNED"):
+            if official.state != "FAIL":
                 self._first.setdefault(_mark(official.params), official.number)
         self._n = len(settled)
         number = self._first.get(_mark(params))
@@ -59,16 +61,18 @@ def _mark(params: Mapping[str, Any]) -> str:
 
 def copy_of(study: Study, first: Official) -> Copied:
     """A settled trial as what another one takes over."""
-    metrics = study.trials[first.number].user_attrs.get("trivet:metrics")
-    return Copied(
-        first.state, tuple(first.values), copied.reason(first.number), tuple((step, value) for step, value in first.curve), metrics
-    )
+    attrs = study.trials[first.number].user_attrs
+    curve = tuple((step, value) for step, value in first.curve)
+    reason, held = copied.reason(first.number), constrained.copied(attrs)
+    return Copied(first.trial.state.name, tuple(first.values), reason, curve, attrs.get("trivet:metrics"), held)
 
 
 def finish(study: Study, number: int, copy: Copied, worker: str) -> None:
     """Write the record of a claimed trial that is a copy. Begun again after a kill it writes what is missing."""
     with contextlib.suppress(UpdateFinishedTrialError):  # first of all: what is settled without us says so too
         study.storage.set_trial_user_attr(study.trials[number]._trial_id, COPIED, copy.reason)
+        for key, value in (copy.constrained or {}).items():
+            study.storage.set_trial_user_attr(study.trials[number]._trial_id, key, value)
     for step, value in copy.curve:
         study.report(number, int(step), value)
     attrs: dict[str, Any] = {"trivet:run": {"worker": worker, "seconds": 0.0, "started": ""}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from trivet import secrets, space
 from trivet.copied import is_copy
+from trivet.search.constraints import Constraint
 from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 
@@ -33,6 +34,7 @@ class StudySpec:
     explicit: tuple[Mapping[str, Any], ...] = ()  # given outright: {"params": {name: value}, "overrides": [...] | None, "attrs": {...}}
     warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
     warm_prunes: bool = False
+    constraints: tuple[Constraint, ...] = ()
     reuse: bool = False  # a proposal whose configuration has a result already is not trained: see copies.py
     storage_timeout: float = 60.0  # seconds for which a server that is gone is tried again
     keep_files: tuple[str, ...] = ()  # files of a trial's folder that are published
@@ -58,16 +60,17 @@ class Claim:
 
 @dataclass
 class Official:
-    """A finished trial as the record has it."""
+    """A finished trial as the record has it. INFEASIBLE: it completed or was pruned, and breaks a constraint."""
 
     number: int
-    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    state: Literal["COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
     values: list[float]
     reason: str
     curve: list[tuple[int, float]]
     params: dict[str, Any]  # by name
     trial: FrozenTrial = field(repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"columns": [...], "rows": [[step, ...], ...]}, or nothing
+    constrained: Sequence[float | None] = ()  # the metrics that constraints speak of, one each
 
     @property
     def step(self) -> int:
@@ -87,6 +90,7 @@ class Outcome:
     state: Literal["COMPLETE", "PRUNED", "FAIL"]
     values: tuple[float, ...] = ()
     reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)  # returned beside the objective
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", secrets.line(self.reason))

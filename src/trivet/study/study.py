@@ -24,13 +24,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search import pruning
+from trivet.search import constraints, pruning
 from trivet.search.history import History
 from trivet.search.rounds import Rounds, build
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, USES_PENDING
 from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank
-from trivet.study import copies
+from trivet.study import constrained, copies
 from trivet.study.metrics import MetricsFile
 from trivet.study.records import Claim, Official, Outcome, StudySpec
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
@@ -77,6 +77,7 @@ class Study:
         self._fed: dict[int, int] = {}  # number -> reported values handed to the history
         self._official: list[Official] = []  # the settled prefix
         self._last_step: dict[int, int] = {}  # of the trials that this worker runs
+        self._last_held: dict[int, list[float | None]] = {}  # their constrained metrics
         self._known = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]  # what samplers may learn of: then the settled ones
         self._n_failed = [0]  # among the first 0, 1, 2 ... settled trials
         self._sync_due = 0.0
@@ -103,7 +104,8 @@ class Study:
             self.history.curve(number)
             if len(trial.intermediate_values) > self._fed.get(number, 0):
                 for step in sorted(trial.intermediate_values):
-                    self.history.report(number, step, trial.intermediate_values[step])
+                    barred = constrained.breaks(self.spec.constraints, trial.user_attrs, step)
+                    self.history.report(number, step, trial.intermediate_values[step], barred)
                 self._fed[number] = len(trial.intermediate_values)
             if trial.state.is_finished():
                 self.history.settle(number, trial.user_attrs.get("trivet:step") if trial.state == TrialState.PRUNED else None)
@@ -132,7 +134,8 @@ class Study:
         later = range(len(self._official), len(self.trials))
         return [*self._official, *(self._make_official(n) for n in later if self.history.curve(n).final)]
 
-    def _make_official(self, number: int) -> Official:
+    def _outcome(self, number: int) -> tuple[Outcome, list[tuple[int, float]]]:
+        """How a trial that is final ended, and its curve as far as it counts."""
         trial, curve = self.trials[number], self.history.curve(number)
         rows = sorted(trial.intermediate_values.items())
         if curve.pruned_at is not None:
@@ -145,7 +148,12 @@ class Study:
         if outcome.state == "PRUNED":
             known_last = rows and len(self.spec.directions) == 1 and not math.isnan(rows[-1][1])
             outcome = Outcome("PRUNED", (rows[-1][1],) if known_last else (), outcome.reason)
+        return outcome, rows
+
+    def _make_official(self, number: int) -> Official:
+        trial, (outcome, rows) = self.trials[number], self._outcome(number)
         values = list(outcome.values) if outcome.state != "FAIL" else []
+        held = self._held(number, outcome.state)
         known = FrozenTrial(
             number=number,
             trial_id=number + 1,
@@ -157,11 +165,22 @@ class Study:
             params=trial.params,
             distributions=trial.distributions,
             user_attrs={},
-            system_attrs=trial.system_attrs,
+            system_attrs={**trial.system_attrs, **constraints.attributes(self.spec.constraints, held)},
             intermediate_values=dict(rows) if len(self.spec.directions) == 1 else {},
         )
         metrics = trial.user_attrs.get("trivet:metrics", {})
-        return Official(number, outcome.state, values, outcome.reason, rows, self.params_of(number), known, metrics)
+        state, reason = str(outcome.state), outcome.reason
+        if state != "FAIL" and constraints.broken(self.spec.constraints, held):
+            state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
+        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, held)  # type: ignore[arg-type]
+
+    def _held(self, number: int, state: str) -> list[float | None]:
+        """The constrained metrics of an ended trial; those of a failed one are not looked at."""
+        if state == "FAIL":
+            return [None] * len(self.spec.constraints)
+        pruned_at = self.history.curve(number).pruned_at
+        step = math.inf if pruned_at is None else pruned_at
+        return constrained.final(self.spec.constraints, self.trials[number].user_attrs, step, pruned_at is None)
 
     def given(self, number: int) -> Mapping[str, Any] | None:
         """What makes a trial, where it was given outright or by rule; None where a sampler chose it."""
@@ -223,7 +242,7 @@ class Study:
             params={name: internal(self._specs[name], value) for name, value in row["params"].items()},
             distributions=distributions,
             user_attrs={},
-            system_attrs={},
+            system_attrs=constraints.attributes(self.spec.constraints, [None] * len(self.spec.constraints)),
             intermediate_values={int(s): v for s, v in row["curve"]},
         )
 
@@ -421,8 +440,8 @@ class Study:
 
     # Running -------------------------------------------------------------------------------------------------------------
 
-    def report(self, number: int, step: int, value: float) -> bool:
-        """Record a value of this worker's trial; True when the trial is to stop.
+    def report(self, number: int, step: int, value: float, held: constraints.Values = ()) -> bool:
+        """Record a value of this worker's trial; True when the trial is to stop. `held`: its constrained metrics, as known by then.
 
         A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
         """
@@ -431,7 +450,8 @@ class Study:
         trial = self.trials[number]
         if step > self._last_step.get(number, 0) and not trial.state.is_finished():
             self._last_step[number] = step
-            with contextlib.suppress(UpdateFinishedTrialError):
+            with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
+                self._hold(trial, step, held)
                 self.storage.set_trial_intermediate_value(trial._trial_id, step, value)
         if time.monotonic() >= self._sync_due:
             start = time.monotonic()
@@ -439,6 +459,15 @@ class Study:
             # A verdict may come late without changing the record, so reading others' news may cost a twentieth of the time.
             self._sync_due = time.monotonic() + 20 * (time.monotonic() - start)
         return self.history.curve(number).pruned_at is not None
+
+    def _hold(self, trial: FrozenTrial, step: int, held: constraints.Values) -> None:
+        """Keep the constrained metrics of a step, where one of them is another than before."""
+        if not self.spec.constraints or not held:
+            return
+        before = self._last_held.get(trial.number) or constrained.known(self.spec.constraints, trial.user_attrs, step)
+        if list(held) != before:
+            self.storage.set_trial_user_attr(trial._trial_id, constrained.attribute(step), list(held))
+        self._last_held[trial.number] = list(held)
 
     def tell(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
         """End this worker's trial and give its claim back. `attrs` are stored with it."""
@@ -472,16 +501,17 @@ class Study:
 
     def _settle(self, number: int) -> None:
         """Write the final state of a trial whose verdicts are all known."""
-        official = self._make_official(number)
+        outcome, rows = self._outcome(number)
         trial_id = self.trials[number]._trial_id
         abandoned = "trivet:end" not in self.trials[number].user_attrs  # pruned after its worker had died
         with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
             for key, value in (self.left_behind(number) if abandoned else {}).items():
                 self.storage.set_trial_user_attr(trial_id, key, value)
-            self.storage.set_trial_user_attr(trial_id, "trivet:step", official.step)
-            if official.reason:
-                self.storage.set_trial_user_attr(trial_id, "trivet:reason", official.reason)
-            self.storage.set_trial_state_values(trial_id, TrialState[official.state], official.values or None)
+            self.storage.set_trial_user_attr(trial_id, "trivet:step", rows[-1][0] if rows else 0)
+            if outcome.reason:
+                self.storage.set_trial_user_attr(trial_id, "trivet:reason", outcome.reason)
+            values = outcome.values if outcome.state != "FAIL" else ()
+            self.storage.set_trial_state_values(trial_id, TrialState[outcome.state], list(values) or None)
         self.sync()
 
     def left_behind(self, number: int) -> dict[str, Any]:

@@ -17,12 +17,13 @@ import yaml
 
 from trivet import secrets, space
 from trivet.errors import UserError
+from trivet.search.constraints import Constraint
 from trivet.study.records import Official
 from trivet.study.study import Study
 
 VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
-VARYING_METRICS = ("seconds", "peak_gpu_mb")
+VARYING_METRICS = ("seconds", "peak_gpu_mb", "latency", "train_seconds", "peak_memory")
 TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml")
 
 
@@ -97,6 +98,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
     attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}  # labels, which change nothing
     names = list(dict.fromkeys(name for given in attrs.values() for name in given))
+    held = constrained_columns(spec.constraints, spec.params)
     rows = []
     for t in trials:
         stored = study.trials[t.number]
@@ -106,13 +108,20 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
+                *(cell(v) for v in t.constrained or [None] * len(held)),
                 *(cell(attrs[t.number].get(name)) for name in names),
                 *(params.get(k, "") for k in keys),
                 *(cell(run.get("seconds")), run.get("worker", ""), run.get("started", "")),
                 str(len(stored.intermediate_values) - len(t.curve)),
             ]
         )
-    return ["number", "state", "reason", *value_columns, "step", "best_step", *names, *keys, *VARYING], rows
+    return ["number", "state", "reason", *value_columns, "step", "best_step", *held, *names, *keys, *VARYING], rows
+
+
+def constrained_columns(constraints: Sequence[Constraint], params: Sequence[space.Param]) -> list[str]:
+    """The columns of the metrics that constraints speak of; `metric/<name>` where a parameter or column has the name."""
+    taken = {"number", "state", "reason", "value", "step", "best_step", *VARYING, *(p.key.lstrip("+") for p in params)}
+    return [f"metric/{c.metric}" if c.metric in taken else c.metric for c in constraints]
 
 
 def _best_step(trial: Official, study: Study) -> int | None:

@@ -35,7 +35,8 @@ def read_warm(
     """Earlier trials as knowledge for `params`: those whose every parameter lies in the present ranges, re-declared in them.
 
     A source is the folder of a sweep, or a database and a study in it, `sqlite:///study.db?study=name`. A parameter that a source does
-    not have is left out of its rows. FAIL rows teach nothing about values and are left out, and so are rows that chose another option of
+    not have is left out of its rows. FAIL rows teach nothing about values and are left out, and so are
+    INFEASIBLE ones, and so are rows that chose another option of
     a config group than `chosen` (group -> option), where it is not searched now: their other parameters mean something else. Raises
     `UserError` for what is no table of a sweep and no study, or one of another number of objectives.
     """
@@ -54,7 +55,7 @@ def read_warm(
             for row in rows:
                 values = _redeclare(row, params)
                 if (
-                    row["state"] == "FAIL"
+                    row["state"] in ("FAIL", "INFEASIBLE")
                     or values is None
                     or any(row.get(group, "") not in ("", option) for group, option in fixed.items())
                 ):

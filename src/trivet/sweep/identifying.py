@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import trivet
 from trivet import space
+from trivet.search.constraints import Constraint
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import code, identity, values
@@ -41,6 +42,7 @@ class Search:
     warm: tuple[Mapping[str, Any], ...]
     stop: StopRules
     ruled: Ruled | None = None  # of a search by rule
+    constraints: tuple[Constraint, ...] = ()
 
 
 def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:
@@ -56,6 +58,7 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
         "pruner": search.pruner,
         "seed": search.seed,
+        **({"constraints": {c.metric: str(c) for c in search.constraints}} if search.constraints else {}),
         "lag": s.lag if sampler.name not in INDEPENDENT else None,
         "trials": [t["overrides"] if t["overrides"] is not None else t["params"] for t in search.trials],
         "warm_start": identity.fingerprint({"rows": search.warm, "prunes": s.warm_start_prunes})[:16] if search.warm else None,

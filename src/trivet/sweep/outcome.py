@@ -6,6 +6,8 @@ import errno
 import itertools
 import os
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from trivet import secrets
 from trivet.reports import Diverged, TrialPruned, is_bad
+from trivet.search.constraints import Constraint, Values, pick
+from trivet.study import constrained
 from trivet.study.records import Outcome
 from trivet.sweep.alarm import TrialTimeout
 
@@ -74,6 +78,34 @@ def _text(thing: Any, how: Any = str) -> str:
 
 
 def _outcome_of_value(value: Any, n_objectives: int) -> Outcome:
+    """A task returns its objective, or a mapping of it as `value` and of further metrics by their names."""
+    if not isinstance(value, Mapping):
+        return _outcome_of_objective(value, n_objectives)
+    if "value" not in value:
+        return Outcome(
+            "FAIL", reason=one_line(f"returned a mapping of {', '.join(map(str, value))}: the objective must be in it as `value`")
+        )
+    try:
+        metrics = {str(name): float(number) for name, number in value.items() if name != "value"}
+    except Exception:  # an app's object may raise anything here
+        return Outcome("FAIL", reason=one_line(f"returned {_text(value)[:80]}: what is in a mapping must be numbers"))
+    return replace(_outcome_of_objective(value["value"], n_objectives), metrics=metrics)
+
+
+def held_by(constraints: Sequence[Constraint], outcome: Outcome, reported: Values) -> tuple[Outcome, dict[str, Any]]:
+    """The outcome of a trial, which fails where a constrained metric is not known at its end, and what to store of those it returned."""
+    if not constraints or outcome.state != "COMPLETE":
+        return outcome, {}
+    returned = pick(constraints, outcome.metrics)
+    held = constrained.merged(reported, returned)
+    missing = next((c.metric for c, value in zip(constraints, held, strict=True) if value is None), None)
+    if missing is not None:
+        reason = f"the constraint on {missing}: no such metric was reported (trivet.report(value, step, metrics)) or returned"
+        return Outcome("FAIL", reason=reason), {}
+    return outcome, {constrained.RETURNED: returned} if any(value is not None for value in returned) else {}
+
+
+def _outcome_of_objective(value: Any, n_objectives: int) -> Outcome:
     if value is None:
         return Outcome("FAIL", reason="returned nothing: the task function must return the objective")
     if n_objectives > 1 and (isinstance(value, (str, bytes)) or not hasattr(value, "__iter__")):

@@ -36,7 +36,7 @@ class State:
     def __init__(self, study: Study) -> None:
         self.trials = study.finished()
         self.n_trials = study.spec.stop.n_trials
-        self.counts = {state: sum(t.state == state for t in self.trials) for state in ("COMPLETE", "PRUNED", "FAIL")}
+        self.counts = {state: sum(t.state == state for t in self.trials) for state in ("COMPLETE", "PRUNED", "FAIL", "INFEASIBLE")}
         done = {t.number for t in self.trials}
         self.running = [
             (t.number, t.user_attrs.get("trivet:claim", {}).get("worker", "?"), max(t.intermediate_values, default=0))
@@ -58,6 +58,8 @@ class State:
         """The counts in one line."""
         c = self.counts
         text = f"{self.n_done} of {self.n_trials} trials: {c['COMPLETE']} complete, {c['PRUNED']} pruned, {c['FAIL']} failed"
+        if c["INFEASIBLE"]:
+            text += f", {c['INFEASIBLE']} infeasible"
         if self.running:
             text += f", {len(self.running)} running"
         if self.n_steps_saved > 0:

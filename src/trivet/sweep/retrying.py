@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trivet.study import identity, tables
+from trivet.study import constrained, identity, tables
 from trivet.study.copies import Copied
 from trivet.sweep.identifying import Search
 
@@ -80,6 +80,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, Any], ...]:
     """The earlier study's trials as trials given outright: to be copied, or to be run."""
     curves = _curves(folder)
+    columns = tables.constrained_columns(search.constraints, search.where.params)
     trials = []
     for i, row in enumerate(rows):
         given = search.trials[i] if i < len(search.trials) else {"params": _params(search, row), "overrides": None}
@@ -87,7 +88,10 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
         if not _to_retry(row):
             steps, metrics = curves.get(row["number"], ([], None))
             values = [float(row[c]) for c in row if re.fullmatch(r"value(_\d+)?", c) and row[c]]
-            given["kept"] = Copied(row["state"], tuple(values), row["reason"], tuple(steps), metrics).as_dict()
+            state = row["state"] if row["state"] != "INFEASIBLE" else "COMPLETE" if values else "PRUNED"
+            reason = row["reason"] if row["state"] != "INFEASIBLE" else row["reason"].partition("infeasible: ")[0].removesuffix("; ")
+            held = constrained.given([float(row[c]) if row[c] else None for c in columns])
+            given["kept"] = Copied(state, tuple(values), reason, tuple(steps), metrics, held).as_dict()
         trials.append(given)
     return (*trials, *search.trials[len(rows) :])
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trivet.errors import UserError
 from trivet.search import pruning
 from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
 from trivet.search.stopping import StopRules
+from trivet.study.tables import VARYING_METRICS
 from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
+
+log = logging.getLogger("trivet")
 
 
 def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
@@ -20,6 +24,13 @@ def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
     if len(directions) > 1:
         raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
     return pruning.plain(config)
+
+
+def tell_varying(metrics: Iterable[str]) -> None:
+    """Say of metrics that decide, and that are another number in each run, what they do to the table."""
+    for name in metrics:
+        if name.rpartition("/")[2] in VARYING_METRICS:
+            log.warning(f"{name} is another number in each run, so two runs may differ in their tables; parameters and flops do not vary")
 
 
 def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:

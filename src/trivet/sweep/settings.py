@@ -101,6 +101,10 @@ class Settings:
             "median percentile asha hyperband threshold patient, {name: ..., <arguments>}, or {_target_: my.Class, ...}; null: none",
         ),
     )
+    constraints: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata=_takes(_ANYTHINGS, "bounds on metrics that trials report or return: {parameters: '<= 200000'}; who breaks one never wins"),
+    )
     metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))
     seed: int | None = field(default=None, metadata=_takes(Maybe(Whole(0, 2**63 - 1)), "of the sampler; null: sampler.seed, or 0"))
     lag: int = field(

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import secrets, space
 from trivet.errors import UserError
+from trivet.search import constraints
 from trivet.search.choosing import choose
 from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
 from trivet.search.sampling import Sampler
@@ -27,7 +28,7 @@ from trivet.study.invocation import Invocation
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
-from trivet.sweep import places, planning, resolving, retrying, ruled
+from trivet.sweep import places, planning, resolving, retrying, ruled, rules
 from trivet.sweep.configs import choices, task_of
 from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
@@ -35,7 +36,6 @@ from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress, summarize
-from trivet.sweep.rules import pruner_of, stop_rules
 from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
 from trivet.sweep.spaces import Space
 from trivet.sweep.worker import IN_PROCESS, Around, Worker, WorkerPlan
@@ -169,7 +169,8 @@ class Sweep:
             sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
-        pruner = pruner_of(s.pruner, directions)
+        pruner = rules.pruner_of(s.pruner, directions)
+        rules.tell_varying(s.constraints)
         with _warnings_logged():
             explicit, fixed = self._explicit_params(arguments)
             composer = Composer(self.context, self.config, fixed, ".")
@@ -194,8 +195,9 @@ class Sweep:
         if sampler.name in RULED:
             by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, self.root, seed)
             sampler = by_rule.sampler
-        stop = stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
-        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule)
+        stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
+        held = constraints.read(s.constraints)
+        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, held)
 
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
         s, stop = self.settings, search.stop
@@ -216,6 +218,7 @@ class Sweep:
             explicit=search.trials,
             warm=search.warm,
             warm_prunes=s.warm_start_prunes,
+            constraints=search.constraints,
             storage_timeout=float(s.storage_timeout),
             keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
@@ -318,6 +321,7 @@ class Sweep:
             "lag": spec.lag,
             "sampler": spec.sampler.as_dict() if spec.sampler.name != "list" else {"name": "list"},
             "pruner": spec.pruner or {"name": "none"},
+            "constraints": {c.metric: str(c) for c in spec.constraints},
             "n_trials": spec.stop.n_trials,
             "n_jobs": self.n_jobs,
             "stopped_by": stopped_by,

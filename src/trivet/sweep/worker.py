@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,12 +24,14 @@ from omegaconf import DictConfig
 from trivet import reports
 from trivet.errors import StorageGone, UserError
 from trivet.reports import TrialPruned
+from trivet.search.constraints import Constraint, Values, pick
 from trivet.study import copies
+from trivet.study.constrained import merged
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
-from trivet.sweep.outcome import is_full, is_studys_disk, one_line, outcome_of
+from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of
 from trivet.targets import locate
 
 log = logging.getLogger("trivet")
@@ -103,7 +105,7 @@ class Worker:
         clock, started = time.monotonic(), time.localtime()
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
-        reporter = _Reporter(self.study, claim.number, alarm)
+        reporter = _Reporter(self.study, claim.number, alarm, self.plan.spec.constraints)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
@@ -123,6 +125,7 @@ class Worker:
         if _studys_fault(result, folder):
             raise result._return_value
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout, alarm.rang)
+        outcome, returned = held_by(self.plan.spec.constraints, outcome, reporter.held)
         attrs: dict[str, Any] = {
             "trivet:run": {
                 "worker": self.name,
@@ -134,7 +137,7 @@ class Worker:
         subdir = os.path.relpath(str(full.hydra.runtime.output_dir), os.path.abspath(folder))
         if subdir != str(claim.number) and os.path.isdir(folder / subdir):
             attrs["trivet:folder"] = subdir
-        self.study.tell(claim.number, outcome, attrs | reporter.metrics.attrs())
+        self.study.tell(claim.number, outcome, attrs | returned | reporter.metrics.attrs())
         reporter.metrics.remove()
 
     def _logged(self, task: DictConfig) -> TaskFunction:
@@ -183,10 +186,14 @@ class _QuietPrunes(logging.Filter):
 class _Reporter:
     """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends. `fault`: the study took no more."""
 
-    def __init__(self, study: Study, number: int, alarm: Alarm) -> None:
+    def __init__(self, study: Study, number: int, alarm: Alarm, constraints: Sequence[Constraint] = ()) -> None:
+        self._constraints = constraints
         self._study, self._number, self._alarm = study, number, alarm
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
+        self.held: Values = [None] * len(constraints)  # the constrained metrics as last reported
+        for _, row in sorted(self.metrics.rows.items()):
+            self._hold(row)
         self._last = self._before = max(study.trials[number].intermediate_values, default=0)
         self._elders = frozenset(threading.enumerate()) - {threading.current_thread()}
 
@@ -197,12 +204,16 @@ class _Reporter:
         with self._alarm.held():
             try:
                 self.metrics.add(step, metrics)
-                pruned = self._study.report(self._number, step, value)
+                self._hold(self.metrics.rows.get(step, {}))
+                pruned = self._study.report(self._number, step, value, self.held)
             except (OSError, StorageGone) as error:
                 self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
                 raise
         if pruned:
             raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
+
+    def _hold(self, metrics: Mapping[str, float]) -> None:
+        self.held = merged(self.held, pick(self._constraints, metrics))
 
     def _note(self, step: int) -> None:
         """Say once of each kind what becomes of a step that is not later than the last one."""

@@ -76,6 +76,7 @@ def everything(context: Context, sweep: Sweep) -> Chart | None:
     states = sweep.trials.set_index("number")["state"]
     looks = (
         ("FAIL", "red", 0.5, 1.0, "failed"),
+        ("INFEASIBLE", "orange", 0.5, 1.0, "infeasible"),
         ("PRUNED", "pale", 0.6, 1.0, "stopped early"),
         ("COMPLETE", "blue", 0.45, 1.2, "to the end"),
     )

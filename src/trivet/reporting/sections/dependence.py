@@ -96,7 +96,7 @@ def numbers_of(column: pd.Series) -> pd.Series:
 
 
 def shown(context: Context, state: np.ndarray, values: np.ndarray) -> list[str]:
-    words = {"PRUNED": " (stopped early)", "COMPLETE": ""}
+    words = {"PRUNED": " (stopped early)", "INFEASIBLE": " (infeasible)", "COMPLETE": ""}
     scale = context.scale
     return [
         "failed" if name == "FAIL" or not np.isfinite(value) else scale.show(value / scale.factor) + words.get(name, "")
@@ -106,7 +106,7 @@ def shown(context: Context, state: np.ndarray, values: np.ndarray) -> list[str]:
 
 def limits(context: Context, sweep: Sweep, values: np.ndarray) -> tuple[Axis, float, float]:
     """(axis, low, high): the better part of the values fills the panel; the rest is drawn at the edge."""
-    known = values[np.isfinite(values) & (sweep.trials["state"] != "FAIL").to_numpy()]
+    known = values[np.isfinite(values) & sweep.trials["state"].isin(["COMPLETE", "PRUNED"]).to_numpy()]
     if not len(known):
         return Axis(context.scale.label, range=(0.0, 1.0)), 0.0, 1.0
     axis = context.objective_axis(known)

@@ -57,9 +57,20 @@ def budget(sweep: Sweep) -> str:
         f"{count(sweep.planned, 'trial')} {'was' if sweep.planned == 1 else 'were'} planned and {n:,} {'was' if n == 1 else 'were'} run: "
     )
     words += f"{complete:,} ran to the end, {pruned:,} {'was' if pruned == 1 else 'were'} stopped early (pruned), {failed:,} failed. "
+    infeasible = sweep.count("INFEASIBLE")
+    words = words.removesuffix(". ") + f", {infeasible:,} broke a constraint. " if infeasible else words
     words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(sweep.wall)}"
     reason = STOPPED.get(str(sweep.study.get("stopped_by")))
     return words + (f"; the search ended because {reason}." if reason and sweep.study.get("stopped_by") != "n_trials" else ".")
+
+
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "INFEASIBLE": "infeasible"}
+
+
+def _constraints(study: dict) -> list[tuple[str, str]]:
+    """What a configuration had to hold to count."""
+    held = study.get("constraints")
+    return [("Must hold (constraints)", ", ".join(f"{metric} {bound}" for metric, bound in held.items()))] if held else []
 
 
 def _named(part: object) -> str:
@@ -79,6 +90,7 @@ def _facts(context: Context, sweep: Sweep) -> Table:
     best = sweep.best
     shown = context.scale.show(sweep.value(sweep.score[best.name])) if best is not None else "no trial has a value"
     direction = listing(sweep.directions)
+    states = [state for state in STATES if state != "INFEASIBLE" or study.get("constraints")]
     rows = [
         ("Objective", f"{sweep.metric} ({direction})"),
         ("Best value", shown + (f" (trial {int(best['number'])})" if best is not None else "")),
@@ -86,9 +98,10 @@ def _facts(context: Context, sweep: Sweep) -> Table:
         ("How bad ones were stopped (pruner)", _named(study.get("pruner")) if "pruner" in study else "not recorded"),
         ("Trials planned / run", f"{sweep.planned:,} / {n:,}"),
         (
-            "Complete / pruned / failed",
-            " / ".join(f"{sweep.count(state):,} ({share(sweep.count(state), n)})" for state in ("COMPLETE", "PRUNED", "FAIL")),
+            " / ".join(STATES[state] for state in states).capitalize(),
+            " / ".join(f"{sweep.count(state):,} ({share(sweep.count(state), n)})" for state in states),
         ),
+        *_constraints(study),
         ("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}"),
         ("Time", f"{duration(sweep.wall)} with {count(sweep.jobs, 'worker')}"),
     ]

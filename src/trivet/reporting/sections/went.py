@@ -33,7 +33,7 @@ def best_so_far(sweep: Sweep, before: float = -np.inf) -> pd.DataFrame:
     """
     score = sweep.score.where(sweep.trials["state"] == "COMPLETE")
     if score.notna().sum() == 0:
-        score = sweep.score.where(sweep.trials["state"] != "FAIL")
+        score = sweep.score.where(sweep.trials["state"].isin(["COMPLETE", "PRUNED"]))
     best = score.cummax().ffill()
     best = best.fillna(before).clip(lower=before) if np.isfinite(before) else best
     sign = 1 if sweep.maximize else -1
