@@ -1,6 +1,9 @@
 """Trackers after real sweeps in this process: what they hold, that tables and identity do not change, and what goes wrong."""
 
+import dataclasses
+import json
 import shutil
+import struct
 import sys
 from pathlib import Path
 
@@ -138,6 +141,88 @@ def test_mlflow_holds_a_parent_and_children_and_a_continued_sweep_adds_to_them(o
             assert [(point.step, point.value) for point in points] == [(step, row["value"]) for step, row in trial.curve.items()]
 
 
+def logged(content, block=32768):
+    """The records of a log in LevelDB's format behind a header of seven bytes: checksum, length, kind (whole, first, ..., last)."""
+    place, parts = 7, []
+    while place + 7 <= len(content):
+        if block - place % block < 7:
+            place += block - place % block
+            continue
+        length, kind = struct.unpack("<HB", content[place + 4 : place + 7])
+        parts.append(content[place + 7 : place + 7 + length])
+        place += 7 + length
+        if kind in (1, 4):
+            yield b"".join(parts)
+            parts = []
+
+
+def offline(folder):
+    """Everything that an offline run of wandb holds: its config, its history by step, its summary, exit code and group."""
+    from wandb.proto import wandb_internal_pb2
+
+    found = {"config": {}, "history": {}, "summary": {}}
+    for data in logged(next(folder.glob("*.wandb")).read_bytes()):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.HasField("run"):
+            found |= {"group": record.run.run_group, "kind": record.run.job_type, "name": record.run.display_name}
+            found["config"] |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+        if record.HasField("history"):
+            row = {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+            found["history"][record.history.step.num] = row
+        if record.HasField("summary"):
+            found["summary"] |= {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.summary.update}
+        if record.HasField("exit"):
+            found["exit"] = record.exit.exit_code
+    return found
+
+
+def short(over):
+    """The sweep with one trial of each state: wandb takes half a second for each run."""
+    sweep = trackers.read(over)
+    by_state = {trial.state: trial for trial in sweep.trials}
+    return dataclasses.replace(sweep, trials=list(by_state.values()))
+
+
+def test_wandb_holds_a_group_of_offline_runs_and_a_continued_sweep_adds_to_them(over, tmp_path):
+    sweep = short(over)
+    assert {trial.state for trial in sweep.trials} == {"COMPLETE", "FAIL"}
+    tracker = trackers.WandB(directory=str(tmp_path))
+    tracker.write(dataclasses.replace(sweep, trials=sweep.trials[:1]))
+    before = {path.name for path in (tmp_path / "wandb").glob("offline-run-*")}
+    half = next(path for path in (tmp_path / "wandb").glob("offline-run-*") if offline(path)["kind"] == "trial")
+    (half / "trivet-whole").unlink()  # as a writer that was killed leaves it
+    tracker.write(sweep)
+    runs = {run["name"]: run for run in map(offline, (tmp_path / "wandb").glob("offline-run-*"))}
+    assert len(runs) == len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1 + len(sweep.trials) and len(before) == 2
+    assert {run["group"] for run in runs.values()} == {sweep.name} and runs[sweep.name]["kind"] == "sweep"
+    assert runs[sweep.name]["config"]["metric"] == "val/acc"
+    for trial in sweep.trials:
+        run = runs[f"{sweep.name} trial {trial.number}"]
+        assert {key: run["config"][key] for key in trial.params} == trial.params and run["exit"] == (trial.state == "FAIL")
+        assert run["summary"]["trial/state"] == trial.state and ("x is small" in run["summary"].get("trial/reason", "")) == run["exit"]
+        shown = {step: {key: row[key] for key in trial.curve[step]} for step, row in run["history"].items()}
+        assert shown == trial.curve
+
+
+def test_dvclive_holds_a_folder_for_each_trial(over, tmp_path):
+    sweep, tracker = short(over), trackers.DVCLive(str(tmp_path))
+    (tmp_path / sweep.name / f".{sweep.trials[0].number}").mkdir(parents=True)  # as a writer that was killed leaves it
+    tracker.write(sweep)
+    tracker.write(sweep)
+    root = tmp_path / sweep.name
+    assert {path.name for path in root.iterdir()} == {"sweep", *(str(trial.number) for trial in sweep.trials)}
+    assert yaml.safe_load((root / "sweep/params.yaml").read_text())["metric"] == "val/acc"
+    for trial in sweep.trials:
+        folder = root / str(trial.number)
+        assert {key: str(value) for key, value in yaml.safe_load((folder / "params.yaml").read_text()).items()} == trial.params
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics["trial/state"] == trial.state and ("x is small" in metrics.get("trial/reason", "")) == (trial.state == "FAIL")
+        if trial.curve:
+            rows = (folder / "plots/metrics/train/loss.tsv").read_text().split()
+            assert rows == ["step", "loss", *(str(cell) for step, row in trial.curve.items() for cell in (step, row["train/loss"]))]
+
+
 def test_a_sweep_that_is_over(over):
     def files():
         return {path: path.stat().st_mtime_ns for path in (over / "tensorboard").rglob("*")}
@@ -151,7 +236,7 @@ def test_a_sweep_that_is_over(over):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give a tracker (tensorboard, mlflow) and sweeps' folders, not nothing"),
+        ([], "give a tracker (tensorboard, mlflow, wandb, dvclive) and sweeps' folders, not nothing"),
         (["mlflow"], "not mlflow"),
         (["neptune", "s"], "not neptune s"),
         (["tensorboard", "none"], "none: holds no tables of a sweep"),

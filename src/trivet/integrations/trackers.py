@@ -9,113 +9,18 @@ with a tracker and without. A continued sweep adds its new trials only. What can
 
 from __future__ import annotations
 
-import abc
-import csv
-import importlib.util
-import logging
 import math
 import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-
 from trivet import secrets
 from trivet.errors import UserError, exit_code
-
-TAIL = ("seconds", "worker", "started", "overrun")
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A row of trials.csv with its curve: step -> {metric: value}, numbers only."""
-
-    number: int
-    state: str  # COMPLETE | PRUNED | FAIL
-    reason: str
-    params: dict[str, str]
-    values: dict[str, float]  # value (value_0 ...), step, best_step, seconds, where there are any
-    curve: dict[int, dict[str, float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep's folder: its trials, and what study.yaml says of the whole, secrets masked."""
-
-    name: str
-    folder: Path
-    trials: list[Trial]
-    about: dict[str, str]
-
-
-def read(folder: Path) -> Sweep:
-    """The tables of a sweep. UserError where the folder has none."""
-    try:
-        study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
-        trials, curves = _rows(folder / "trials.csv"), _rows(folder / "curves.csv")
-        name = str(study["name"])
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, csv.Error, yaml.YAMLError) as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"{folder}: holds no tables of a sweep ({why}); trackers need hydra/sweeper=trivet") from None
-    by_trial: dict[str, dict[int, dict[str, float]]] = {}
-    for row in curves:
-        known = {key: number for key, cell in row.items() if key not in ("number", "step") and (number := _number(cell)) is not None}
-        by_trial.setdefault(row["number"], {})[int(float(row["step"]))] = known
-    parts = ("command", "directions", "metric", "seed", "sampler", "pruner", "n_trials", "fingerprint")
-    about = {key: str(study[key]) for key in parts if study.get(key) is not None}
-    about = {key: secrets.line(text) for key, text in about.items()}
-    return Sweep(name, folder, [_trial(row, by_trial.get(row["number"], {})) for row in trials], about)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _number(cell: str | None) -> float | None:
-    try:
-        return float(cell) if cell else None
-    except ValueError:
-        return None
-
-
-def _trial(row: Mapping[str, str], curve: dict[int, dict[str, float]]) -> Trial:
-    names = list(row)
-    start = names.index("best_step") + 1
-    params = [name for name in names[start:] if name not in TAIL]
-    measured = [name for name in names[:start] if re.fullmatch(r"value(_\d+)?|step|best_step", name)]
-    values = {name: number for name in [*measured, "seconds"] if (number := _number(row.get(name))) is not None}
-    return Trial(int(row["number"]), row["state"], row["reason"], {key: row[key] for key in params if row[key]}, values, curve)
-
-
-class Tracker(Callback, abc.ABC):
-    """What the trackers have in common. Raises `UserError` when it is made without its library."""
-
-    library = ""
-
-    def __init__(self) -> None:
-        if importlib.util.find_spec(self.library) is None:  # not imported yet: every worker gets a copy of this
-            extra = type(self).__name__.lower()
-            raise UserError(f"tracker {extra}: needs {self.library}; pip install 'trivet[{extra}]'")
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Write the sweep that has ended."""
-        folder = Path(str(config.hydra.sweep.dir))
-        try:
-            self.write(read(folder))
-        except Exception as error:  # of a library, a server, a full disk
-            log.warning(secrets.line(f"tracker {type(self).__name__}: {folder} was not tracked whole ({type(error).__name__}: {error})"))
-
-    @abc.abstractmethod
-    def write(self, sweep: Sweep) -> None:
-        """Track the sweep; trials that are tracked already stay as they are."""
+from trivet.integrations.local_trackers import DVCLive, WandB
+from trivet.integrations.tracking import Sweep, Tracker, Trial, number, read, whole
 
 
 class TensorBoard(Tracker):
@@ -138,15 +43,11 @@ class TensorBoard(Tracker):
         for name, events in wanted.items():
             if (root / name).exists():
                 continue
-            part = root / f".{name}"
-            part.mkdir(parents=True, exist_ok=True)
-            for old in part.iterdir():
-                old.unlink()
-            writer = EventFileWriter(str(part))
-            for step, summary in events:
-                writer.add_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
-            writer.close()
-            part.rename(root / name)
+            with whole(root, name) as part:
+                writer = EventFileWriter(str(part))
+                for step, summary in events:
+                    writer.add_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
+                writer.close()
 
     def _events(self, trial: Trial) -> list[tuple[int, Any]]:
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -179,9 +80,9 @@ class TensorBoard(Tracker):
 
         info = SessionStartInfo(group_name=str(trial.number))
         for key, text in trial.params.items():
-            number = _number(text)
-            if number is not None and math.isfinite(number):
-                info.hparams[key].number_value = number
+            value = number(text)
+            if value is not None and math.isfinite(value):
+                info.hparams[key].number_value = value
             else:
                 info.hparams[key].string_value = text
         data = HParamsPluginData(session_start_info=info, version=metadata.PLUGIN_DATA_VERSION)
@@ -274,7 +175,7 @@ def _quoted(text: str) -> str:
     return text.replace("'", "\\'")
 
 
-TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB, "dvclive": DVCLive}
 
 
 def main(words: Sequence[str] | None = None) -> None:
