@@ -7,6 +7,7 @@ from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import identity
 from trivet.sweep.crew import crew
+from trivet.sweep.pool import Job, Pool
 from trivet.sweep.settings import Settings
 
 TPE, RANDOM = SamplerSpec("tpe", {}), SamplerSpec("random", {})
@@ -55,6 +56,45 @@ def test_how_many(settings, n_trials, sampler, expected, told, caplog):
 def test_gpus_are_shared(machine):
     machine("0", "1", "2")
     assert crew(Settings(trials_per_gpu=2, lag=5), StopRules(n_trials=100), TPE, launched=False) == (6, ["0", "1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "expected", "told"),
+    [
+        ("0123", {}, (2, ["0,1", "2,3"]), None),
+        ("0123", {"n_jobs": 1}, (1, ["0,1", "2,3"]), None),
+        ("0123", {"n_jobs": 4}, (2, ["0,1", "2,3"]), "hydra.sweeper.n_jobs=4: starting 2 (hydra.sweeper.gpus_per_trial=2)"),
+        ("01234", {}, (2, ["0,1", "2,3"]), "hydra.sweeper.gpus_per_trial=2: 1 of 5 GPUs stays idle"),
+    ],
+)
+def test_a_trial_may_have_several_gpus(machine, gpus, settings, expected, told, caplog):
+    machine(*gpus)
+    assert crew(Settings(gpus_per_trial=2, **settings), StopRules(n_trials=100), TPE, launched=False) == expected
+    assert caplog.messages == ([] if told is None else [told])
+
+
+def test_each_worker_sees_the_gpus_of_its_trials_alone():
+    pool = Pool.__new__(Pool)
+    pool.gpus, pool.job = ["0,1", "2,3"], Job(None, None, None, b"")
+    assert [pool._environment(slot, "mark")["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0,1", "2,3", "0,1"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "launched", "words"),
+    [
+        ("0", {}, False, ["this machine has 1 that may be used"]),
+        ("", {}, False, ["this machine has 0 that may be used"]),
+        ("0123", {"trials_per_gpu": 2}, False, ["contradicts hydra.sweeper.trials_per_gpu=2", "leave one of them at 1"]),
+        ("0123", {"n_jobs": 0}, False, ["hydra.sweeper.n_jobs=0 is this process"]),
+        ("0123", {}, True, ["hydra.launcher.gpus_per_node=2"]),
+    ],
+)
+def test_several_gpus_refused(machine, gpus, settings, launched, words):
+    machine(*gpus)
+    with pytest.raises(UserError) as refusal:
+        crew(Settings(gpus_per_trial=2, **settings), StopRules(n_trials=10), TPE, launched)
+    for word in ["hydra.sweeper.gpus_per_trial=2", *words]:
+        assert word in str(refusal.value)
 
 
 def test_a_launcher_knows_its_machines_better():

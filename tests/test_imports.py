@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"changes", "copied", "errors", "options", "secrets", "reports", "suggested", "targets", "app"}
+GROUND = {"changes", "copied", "errors", "options", "secrets", "ranks", "reports", "suggested", "targets", "app"}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
@@ -19,7 +19,7 @@ MAY_KNOW = {
     "conf": set(),
     "adapters": GROUND | {"data", "space", "training"},
     "command": GROUND,
-    "integrations": {"errors", "secrets", "reports", "suggested"},
+    "integrations": {"errors", "secrets", "ranks", "reports", "suggested"},
     "phases": {*SEARCHING, "command"},  # what trains and evaluates is handed in
     "diagnosis": {"changes", "copied", "errors", "secrets", "space", "phases"},
     "reporting": {"errors", "app", "secrets", "space", "phases", "diagnosis"},

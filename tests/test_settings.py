@@ -55,6 +55,7 @@ TAKEN = {
     "max_restarts": ["whole"],
     "threads": ["whole"],
     "trials_per_gpu": ["whole"],
+    "gpus_per_trial": ["whole"],
     "config_space": ["flag"],
     "params_file": ["text", "control"],
     "identity": [],

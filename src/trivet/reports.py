@@ -12,11 +12,12 @@ from __future__ import annotations
 import logging
 import math
 import numbers
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from trivet import secrets
+from trivet import ranks, secrets
 from trivet.errors import UserError
 
 log = logging.getLogger("trivet")
@@ -31,6 +32,17 @@ class TrialPruned(BaseException):
     """
 
 
+class RankPruned(TrialPruned, SystemExit):
+    """What `report` raises in a further process of a trial: where nobody catches it the process ends in order, as its trial does.
+
+    A launcher (Lightning's, torchrun) takes any other end of a rank for a failure, and kills the rest.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.code = 0
+
+
 class Diverged(Exception):
     """Raise it from a training loop when the loss is NaN or infinite: the trial becomes a FAIL row with this reason."""
 
@@ -43,12 +55,22 @@ class Reporter(Protocol):
 
 
 _reporter: Reporter | None = None
+_process = 0  # that the reporter was set in: a forked one asks its trial instead
 
 
 def set_reporter(reporter: Reporter | None) -> None:
     """Name who hears the reports of this process (workers call it around each trial)."""
-    global _reporter
-    _reporter = reporter
+    global _reporter, _process
+    _reporter, _process = reporter, os.getpid()
+
+
+def pruned(why: str) -> TrialPruned:
+    """What is to be raised in this process, which may be a rank of a trial, where the trial is pruned."""
+    return TrialPruned(why) if ranks.folder() is None or _is_workers() else RankPruned(why)
+
+
+def _is_workers() -> bool:
+    return _reporter is not None and _process == os.getpid()
 
 
 def report(value: float, step: int, metrics: Mapping[str, float] | None = None) -> None:
@@ -58,6 +80,9 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
     count from 1 and rise, gaps allowed: the first report of a step stays, and a later one of it, or of an earlier step, changes nothing,
     be it that a loop reports twice or that a trial which goes on after an interruption repeats an epoch. The first time is told in the
     trial's log. Raises `TrialPruned` when the trial is to stop and `UserError` for a step, value or metric that is no such number.
+
+    Where several processes train one trial (DDP), rank 0's reports count; in the other ranks a call waits for rank 0's of that step, and
+    raises what that raised. So either all ranks call it, or rank 0 alone.
     """
     if isinstance(step, bool) or not isinstance(step, numbers.Integral) or step < 1:
         more = "; a loop that counts from 0 reports epoch + 1" if not isinstance(step, bool) and step == 0 else ""
@@ -70,8 +95,10 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
         numbers_of = {_column(k): float(v) for k, v in (metrics or {}).items()}
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise UserError(f"trivet.report: metrics={_short(metrics)} must be a mapping of name: number") from None
-    if _reporter is not None:
-        _reporter.report(number, int(step), numbers_of)
+    if _is_workers():
+        _reporter.report(number, int(step), numbers_of)  # type: ignore[union-attr]
+    elif (why := ranks.ask(number, int(step), numbers_of)) is not None:
+        raise RankPruned(why)
 
 
 def _column(name: Any) -> str:
@@ -109,14 +136,15 @@ def resume_dir() -> Path:
     """The folder of this trial, made where it is not there yet: the same after every restart, and no other trial's.
 
     Write checkpoints here, and look here for one before training begins. It is `<sweep>/<number>`, whatever `hydra.sweep.subdir` and
-    `hydra.job.chdir` say. Outside a sweep it is Hydra's output folder of this run and, without Hydra, the present folder.
+    `hydra.job.chdir` say, and the same in every process of a trial. Outside a sweep it is Hydra's output folder of this run and, without
+    Hydra, the present folder.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import to_absolute_path
     from omegaconf import OmegaConf
 
     if not HydraConfig.initialized():
-        return Path.cwd()
+        return ranks.folder() or Path.cwd()
     hydra = HydraConfig.get()
     in_sweep = not OmegaConf.is_missing(hydra.job, "num")
     folder = Path(to_absolute_path(str(hydra.sweep.dir)), str(hydra.job.num)) if in_sweep else Path(hydra.runtime.output_dir)

@@ -1,10 +1,8 @@
 """Lightning's callback in a real Trainer: what is reported when, how a pruned training ends, and two ranks that end together."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from apps.running import Running, rows
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -83,35 +81,19 @@ def test_mistakes(heard, callback, message):
         fit(callback())
 
 
-RANKS = """
-import sys
-import trivet
-from trivet.reports import set_reporter
-from lightning.pytorch import Trainer
-from tests.integrations.test_lightning import LOADER, Line, ReportCallback
-
-class Prunes:
-    def report(self, value, step, metrics):
-        if step == 2:
-            raise trivet.TrialPruned("at 2")
-
-quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=4, callbacks=[ReportCallback("val/loss")], **quiet)
-set_reporter(Prunes() if trainer.is_global_zero else None)
-try:
-    trainer.fit(Line(), LOADER, LOADER)
-except trivet.TrialPruned as error:
-    print(f"rank {trainer.global_rank} pruned {error} in epoch {trainer.current_epoch}", flush=True)
-"""
-
-
 @pytest.mark.slow
-def test_all_ranks_end_together(tmp_path, request):
-    """Only rank 0 hears the verdict; a rank that trained on would wait for it until the limit."""
-    script = tmp_path / "ranks.py"
-    script.write_text(RANKS)
-    root = request.config.rootpath
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{root / 'src'}:{root}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
-    told = sorted(line for line in done.stdout.splitlines() if line.startswith("rank"))
-    assert told == ["rank 0 pruned at 2 in epoch 1", "rank 1 pruned at 2 in epoch 1"], done.stderr[-2000:]
+def test_ddp_in_a_sweep_is_one_trial_whose_ranks_end_together(tmp_path):
+    """Lightning re-runs the command line for rank 1, and rank 0 alone hears that the second trial, which learns nothing, is pruned.
+
+    In the sweep's own process, as each process more imports Lightning; test_ranks.py has the same with workers.
+    """
+    sweep = ["-m", "hydra/sweeper=trivet", "+lr=0.1,0", "hydra.sweeper.sampler=grid", "hydra.sweep.dir=out", "hydra.sweeper.n_jobs=0"]
+    with Running("ddp.py", *sweep, "hydra.sweeper.pruner={name: threshold, gaps: {3: 0.0}}", cwd=tmp_path) as running:
+        ended = running.wait()
+        assert ended.code == 0, ended.text
+        assert running.members() == []
+    assert [(row["state"], row["step"]) for row in rows(tmp_path / "out")] == [("COMPLETE", "3"), ("PRUNED", "3")]
+    for number in range(2):
+        first, second = ((tmp_path / f"out/{number}/rank-{rank}").read_text() for rank in range(2))
+        assert first == second
+    assert "Traceback" not in ended.text

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
 import trivet
+from trivet import ranks
 from trivet.command.extraction import Definitions, Extractor
 from trivet.command.process import CommandFailed, Limits, run
 from trivet.command.template import Template
@@ -170,11 +170,9 @@ def _given(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def ports() -> dict[str, str]:
-    """A free port for the processes of one run to meet at, so that two runs on a machine do not (torchrun reads PET_...)."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "PET_MASTER_PORT": port}
+    """Where the processes of one run meet (torchrun reads PET_...)."""
+    place = ranks.meeting_point()
+    return {**place, "PET_MASTER_PORT": place["MASTER_PORT"]}
 
 
 def _value(config: DictConfig, name: str) -> Any:

@@ -10,6 +10,7 @@ import importlib.util
 from typing import Any, Literal
 
 import trivet
+from trivet import reports
 from trivet.errors import UserError
 from trivet.integrations.metrics import pick
 
@@ -66,4 +67,4 @@ class ReportCallback(Callback):
 def _together(trainer: Any, pruned: trivet.TrialPruned | None) -> trivet.TrialPruned | None:
     """What rank 0 heard, on every rank: one that trained on alone would wait for the others for ever."""
     told = trainer.strategy.broadcast(None if pruned is None else str(pruned), src=0)
-    return None if told is None else trivet.TrialPruned(told)
+    return None if told is None else reports.pruned(told)

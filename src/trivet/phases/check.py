@@ -176,7 +176,8 @@ def check(
     drawn = [draw(search, rng) for _ in range(N_POINTS)]
     points = [attempt(trainer, search.config(*point), "(random point)", {**point[0], **point[1]}, {}) for point in drawn]
     n_trials = sweeper.get("n_trials") or space.n_configurations(params) or 0
-    n_workers = workers(sweeper.get("n_jobs", 1), int(sweeper.get("trials_per_gpu", 1)), config["threads"])
+    shared, several = (int(sweeper.get(key, 1)) for key in ("trials_per_gpu", "gpus_per_trial"))
+    n_workers = workers(sweeper.get("n_jobs", 1), shared, config["threads"], several)
     times = estimate(n_trials, config["epochs"], default.seconds, [p.seconds for p in points], n_workers, config.get("pruner") or {})
     searched: dict[str, list[space.Spec]] = {}
     for param in params:

@@ -21,11 +21,11 @@ def share_trained(rule: Mapping[str, Any]) -> float:
     return SHARE_TRAINED.get(str(rule.get("name")), 1.0)
 
 
-def workers(n_jobs: Any, trials_per_gpu: int, threads: int) -> int:
+def workers(n_jobs: Any, trials_per_gpu: int, threads: int, gpus_per_trial: int = 1) -> int:
     """How many trials run at once under these keys of `hydra.sweeper`."""
     if isinstance(n_jobs, int) and n_jobs > 0:
         return n_jobs
-    gpus = len(identity.gpu_ids())
+    gpus = len(identity.gpu_ids()) // gpus_per_trial
     return gpus * trials_per_gpu if gpus else max(1, identity.cores() // threads)
 
 

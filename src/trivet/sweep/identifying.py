@@ -67,6 +67,7 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         "code": _code(s, search, given, task_function, root) if given["code"] == "imported" else None,
         "files": identity.file_hashes(list(given.get("files") or ()), root),
         "duplicates": None if sampler.name in INDEPENDENT else s.duplicates,
+        **({} if s.gpus_per_trial == 1 else {"gpus_per_trial": s.gpus_per_trial}),  # trainers use what they see: another batch
         "retried": None,  # see retrying.py
         "called": _called(given.get("call"), search.where.config),
     }

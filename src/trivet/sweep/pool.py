@@ -66,6 +66,7 @@ class _Process:
     mark: str
     heard: bytes = b""
     trial: int | None = None  # that it runs, and since when on the clock that never jumps
+    n_over: int = 0  # trials that it has ended
     since: float = 0.0
     end: dict[str, Any] = field(default_factory=dict)  # its good-bye
     ended: float = 0.0
@@ -81,7 +82,7 @@ class _Process:
             if "begin" in message:
                 self.trial, self.since = message["begin"], time.monotonic()
             elif "over" in message:
-                self.trial = None
+                self.trial, self.n_over = None, self.n_over + 1
             else:
                 self.end, self.ended = message, time.monotonic()
 
@@ -199,7 +200,7 @@ class Pool:
             raise OSError(errno.ENOSPC, "No space left on device, or it may not be written", self.job.spec.folder)
         if end == "fault":
             raise UserError(f"{process.name} broke down: {text}; see {self._folder / (process.name + '.log')}")
-        self._fruitless = 0 if end == "renew" or process.trial is not None else self._fruitless + 1
+        self._fruitless = 0 if end == "renew" or process.trial is not None or process.n_over else self._fruitless + 1
         if self._fruitless > self.job.spec.max_restarts:
             code, tail = process.popen.returncode, self._tail(process.name)
             raise UserError(

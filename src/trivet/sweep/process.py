@@ -50,7 +50,7 @@ class Channel(Around):
         self._before, self._threads = tree.descendants(), set(threading.enumerate())
         self._send(begin=number)
 
-    def end(self, number: int) -> bool:
+    def end(self, number: int, several: bool) -> bool:
         self._send(over=number)
         left = []
         if tree.has_children() and (n := tree.end_left(self._before)):
@@ -59,7 +59,7 @@ class Channel(Around):
             left.append(f"the thread{'s' * (len(threads) > 1)} {', '.join(t.name for t in threads)}")
         if left:
             print(f"trial {number} left {' and '.join(left)} behind; that ended with it, and a fresh worker goes on", file=sys.stderr)
-        return bool(left)
+        return bool(left) or several  # the next training of several processes must not meet the group of this one
 
     def bye(self, end: End, text: str = "") -> None:
         self._send(end=end, text=text[:4000])

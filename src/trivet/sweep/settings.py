@@ -133,6 +133,7 @@ class Settings:
     max_restarts: int = field(default=3, metadata=_takes(Whole(0, MOST), "of a trial whose worker dies again and again without a new step"))
     threads: int | None = field(default=None, metadata=_takes(Maybe(Whole(1, 1024)), "per worker; null: as the environment has it"))
     trials_per_gpu: int = field(default=1, metadata=_takes(Whole(1, 1024), "trials that share a GPU"))
+    gpus_per_trial: int = field(default=1, metadata=_takes(Whole(1, 1024), "GPUs that a trial has to itself (CUDA_VISIBLE_DEVICES)"))
     config_space: bool = field(default=True, metadata=_takes(Flag(), "whether `space:` nodes of the config count"))
     params_file: str | None = field(default=None, metadata=_takes(Maybe(Text()), "a YAML file of params"))
     identity: Mapping[str, Any] = field(

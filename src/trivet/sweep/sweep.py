@@ -17,7 +17,7 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from trivet import secrets, space
+from trivet import ranks, secrets, space
 from trivet.errors import UserError
 from trivet.search import constraints
 from trivet.search.choosing import choose
@@ -114,6 +114,7 @@ class Sweep:
     def plan(self, arguments: Sequence[str]) -> tuple[WorkerPlan, dict[str, Any]]:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
+        ranks.refuse_launched()
         search = self._search(arguments)
         parts, varying = identify(s, search, self.task_function, self.root)
         if varying:
@@ -349,10 +350,10 @@ class _Here(Around):
     def __init__(self, plan: WorkerPlan, progress: Progress) -> None:
         self._hydra, self._progress = plan.config.hydra, progress
 
-    def end(self, number: int) -> bool:
+    def end(self, number: int, several: bool) -> bool:
         configure_log(self._hydra.hydra_logging, self._hydra.verbose)
         self._progress.tick()
-        return False
+        return super().end(number, several)
 
 
 @contextlib.contextmanager

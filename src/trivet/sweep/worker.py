@@ -27,11 +27,14 @@ from trivet.reports import TrialPruned
 from trivet.search.constraints import Constraint, Values, pick
 from trivet.study import copies
 from trivet.study.constrained import merged
+from trivet.study.invocation import Invocation
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
+from trivet.sweep.listening import Ear
 from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of
+from trivet.sweep.single_run import SingleRun, leave_group
 from trivet.targets import locate
 
 log = logging.getLogger("trivet")
@@ -61,8 +64,10 @@ class Around:
     def begin(self, number: int) -> None:
         """A trial begins."""
 
-    def end(self, number: int) -> bool:
-        """A trial has ended and is told. True where the worker is to be replaced before the next one."""
+    def end(self, number: int, several: bool) -> bool:
+        """A trial has ended and is told; `several`: it trained in several processes. True where the worker is to be replaced now."""
+        if several:
+            leave_group()
         return False
 
 
@@ -73,6 +78,7 @@ class Worker:
         self.plan, self.name = plan, name
         self.composer = Composer(plan.context, plan.config, plan.fixed, plan.spec.folder, plan.composed)
         self.around = around or Around()
+        self.single_run, self.ear = SingleRun(Invocation.current()), Ear()
         self.study = Study(plan.spec)
         if plan.custom_search_space is not None:
             extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
@@ -91,7 +97,7 @@ class Worker:
                         copies.finish(self.study, claim.number, claim.copied, self.name)
                     else:
                         self._run_trial(claim)
-                    if self.around.end(claim.number):
+                    if self.around.end(claim.number, self.single_run.several):
                         return "renew"
                 elif claim == "wait":
                     time.sleep(pause)
@@ -99,13 +105,14 @@ class Worker:
                 else:
                     return "done"
         finally:
+            self.ear.close()
             self.study.close()
 
     def _run_trial(self, claim: Claim) -> None:
         clock, started = time.monotonic(), time.localtime()
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
-        reporter = _Reporter(self.study, claim.number, alarm, self.plan.spec.constraints)
+        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec.constraints)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
@@ -113,8 +120,8 @@ class Worker:
             return
         reports.set_reporter(reporter)
         try:
-            with alarm.set(self.plan.trial_timeout):
-                result = run_job(self.plan.context, self._logged(task), full, task)
+            with alarm.set(self.plan.trial_timeout), self.ear.of(reporter.hear, folder / str(claim.number)):
+                result = run_job(self.plan.context, self._logged(full), full, task)
         except KeyboardInterrupt:
             self.study.leave(claim.number)
             raise
@@ -125,6 +132,8 @@ class Worker:
         if _studys_fault(result, folder):
             raise result._return_value
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout, alarm.rang)
+        if reporter.pruned_elsewhere and not alarm.rang:
+            outcome = Outcome("PRUNED")
         outcome, returned = held_by(self.plan.spec.constraints, outcome, reporter.held)
         attrs: dict[str, Any] = {
             "trivet:run": {
@@ -140,8 +149,8 @@ class Worker:
         self.study.tell(claim.number, outcome, attrs | returned | reporter.metrics.attrs())
         reporter.metrics.remove()
 
-    def _logged(self, task: DictConfig) -> TaskFunction:
-        """The task function with failures written to the trial's own log, while that log is set up."""
+    def _logged(self, full: DictConfig) -> TaskFunction:
+        """The task function as of a run by itself, with failures written to the trial's own log, while that log is set up."""
 
         def call(config: DictConfig) -> Any:
             quiet = _QuietPrunes()
@@ -149,7 +158,8 @@ class Worker:
             for handler in handlers:
                 handler.addFilter(quiet)
             try:
-                return self.plan.task_function(config)
+                with self.single_run.of(full):
+                    return self.plan.task_function(config)
             except TrialPruned:
                 raise
             except KeyboardInterrupt:
@@ -184,13 +194,17 @@ class _QuietPrunes(logging.Filter):
 
 
 class _Reporter:
-    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends. `fault`: the study took no more."""
+    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends.
 
-    def __init__(self, study: Study, number: int, alarm: Alarm, constraints: Sequence[Constraint] = ()) -> None:
+    `fault`: the study took no more. `pruned_elsewhere`: another process than this one heard that the trial is pruned.
+    """
+
+    def __init__(self, study: Study, number: int, alarm: Alarm, ear: Ear, constraints: Sequence[Constraint] = ()) -> None:
         self._constraints = constraints
-        self._study, self._number, self._alarm = study, number, alarm
+        self._study, self._number, self._alarm, self._ear = study, number, alarm, ear
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
+        self.pruned_elsewhere = False
         self.held: Values = [None] * len(constraints)  # the constrained metrics as last reported
         for _, row in sorted(self.metrics.rows.items()):
             self._hold(row)
@@ -200,6 +214,17 @@ class _Reporter:
     def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
         if threading.current_thread() in self._elders:
             raise UserError("trivet.report: this thread was started by an earlier trial, which is over; end it with its trial")
+        self._record(value, step, metrics)
+
+    def hear(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
+        """A report from another process of the trial."""
+        try:
+            self._record(value, step, metrics)
+        except TrialPruned:
+            self.pruned_elsewhere = True
+            raise
+
+    def _record(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
         self._note(step)
         with self._alarm.held():
             try:
@@ -209,8 +234,10 @@ class _Reporter:
             except (OSError, StorageGone) as error:
                 self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
                 raise
-        if pruned:
-            raise TrialPruned(f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})")
+        why = f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})" if pruned else None
+        self._ear.note(step, why)
+        if why is not None:
+            raise TrialPruned(why)
 
     def _hold(self, metrics: Mapping[str, float]) -> None:
         self.held = merged(self.held, pick(self._constraints, metrics))
