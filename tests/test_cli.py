@@ -49,6 +49,7 @@ def test_the_words_of_init(heard):
     [
         (UserError("x=1: no"), 2, "error: x=1: no"),
         (ModuleNotFoundError("No module named 'pandas'", name="pandas"), 2, "error: run: needs pandas; pip install 'trivet[report]'"),
+        (ModuleNotFoundError("No module", name="psycopg2.extras"), 2, "error: run: needs psycopg2; pip install 'trivet[postgres]'"),
         (KeyboardInterrupt(), 130, "interrupted: the same command continues"),
     ],
 )

@@ -134,6 +134,20 @@ def test_the_command_that_trains(given, expected):
 
 
 @pytest.mark.parametrize(
+    ("values", "seed", "epochs"),
+    [
+        ({"seed": 1, "trainer.max_epochs": 5}, "seed", "trainer.max_epochs"),
+        ({"seed": None, "epochs": None}, "seed", None),  # as templates have it: no seed unless one is given
+        ({"seed": None, "random_seed": 3}, "random_seed", None),
+        ({"data.seed": 3, "seed": None}, "seed", None),
+        ({"seed": "auto", "n_epochs": True}, None, None),
+    ],
+)
+def test_the_keys_of_seed_and_epochs(values, seed, epochs):
+    assert (discovery.find_key(values, discovery.SEED), discovery.find_key(values, discovery.EPOCHS)) == (seed, epochs)
+
+
+@pytest.mark.parametrize(
     ("metric", "direction"),
     [("val/acc", "maximize"), ("val/loss", "minimize"), ("val_rmse", "minimize"), ("test/mean-error", "minimize"), ("closs", "maximize")],
 )

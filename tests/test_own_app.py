@@ -1,5 +1,5 @@
-"""From an empty git repository with a stranger's Hydra app to the report: by `trivet init` and `trivet run`, undisturbed with one worker,
-and killed half-way with two."""
+"""From an empty git repository with a stranger's Hydra app, or any program, to the report: by `trivet init` and `trivet run`, undisturbed
+with one worker (the program: in the sweep's own process), and killed half-way with two."""
 
 import csv
 import os
@@ -16,21 +16,27 @@ import yaml
 HERE = Path(__file__).parent
 SEARCHES = ("coarse", "fine", "seeds")
 KNOBS = {"coarse": {"n_trials": 14}, "fine": {"n_trials": 4}, "seeds": {"finalists": 1, "n": 2}}
-ANSWERS = "\n\n"  # metric and direction: what init suggests
-TESTED = ["--keep", "checkpoints/best.json", "--test", "python evaluate.py {model} {predictions}"]
+STAGES = ["check", "coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
+HYDRA = ["--keep", "checkpoints/best.json", "--test", "python evaluate.py {model} {predictions}"]  # two questions are left
+PROGRAM = [
+    *("--override", "hydra.sweeper.sampler=tpe"),  # gp, the default, imports torch in every worker
+    *("--metric", r"val_acc=([0-9.]+)", "--metric", r"loss=([0-9.]+)", "--step", r"epoch (\d+)", "--yes"),
+    *("--range", "lr=tag(log, interval(1e-5, 1))", "--range", "width=int(tag(log, interval(8, 64)))", "--range", "act=choice(relu, tanh)"),
+    *("--keep", "model.json", "--test", "python code/evaluate.py {model}", "--test-metric", "test_acc=([0-9.]+)"),
+]
 
 
 class Project:
-    """A git repository with the app alone."""
+    """A git repository with the app alone, in which `trivet init <words>` was called."""
 
-    def __init__(self, folder, n_workers):
+    def __init__(self, app, folder, n_workers, words, answers=""):
         self.folder = folder
-        shutil.copytree(HERE / "apps/foreign", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(HERE / "apps" / app, folder, ignore=shutil.ignore_patterns("__pycache__"))
         names = {f"GIT_{role}_{key}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
         self.env = {**os.environ, **names, "PYTHONPATH": str(HERE.parent / "src"), "OMP_NUM_THREADS": "1"}
-        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "an app"]):
-            subprocess.run(["git", *words], cwd=folder, env=self.env, check=True)
-        told = self.trivet("init", *TESTED, "--override", f"hydra.sweeper.n_jobs={n_workers}", answers=ANSWERS)
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "an app"]):
+            subprocess.run(["git", *command], cwd=folder, env=self.env, check=True)
+        told = self.trivet("init", *words, "--override", f"hydra.sweeper.n_jobs={n_workers}", answers=answers)
         assert "next: look at space.yaml" in told
         assert self.git("diff", "HEAD", "--name-only") == "", "nothing of the user's has changed"
         knobs = yaml.safe_load((folder / "params.yaml").read_text())
@@ -67,10 +73,10 @@ class Project:
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
 
-    def tables(self):
-        """The reproducible part of every table: the columns before `seconds`."""
+    def tables(self, phases):
+        """The reproducible part of the phases' tables: the columns before `seconds`."""
         found = {}
-        for phase in SEARCHES:
+        for phase in phases:
             with (self.folder / f"results/{phase}/trials.csv").open(newline="") as file:
                 rows = list(csv.reader(file))
             found[phase] = [row[: rows[0].index("seconds")] for row in rows]
@@ -78,24 +84,43 @@ class Project:
         return found
 
 
-@pytest.mark.slow
-def test_a_strangers_hydra_app_from_init_to_the_report(tmp_path):
-    alone, killed = Project(tmp_path / "alone", 1), Project(tmp_path / "killed", 2)
+def compared(alone, killed, last=SEARCHES[-1], n_seeds=4):
+    """Run all stages, those of the second project as far as `last` and in two halves; returns the tables, which must be the same."""
     told = alone.trivet("run")
-    assert [line.split(":")[0] for line in told.splitlines() if line.startswith("stage ")] == [
-        f"stage {name}" for name in ("check", "coarse", "narrow", "fine", "finalists", "seeds", "test", "report")
-    ]
+    assert [line.split(":")[0] for line in told.splitlines() if line.startswith("stage ")] == [f"stage {name}" for name in STAGES]
     killed.kill_half_way(3)
     assert not (killed.folder / "results/coarse").exists()
-    killed.trivet("run")
-    ours, theirs = alone.tables(), killed.tables()
-    assert [len(ours[phase]) for phase in SEARCHES] == [15, 5, 5]
-    assert ours == theirs
+    killed.trivet("run", last)
+    ours, phases = alone.tables(SEARCHES), SEARCHES[: SEARCHES.index(last) + 1]
+    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [14, 4, n_seeds]
+    assert alone.tables(phases) == killed.tables(phases)
     assert "finalist" in ours["seeds"][0] and "seed" in ours["seeds"][0]
-    found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
-    assert found["metric"] == "test/acc" and len(found["winner"]["seeds"]) == 2 and 0 < found["ensemble_winner"] <= 1
     assert (alone.folder / "reports/report.html").stat().st_size > 10_000
-    summary = (alone.folder / "reports/summary.md").read_text()
-    assert "test/acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary
     assert "everything is up to date" in alone.trivet("run")
     assert alone.git("diff", "HEAD", "--name-only") == ""
+    return ours
+
+
+@pytest.mark.slow
+def test_a_strangers_hydra_app_from_init_to_the_report(tmp_path):
+    answers = "\n\n"  # metric and direction: what init suggests
+    alone = Project("foreign", tmp_path / "alone", 1, HYDRA, answers)
+    compared(alone, Project("foreign", tmp_path / "killed", 2, HYDRA, answers))
+    found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
+    assert found["metric"] == "test/acc" and len(found["winner"]["seeds"]) == 2 and 0 < found["ensemble_winner"] <= 1
+    summary = (alone.folder / "reports/summary.md").read_text()
+    assert "test/acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary
+
+
+@pytest.mark.slow
+def test_any_program_from_init_to_the_report(tmp_path):
+    """A script undisturbed, and killed half-way a shell script that wraps it: it prints the same, so the tables are the same."""
+    script = "python code/fit.py --lr {lr} --width {width} --act {act} --seed {seed} --out {folder}"
+    alone = Project("program", tmp_path / "alone", 0, ["--command", script, *PROGRAM])
+    killed = Project("program", tmp_path / "killed", 2, ["--command", "./train.sh {lr} {width} {act} {seed} {folder}", *PROGRAM])
+    ours = compared(alone, killed, "fine", n_seeds=2)  # it has no default that runs beside the finalist
+    assert ours["coarse", "curves"].splitlines()[0].startswith("number,step,value,loss")
+    found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
+    assert len(found["winner"]["seeds"]) == 2 and "ensemble_winner" not in found
+    summary = (alone.folder / "reports/summary.md").read_text()
+    assert "val_acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary

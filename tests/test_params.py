@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trivet import cli
+from trivet.app import App
 from trivet.errors import UserError, exit_code
-from trivet.phases import params
+from trivet.phases import params, runner, stages
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,3 +103,29 @@ def test_every_stage_that_is_given_a_value_asks_first():
         if given[name]:
             assert commands[0] == "${python} pipelines/params.py", name
     assert given["prepare"] and given["coarse"] and not given["test"]
+
+
+def test_the_knobs_of_an_app_of_ones_own(tmp_path, capsys):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"seed": 0, "greeting": "hello; world", "coarse": {"n_trials": 3}}))
+    assert cli.main(["params", str(path)]) == 0
+    for wrong in ("0; touch x", -1):
+        path.write_text(yaml.safe_dump({"seed": wrong, "coarse": {"n_trials": 3}}))
+        assert cli.main(["params", str(path)]) == 2
+        assert f"{path}: seed={wrong}: must be a whole number >= 0" in capsys.readouterr().err
+
+
+def test_a_dvc_yaml_that_init_writes_asks_before_a_knob_reaches_the_shell(tmp_path):
+    app = App(tmp_path, "python train.py", "acc", "maximize", "seed", None, "space.yaml", *([] for _ in range(5)), None, None)
+    for knobs in ("params.yaml", "trivet-params.yaml"):
+        for name, stage in yaml.safe_load(stages.dvc_text(app, knobs))["stages"].items():
+            commands = stage["cmd"] if isinstance(stage["cmd"], list) else [stage["cmd"]]
+            asks = commands[0] == f"python -m trivet params {knobs}"
+            assert asks == any("${" in command for command in commands), name
+
+
+def test_trivet_run_refuses_a_wrong_knob(tmp_path):
+    (tmp_path / "dvc.yaml").write_text("stages: {coarse: {cmd: 'true'}, fine: {cmd: 'true'}, seeds: {cmd: 'true'}}")
+    (tmp_path / "params.yaml").write_text("seed: '0; touch x'")
+    with pytest.raises(UserError, match=r"params\.yaml: seed=0; touch x: must be a whole number"):
+        runner.load(tmp_path)

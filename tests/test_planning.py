@@ -354,6 +354,13 @@ def test_a_baseline_that_is_asked_for_needs_defaults(tmp_path):
         trials(tmp_path, explicit=params(weight=[1, 2]), baseline=True)
 
 
+def test_the_ends_of_ranges_where_a_key_has_no_value(tmp_path):
+    """Such a key takes the middle of its range in the trials of others; what has a default keeps it."""
+    given = trials(tmp_path, "ends", explicit=params(weight="interval(0, 1)", epochs="int(interval(1, 9))"))
+    assert [(t["params"]["weight"], t["params"]["epochs"]) for t in given] == [(0, 3), (1, 3), (0.5, 1), (0.5, 9)]
+    assert trials(tmp_path, "ends", explicit=params(epochs="int(interval(1, 9))"))[1]["overrides"] == ["epochs=1"]
+
+
 @pytest.mark.parametrize(
     ("entry", "expected_params", "overrides"),
     [

@@ -70,6 +70,9 @@ COMMANDS = {
     "python app.py -m +hydra.callbacks.tracker._target_=trivet.integrations.trackers.MLflow": "integrations/test_trackers.py::",
     "python src/train.py -m hparams=search logger=mlflow": COMPOSED,
     "python -m trivet.integrations.trackers mlflow <folder>": "integrations/test_trackers.py::test_a_sweep_that_is_over",
+    "trivet init --command 'python fit.py --lr {lr} --out {folder}' --range 'lr=tag(log, interval(1e-5, 1))' --metric 'acc=([0-9.]+)'": (
+        "test_own_app.py::test_any_program_from_init_to_the_report"
+    ),
     "trivet advise --hours 2": "test_advice.py::test_a_finished_check_is_read",
     "trivet advise --trial-seconds 60 'lr=tag(log, interval(1e-4, 1))' --app 'python app.py'": "test_advice.py::test_ranges_are_enough",
     "trivet compare <folder> <folder>": "test_comparing.py::test_two_folders_give_a_page_a_text_and_a_plot",

@@ -172,6 +172,15 @@ def _run(words: Sequence[str]) -> int:
     return runner.run(Path(), given.stage, given.accept)
 
 
+def _params(words: Sequence[str]) -> None:
+    from trivet.phases import params
+
+    parser = argparse.ArgumentParser(prog="trivet params", description="Are the knobs what they must be? DVC puts them into a shell.")
+    parser.add_argument("file", nargs="?", type=Path, default=Path("params.yaml"))
+    path = parser.parse_args(words).file
+    params.main(path, lambda content: params.check_knobs(content, str(path)))
+
+
 def _check(words: Sequence[str]) -> int:
     from trivet.phases import app_check
 
@@ -216,6 +225,7 @@ OWN_WORDS: dict[str, tuple[str, Callable[[Sequence[str]], int | None]]] = {
     "compare": ("searches side by side, by folder or git revision", _compare),
     "init": ("make this repository's Hydra app one that trivet tunes", _init),
     "run": ("the stages of dvc.yaml, without DVC", _run),
+    "params": ("are the knobs of params.yaml what they must be?", _params),
     "check": ("is the search worth starting?", _check),
     "narrow": ("from the coarse table to the fine space", _stage("narrow")),
     "finalists": ("the best configurations and the default, with fresh seeds", _stage("selection")),
@@ -233,6 +243,10 @@ LOOKS = {
 }
 
 
+EXTRAS = {"psycopg2": "postgres", "cmaes": "samplers", "mlflow": "mlflow", "tensorboard": "tensorboard", "torch": "pipeline"}
+"""Which extra brings a library that is missing; most are the report's."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -246,7 +260,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "trivet":
             raise
-        print(f"error: {words[0]}: needs {error.name}; pip install 'trivet[report]'", file=sys.stderr)
+        library = error.name.partition(".")[0]
+        print(f"error: {words[0]}: needs {library}; pip install 'trivet[{EXTRAS.get(library, 'report')}]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command continues", file=sys.stderr)

@@ -21,7 +21,7 @@ import yaml
 
 import trivet
 from trivet import app as description
-from trivet import space
+from trivet import secrets, space
 from trivet.app import App
 from trivet.errors import UserError
 from trivet.phases import asking, discovery
@@ -119,21 +119,25 @@ def main(n_trials: int, root: Path = Path()) -> int:
     findings = [*lint(params, defaults, n_trials=n_trials), *kinds(params, defaults)]
     default, tried = attempts(params, rows)
     if default is not None and default["result"] == "error":
-        raise UserError(f"the app fails at its default configuration: {default['message']} (try it: {' '.join([app.app, *app.smoke])})")
+        raise UserError(f"the app fails at its default configuration: {default['message']} (try it: {_shown(app)})")
     reports = any(row["step"] for row in rows)
     if not reports:
         why = "the app never calls trivet.report, so no trial can be stopped early and no curve is drawn"
         findings.append(Finding("", why, "call trivet.report(value, epoch) after each epoch"))
     told = times(app, rows, n_trials)
     verdict, said = asking.of_check(params, told, root, reports=reports) if told else (None, [])
-    print("\n".join([*_lines(params, findings, tried, told, rows), *said]))
+    print(secrets.lines("\n".join([*_lines(params, findings, tried, told, rows), *said])))
     fatal = [row for row in tried if row["result"] == "error"]
     if fatal:
         names = ", ".join(f"{row['key']}={row['value']}" for row in fatal)
-        print(f"error: cannot be trained: {names}; take these values out of {app.space}", file=sys.stderr)
+        print(secrets.line(f"error: cannot be trained: {names}; take these values out of {app.space}"), file=sys.stderr)
         return 1
     _write(root / "results/check", params, findings, tried, {"estimate": told, "advice": verdict} if told else {})
     return 0
+
+
+def _shown(app: App) -> str:
+    return " ".join([app.app, *map(secrets.argument, app.smoke)])
 
 
 def _lines(

@@ -33,6 +33,7 @@ import numpy as np
 import yaml
 
 from trivet import app as description
+from trivet import secrets
 from trivet.app import App
 from trivet.errors import UserError
 from trivet.phases import test
@@ -170,4 +171,4 @@ def main(root: Path = Path()) -> None:
     if app.keep:
         test.keep_model(seeds.best, folder, evaluator)
     test.write(folder / "test.yaml", yaml.safe_dump(content, sort_keys=False))
-    print("\n".join(test.lines(content)))
+    print(secrets.lines("\n".join(test.lines(content))))

@@ -220,7 +220,7 @@ def main(arguments: Sequence[str], trainer_of: Callable[[dict[str, Any], Path], 
     fatal = [row for row in result["extremes"] if row["result"] == "error"]
     if fatal:
         names = ", ".join(f"{row['key']}={row['value']}" for row in fatal)
-        print(f"error: cannot be trained: {names}; take these values out of the search", file=sys.stderr)
+        print(secrets.line(f"error: cannot be trained: {names}; take these values out of the search"), file=sys.stderr)
         return 1
     folder = root / "results" / "check"
     folder.mkdir(parents=True, exist_ok=True)

@@ -116,9 +116,10 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def find_key(values: Mapping[str, Any], pattern: re.Pattern[str]) -> str | None:
-    """The outermost key whose last part matches and that holds a whole number; the first of equals."""
-    found = [key for key, value in values.items() if pattern.fullmatch(key.rpartition(".")[2]) and type(value) is int]
-    return min(found, key=lambda key: key.count("."), default=None)
+    """The outermost key whose last part matches and that holds a whole number; the first of equals. A seed may be null: not seeded yet."""
+    kinds = (int, type(None)) if pattern is SEED else (int,)
+    found = [key for key, value in values.items() if pattern.fullmatch(key.rpartition(".")[2]) and type(value) in kinds]
+    return min(found, key=lambda key: (key.count("."), values[key] is None), default=None)
 
 
 def find_metric(values: Mapping[str, Any]) -> str | None:

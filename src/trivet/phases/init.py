@@ -10,7 +10,6 @@ there yet. Nothing that is there is changed; a second call says what is there, a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import yaml
 
 from trivet import app as description
-from trivet import space
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.options import nearest
 from trivet.phases import discovery, program, stages
@@ -217,8 +216,8 @@ def _ranges(given: Sequence[str], composed: discovery.Composed) -> tuple[str, st
                 raise UserError(f"--range {key}: not in the config{nearest(key, values)}")
         return head + yaml.safe_dump(pairs, sort_keys=False, width=10**6), f"{len(pairs)} ranges"
     found = suggest(values)
-    lines = [yaml.safe_dump({s.key: s.text}, width=10**6).rstrip() + f"   # {s.why}" for s in found]
-    others = [f"# {group}: choice({', '.join(options)})   # a config group" for group, options in composed.groups.items()]
+    lines = [yaml.safe_dump({s.key: s.text}, width=10**6).rstrip() + secrets.line(f"   # {s.why}") for s in found]
+    others = [secrets.line(f"# {group}: choice({', '.join(options)})   # a config group") for group, options in composed.groups.items()]
     text = head + "# Suggested by the names in the config: edit before anything is spent on it.\n" + "\n".join([*lines, *others]) + "\n"
     if not found:
         return text + "# Nothing was recognised; write ranges here:\n# optimizer.lr: tag(log, interval(1e-5, 1e-1))\n", (
@@ -282,5 +281,5 @@ def _next(root: Path, app: description.App) -> list[str]:
 
 def main(answers: Answers, root: Path = Path()) -> int:
     """Run and print."""
-    print("\n".join(run(answers, root)), file=sys.stdout)
+    print(secrets.lines("\n".join(run(answers, root))))
     return 0

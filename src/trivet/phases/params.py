@@ -1,6 +1,7 @@
 """params.yaml before a stage's command: DVC puts its values into a shell, where `seed: "0; rm -rf x"` would run.
 
 python pipelines/params.py          # says nothing, or which value is refused, and why
+trivet params                       # the same for the knobs of an app of one's own: what else is in the file is the user's
 
 The first command of each stage that is given one. What passes is a number, a boolean, null, or a text that is one plain word to any shell.
 """
@@ -8,7 +9,7 @@ The first command of each stage that is given one. What passes is a number, a bo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,8 @@ def check(params: Any) -> None:
     """UserError for a known knob of the wrong kind, or any other value that a shell could take for more than a word."""
     if not isinstance(params, Mapping):
         raise UserError(f"params.yaml={show(params)}: must be a mapping from knobs to values")
+    check_knobs(params)
     for key, value in leaves(params):
-        if key in KNOBS and not KNOBS[key].accepts(value):
-            raise UserError(f"params.yaml: {key}={printed(value)}: must be {KNOBS[key].allowed()}")
         if key in NAMES and not (isinstance(value, str) and NAME.fullmatch(value)):
             raise UserError(f"params.yaml: {key}={printed(value)}: must be the name of a file of conf/{key}/, without .yaml")
         if not (value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and PLAIN.fullmatch(value))):
@@ -47,6 +47,13 @@ def check(params: Any) -> None:
                 f"params.yaml: {key}={printed(value)}: must be a number or one word of letters, digits and _ + . / : @ % = , -, "
                 "as it is put into a shell's command"
             )
+
+
+def check_knobs(params: Any, name: str = "params.yaml") -> None:
+    """UserError for a known knob of the wrong kind in the file of this name; other keys are not looked at."""
+    for key, value in leaves(params if isinstance(params, Mapping) else {}):
+        if key in KNOBS and not KNOBS[key].accepts(value):
+            raise UserError(f"{name}: {key}={printed(value)}: must be {KNOBS[key].allowed()}")
 
 
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -66,18 +73,13 @@ def printed(value: Any) -> str:
     return show(value).encode("unicode_escape").decode()
 
 
-def main(path: Path = Path("params.yaml")) -> None:
+def main(path: Path = Path("params.yaml"), ask: Callable[[Any], None] = check) -> None:
     """Check the file. UserError, in one line, also where it cannot be read."""
     try:
         params = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (
-        OSError,
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: a date that is none
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]})") from error
     try:
-        check(params)
+        ask(params)
     except RecursionError as error:
         raise UserError(f"{path}: refers to itself; write its values out") from error

@@ -22,8 +22,9 @@ from typing import Any
 import yaml
 
 from trivet import app as description
+from trivet import secrets
 from trivet.errors import UserError
-from trivet.phases import stages
+from trivet.phases import params, stages
 from trivet.phases.stages import Stage
 from trivet.study.tables import write_yaml
 
@@ -40,11 +41,13 @@ def load(root: Path) -> tuple[list[Stage], dict[str, Any]]:
         if knobs is None:
             raise UserError("no params.yaml here has the knobs of the pipeline; `trivet init` writes it")
         found, values = stages.stages(app, knobs), _yaml(root / knobs)
+        params.check_knobs(values, knobs)
     else:
         content = _yaml(path)
         files = [entry for entry in content.get("vars") or [] if isinstance(entry, str)]
         values = {}
         for name in files or ["params.yaml"]:
+            params.check_knobs(_yaml(root / name), name)
             values |= _yaml(root / name)
         for entry in content.get("vars") or []:
             values |= entry if isinstance(entry, Mapping) else {}
@@ -164,7 +167,7 @@ def _up_to_date(stage: Stage, lock: Mapping[str, Any], root: Path) -> bool:
 
 
 def _execute(stage: Stage, root: Path) -> int:
-    print(f"stage {stage.name}: {stage.cmd}", flush=True)
+    print(secrets.line(f"stage {stage.name}: {stage.cmd}"), flush=True)
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])  # `python` is the one that runs this
     code = subprocess.run(stage.cmd, shell=True, cwd=root, env={**os.environ, "PATH": path}, check=False).returncode
     if code:

@@ -152,12 +152,14 @@ def _mapping(path: Path) -> dict[str, Any]:
 def dvc_text(app: App, knobs: str = "params.yaml") -> str:
     """The stages as a dvc.yaml."""
     content: dict[str, Any] = {} if knobs == "params.yaml" else {"vars": [knobs]}
-    content["stages"] = {stage.name: _dvc(stage) for stage in stages(app, knobs)}
+    content["stages"] = {stage.name: _dvc(stage, knobs) for stage in stages(app, knobs)}
     return HEADER.format(knobs=knobs) + yaml.safe_dump(content, sort_keys=False, width=10**6, allow_unicode=True)
 
 
-def _dvc(stage: Stage) -> dict[str, Any]:
+def _dvc(stage: Stage, knobs: str) -> dict[str, Any]:
+    """An entry of dvc.yaml. DVC puts knobs into the command as they are, so a stage that has any begins with the check of them."""
+    cmd = [f"{TRIVET} params {knobs}", stage.cmd] if "${" in stage.cmd else stage.cmd
     params = [{file: list(keys) if keys else None} for file, keys in stage.params.items()]
     outs = [path if cached else {path: {"cache": False}} for path, cached in stage.outs.items()]
-    entry = {"desc": stage.desc, "cmd": stage.cmd, "deps": list(stage.deps), "params": params, "outs": outs}
+    entry = {"desc": stage.desc, "cmd": cmd, "deps": list(stage.deps), "params": params, "outs": outs}
     return {key: value for key, value in entry.items() if value}

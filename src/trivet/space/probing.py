@@ -1,4 +1,4 @@
-"""Values of a range that are worth trying before a search: its ends, and random ones."""
+"""Values of a range that are worth trying before a search: its ends, its middle, and random ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ def ends(spec: Spec | Fixed) -> list[Any]:
     return options[:MAX_OPTIONS]
 
 
+def middle(spec: Spec | Fixed) -> Any:
+    """The value half-way, on the range's scale; a choice's first option."""
+    if isinstance(spec, Choice | Fixed):
+        return grid_points(spec)[0]
+    return _fitted(spec, math.sqrt(spec.low * spec.high) if spec.log else (spec.low + spec.high) / 2)
+
+
 def draw(spec: Spec | Fixed, rng: random.Random) -> Any:
     """A value drawn evenly from a range, on its scale."""
     if isinstance(spec, Choice | Fixed):
         return rng.choice(grid_points(spec))
-    value = math.exp(rng.uniform(math.log(spec.low), math.log(spec.high))) if spec.log else rng.uniform(spec.low, spec.high)
+    return _fitted(spec, math.exp(rng.uniform(math.log(spec.low), math.log(spec.high))) if spec.log else rng.uniform(spec.low, spec.high))
+
+
+def _fitted(spec: Float | Int, value: float) -> float | int:
+    """The value of the range that is nearest."""
     if spec.step is not None:
         value = spec.low + round((value - spec.low) / spec.step) * spec.step
     value = min(max(value, spec.low), spec.high)

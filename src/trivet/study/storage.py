@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import optuna
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.exceptions import UpdateFinishedTrialError
@@ -31,6 +32,7 @@ def open_storage(url: str | None, folder: str | Path, name: str = "", timeout: f
     A PostgreSQL server that is gone is tried again for `timeout` seconds. Raises `UserError` where a storage cannot be reached, and
     `KeyError` where `make` is False and a server holds no such study.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study that it makes
     if url is None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         return Records(Journal(Path(folder) / JOURNAL))

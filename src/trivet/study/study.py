@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
@@ -62,7 +61,6 @@ class Study:
         return study
 
     def _read(self, spec: StudySpec, storage: BaseStorage, pruner: Mapping[str, Any] | None) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.spec, self.storage = spec, storage
         self.study_id = storage.get_study_id_from_name(spec.name) if self._looks_only else self._open()
         self.files = files_of(storage)

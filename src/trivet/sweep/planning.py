@@ -11,7 +11,7 @@ import yaml
 from trivet import space
 from trivet.errors import UserError
 from trivet.search.samplers import SamplerSpec
-from trivet.space.probing import ends
+from trivet.space.probing import ends, middle
 from trivet.sweep.spaces import Space
 
 RESERVED = frozenset({"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started", "overrun"})
@@ -58,11 +58,16 @@ def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, 
 
 
 def range_ends(where: Space) -> list[list[str]]:
-    """The overrides of one trial for each end of each range (see `space.probing.ends`), all else as the config has it."""
+    """The overrides of one trial for each end of each range (see `space.probing.ends`), all else as the config has it.
+
+    Where it has no value (???), as a program's placeholders have none, a searched key takes the middle of its range.
+    """
     trials = []
     for param in where.params:
         when = [f"{key}={option}" for key, option in param.when]
-        trials += [[*when, f"{param.key}={space.value_text(value)}"] for value in ends(param.spec)]
+        others = [p for p in where.valueless(param.when) if p.key != param.key]
+        rest = [f"{other.key}={space.value_text(middle(other.spec))}" for other in others]
+        trials += [[*when, f"{param.key}={space.value_text(value)}", *rest] for value in ends(param.spec)]
     return trials
 
 

@@ -137,6 +137,13 @@ class Space:
             values[param.name] = chosen[param.key] = as_written(value)
         return values
 
+    def valueless(self, when: Sequence[tuple[str, Any]]) -> list[space.Param]:
+        """The parameters that count under these choices, and whose key has no value there (???)."""
+        groups = {key: option for key, option in when if self.is_group(key)}
+        config = self.composer.base(groups)
+        chosen = {**choices(config), **dict(when)}
+        return [p for p in self.params if p.active(chosen) and not self.is_group(p.key) and _is_missing(config, p.key)]
+
     def given(self, overrides: Sequence[str]) -> dict[str, Any]:
         """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone. Raises `UserError`."""
         try:
@@ -166,6 +173,12 @@ class Space:
         for override in (o.input_line for o in found if not self.is_group(o.get_key_element())):
             check_override(self.composer, groups, override or "")
         return {"params": values, "overrides": list(overrides)}
+
+
+def _is_missing(config: DictConfig, key: str) -> bool:
+    parent, _, last = key.rpartition(".")
+    node = _select(config, parent) if parent else config
+    return OmegaConf.is_dict(node) and last in map(str, node) and OmegaConf.is_missing(node, last)
 
 
 def _select(config: DictConfig, key: str) -> Any:
