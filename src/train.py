@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
-def main(config: DictConfig) -> float:
+def main(config: DictConfig) -> float | list[float]:
     """One run in its own Hydra folder. A single run says what is wrong in one line; in a sweep the sweeper hears of it."""
     single = OmegaConf.is_missing(HydraConfig.get().job, "num")
     try:
@@ -35,14 +35,14 @@ def main(config: DictConfig) -> float:
     except trivet.Diverged as error:
         if single:
             leave(f"diverged: {error}. Try a lower optimizer.lr, or clip_norm=1", 1)
-        if HydraConfig.get().sweeper._target_.startswith("hydra_plugins.trivet"):
+        if HydraConfig.get().sweeper._target_.startswith("hydra_plugins.trivet") or config.objectives:
             raise
         log.warning("diverged: %s", error)  # other sweepers end at an exception, and at NaN: the worst value keeps them going
         return float("-inf" if config.direction == "maximize" else "inf")
 
 
-def run(config: dict, folder: Path, single: bool) -> float:
-    """Check, load, train, keep what is asked for. Returns the objective at its best epoch."""
+def run(config: dict, folder: Path, single: bool) -> float | list[float]:
+    """Check, load, train, keep what is asked for. Returns the objective at its best epoch, with `objectives` a list of all."""
     from trivet import data, training  # here, so that a sweep's parent process starts without torch
     from trivet.data import prepared
     from trivet.training import console
@@ -68,7 +68,7 @@ def run(config: dict, folder: Path, single: bool) -> float:
     if config["save_model"]:
         training.save_model(folder / "model.pt", config, result, loaded.meta)
     log.info("%s %.6g at epoch %d of %d", config["metric"], result.value, result.best_step, len(result.curves))
-    return result.value
+    return result.objectives(config)
 
 
 def leave(message: str, status: int) -> None:

@@ -59,6 +59,8 @@ COMMANDS = {
     "python src/train.py -m optimizer.lr=0.001,0.01 model.channels=16,32": COMPOSED,
     "python src/train.py -m hparams=search optimizer=sgd 'optimizer.lr=tag(log, interval(1e-2, 1))'": COMPOSED,
     "python src/train.py -m hparams=search lr_scaling=sqrt": COMPOSED,
+    "python src/train.py -m hparams=search costs=[parameters] 'hydra.sweeper.constraints={parameters: \"<= 20000\"}'": COMPOSED,
+    "python src/train.py -m hparams=search pruner=none objectives=[flops] hydra.sweeper.direction=[maximize,minimize]": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=joblib": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=submitit_slurm hydra.sweeper.n_jobs=16 hydra.sweeper.lag=16": COMPOSED,
     "python src/train.py -m hparams=search hydra.sweeper.storage=postgresql://user@host/optuna": COMPOSED,
@@ -164,7 +166,7 @@ def test_hydra_takes_the_overrides(command):
     multirun = words[0] == "-m"
     words = words[multirun:]
     assert (program, script) == ("python", "src/train.py")
-    swept = [word for word in words if "(" in word or ("," in word and multirun)]
+    swept = [word for word in words if "(" in word or ("," in word and multirun and "=[" not in word)]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [word for word in words if word not in swept], return_hydra_config=multirun)
         for word in swept:

@@ -28,7 +28,8 @@ LOWER_IS_BETTER = ("loss", "log_loss", "rmse", "mae")
 
 def asked(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The names that a config asks for beyond what is always there, each once."""
-    names = [*(config.get("metrics") or ()), str(config.get("metric")).rpartition("/")[2]]
+    objectives = [config.get("metric"), *(config.get("objectives") or ())]
+    names = [*(config.get("metrics") or ()), *(str(name).rpartition("/")[2] for name in objectives)]
     return tuple(dict.fromkeys(name for name in names if name in ASKED))
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trivet.reports import Diverged
-from trivet.training import checkpoint, losses, models, optimizers, schedules
+from trivet.training import checkpoint, costs, losses, models, optimizers, schedules
 from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
 from trivet.training.predictor import autocast, outputs
 from trivet.training.settings import check, derive, lr_factor, reproducible, seed_everything
@@ -38,6 +38,11 @@ class Result:
     best_step: int
     curves: list[dict[str, float]] = field(repr=False)
     state: dict[str, Tensor] = field(repr=False)
+
+    def objectives(self, config: Mapping[str, Any]) -> float | list[float]:
+        """What a search is told: the value, or a list of it and the further `objectives` of the config at the best epoch."""
+        names = config.get("objectives") or ()
+        return [self.value, *(self.curves[self.best_step - 1][name] for name in names)] if names else self.value
 
 
 def check_config(config: Mapping[str, Any], task: str | None = None) -> dict[str, Any]:
@@ -61,7 +66,7 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
     - Metrics of an epoch: train/loss and train/accuracy (train/rmse) while it trained (dropout on, weights moving), val/loss and
       val/accuracy (val/rmse) at its end, lr as used at its last batch, grad_norm (before clipping, mean over 4 batches spread over
       the epoch), weight_norm (at its end, all parameters), seconds, and peak_gpu_mb on CUDA; on both splits those of metrics.py that
-      the config asks for (`metric`, `metrics`).
+      the config asks for (`metric`, `metrics`, `objectives`), and the costs of costs.py (`costs`, `objectives`).
     - The best epoch is that with the best objective; of equals that with the lowest val/loss, then the earliest. `patience` counts from
       the last epoch whose objective was better than all before.
 
@@ -132,6 +137,8 @@ class Run:
         self.seen: dict[str, tuple[Tensor, Tensor]] = {}  # outputs and targets of the last epoch by split
         check_split(config, data.val.y)
         self.lr_factor = lr_factor(config)
+        self.costly = costs.asked(config)
+        self.costs = costs.of_model(self.costly, self.model, self.x[: config["batch_size"]], config.get("precision", "fp32"))
         self.optimizer = optimizers.build(_scaled(config["optimizer"], self.lr_factor), self.params)
         self.schedule = schedules.build(config["schedule"], self.optimizer, config["epochs"], self.n_steps)
         self.precision = config.get("precision", "fp32")
@@ -192,6 +199,7 @@ class Run:
         metrics["seconds"] = time.perf_counter() - started
         if self.device.type == "cuda":
             metrics["peak_gpu_mb"] = torch.cuda.max_memory_allocated(self.device) / 2**20
+        metrics |= self.costs | costs.of_epoch(self.costly, [*self.curves, metrics], self.device)
         self.curves.append(metrics)
         if self.best_step == 0 or is_better(metrics, self.curves[self.best_step - 1], self.metric, self.sign):
             self.best_step = number

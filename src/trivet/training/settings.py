@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 
 from trivet.errors import UserError
 from trivet.options import Flag, ListOf, Maybe, OneOf, Real, Text, Whole, nearest, show
-from trivet.training import metrics
+from trivet.training import costs, metrics
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; without it cuBLAS may differ from run to run
 
@@ -34,6 +34,8 @@ FIELDS: dict[str, Any] = {
     "reference_batch_size": Whole(1, LARGEST, default=64),
     "metric": OneOf(NAMES),
     "metrics": ListOf(OneOf(metrics.ASKED), low=0, default=()),
+    "objectives": ListOf(OneOf((*NAMES, *costs.NAMES)), low=0, default=()),
+    "costs": ListOf(OneOf(costs.NAMES), low=0, default=()),
     "direction": OneOf(("maximize", "minimize")),
     "precision": OneOf(("fp32", "bf16", "fp16"), default="fp32"),
     "device": Text(default="auto"),
@@ -63,10 +65,21 @@ def check(config: Mapping[str, Any], task: str | None = None) -> dict[str, Any]:
         if not isinstance(config.get(group), Mapping):
             raise UserError(f"{group}={show(config.get(group))}: must be one of the choices in conf/{group}")
     _check_objective(values["metric"], values["direction"], task)
+    _check_further(values["objectives"], values["metric"], task)
     for name in values["metrics"] if task is not None else ():
         if name not in metrics.NAMES[task]:
             raise UserError(f"metrics={name}: the data is a {task} task: choose among {', '.join(metrics.NAMES[task][1:])}")
     return values
+
+
+def _check_further(objectives: Sequence[str], metric: str, task: str | None) -> None:
+    """Objectives beside the metric are other ones, and of the data's kind of task."""
+    for i, name in enumerate(objectives):
+        if name == metric or name in objectives[:i]:
+            raise UserError(f"objectives={name}: is an objective already; name each once, and metric={metric} not at all")
+        last = name.rpartition("/")[2]
+        if task is not None and "/" in name and last not in ("loss", *metrics.NAMES[task]):
+            raise UserError(f"objectives={name}: the data is a {task} task: choose among {', '.join(metrics.NAMES[task])}")
 
 
 def _check_objective(metric: str, direction: str, task: str | None) -> None:

@@ -25,7 +25,12 @@ def fill(section: Section, sweep: Sweep) -> None:
         f"With {len(sweep.objectives)} objectives there is no single best: {count(len(front), 'trial')} of {len(rows):,} completed ones "
         "are beaten by no other in every objective (the Pareto front)."
     )
-    section.add(_chart(sweep, rows, front), _table(sweep, front))
+    best = front.iloc[knee(front[sweep.objectives].to_numpy(dtype=float), sweep.directions)]
+    section.say(
+        f"Trial {int(best['number'])} is the knee of the front, nearest to the best of every objective when each is scaled by the front's "
+        f"range: {', '.join(f'{name} {number(best[column])}' for name, column in zip(names(sweep), sweep.objectives, strict=True))}."
+    )
+    section.add(_chart(sweep, rows, front), _growth(sweep, rows), _table(sweep, front))
 
 
 def pareto(values: np.ndarray, directions: list[str]) -> np.ndarray:
@@ -37,6 +42,49 @@ def pareto(values: np.ndarray, directions: list[str]) -> np.ndarray:
             beaten = (costs >= costs[place]).all(axis=1) & (costs > costs[place]).any(axis=1)
             mask &= ~beaten
     return mask
+
+
+def knee(values: np.ndarray, directions: list[str]) -> int:
+    """Which row of a front is nearest to the best of every column, columns scaled by their range; of equals the first."""
+    costs = np.where([direction == "maximize" for direction in directions], -values, values)
+    low, span = costs.min(axis=0), np.ptp(costs, axis=0)
+    return int(np.argmin((((costs - low) / np.where(span > 0, span, 1.0)) ** 2).sum(axis=1)))
+
+
+def hypervolume(costs: np.ndarray) -> float:
+    """The area of the unit square that points of two costs from 0 to 1 beat: towards the corner (1, 1)."""
+    order = costs[np.lexsort(costs.T[::-1])]
+    lowest = np.minimum.accumulate(order[:, 1])
+    ends = np.append(order[1:, 0], 1.0)
+    return float(((ends - order[:, 0]) * (1 - lowest)).sum())
+
+
+def growth(values: np.ndarray, directions: list[str]) -> np.ndarray:
+    """Hypervolume of the first two columns after each row, as a share of the square from their best to their worst value.
+
+    A column without extent counts as nowhere beaten.
+    """
+    costs = np.where([direction == "maximize" for direction in directions], -values, values)[:, :2]
+    low, span = costs.min(axis=0), np.ptp(costs, axis=0)
+    scaled = (costs - low) / np.where(span > 0, span, 1.0)
+    shares: list[float] = []
+    front = np.empty((0, 2))
+    for point in scaled:
+        if (front <= point).all(axis=1).any():
+            shares.append(shares[-1])
+            continue
+        front = np.vstack([front[~(front >= point).all(axis=1)], point])
+        shares.append(hypervolume(front))
+    return np.array(shares)
+
+
+def _growth(sweep: Sweep, rows: pd.DataFrame) -> Chart:
+    rows = rows.sort_values("number")
+    shares = growth(rows[sweep.objectives].to_numpy(dtype=float), sweep.directions)
+    layers = [Layer("line", rows["number"], shares, color="blue", width=1.5)]
+    axes = Axis("trial"), Axis("hypervolume, share of the whole", range=(0.0, 1.0))
+    caption = "How much the front beats, between the best and the worst value of the first two objectives, as trials came in."
+    return Chart("hypervolume", "How the front grew", [Panel(*axes, layers)], caption)
 
 
 def _chart(sweep: Sweep, rows: pd.DataFrame, front: pd.DataFrame) -> Chart:
