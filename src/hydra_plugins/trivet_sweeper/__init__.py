@@ -125,6 +125,6 @@ class TrivetSweeper(Sweeper):
         except OSError as error:  # a full disk, a folder that became unreadable: what was written before is whole
             place = f"{error.filename}: " if error.filename else ""
             _end(UserError(f"{place}{error.strerror or error}; mend that, and the same command continues this sweep"))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print("interrupted: the same command continues this sweep", file=sys.stderr)
-            raise SystemExit(130) from None
+            raise SystemExit(143 if type(error).__name__ == "Preempted" else 130) from None  # by name: its module is not light

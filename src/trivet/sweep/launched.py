@@ -6,6 +6,7 @@ have ended or been killed with it, so a lost job means a new launch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 
 from trivet.errors import UserError
 from trivet.study.study import Study
+from trivet.sweep.notice import Preempted
 from trivet.sweep.outcome import is_full
 from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress
@@ -96,6 +98,7 @@ class WorkerTask:
         number = os.path.basename(str(HydraConfig.get().sweep.subdir)).rpartition("-")[2]
         study = Study(self.job.spec)
         try:
-            Pool(self.job, 1, first=int(number)).run(study)
+            with contextlib.suppress(Preempted):  # its trial is handed back: other jobs, or the next launch, take it up
+                Pool(self.job, 1, first=int(number)).run(study)
         finally:
             study.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -29,9 +30,11 @@ from trivet.study.records import Outcome, StudySpec
 from trivet.study.study import Study
 from trivet.sweep import keeper, main_module, tree
 from trivet.sweep.alarm import TrialTimeout
+from trivet.sweep.notice import Notice, Preempted
 from trivet.sweep.outcome import reason_of
 from trivet.sweep.worker import WorkerPlan
 
+log = logging.getLogger("trivet")
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 5.0
 """How long a trial may overrun `trial_timeout` before its worker is killed: the alarm inside comes first, and leaves a log."""
@@ -97,6 +100,7 @@ class Pool:
         self._payload = _nameless(job.payload)
         self._processes: list[_Process] = []
         self._n_started = 0
+        self._notice = Notice()
         self._fruitless = 0  # deaths in a row during which no trial was begun or went on
         self._alive, self._alive_writer = os.pipe()
         study = f"{job.spec.name}@{job.spec.folder}".replace(";", ":")
@@ -107,27 +111,42 @@ class Pool:
         )
 
     def run(self, study: Study, tick: Callable[[], None] = lambda: None) -> None:
-        """Start the workers, watch them, and return when all have ended. Raises `UserError` when workers cannot even start."""
+        """Start the workers, watch them, and return when all have ended. Raises `UserError` when workers cannot even start, and
+        `Preempted` where this process was told to go and the workers have handed their trials back."""
         try:
-            for slot in range(self.n_jobs):
-                self._start(slot)
-            while self._processes:
-                time.sleep(POLL_SECONDS)
-                for process in list(self._processes):
-                    process.listen()
-                    if process.popen.poll() is not None or self._lingers(process):
-                        process.listen()
-                        self._ended(process)
-                    elif self._is_overdue(process):
-                        self._end_overdue(process, study)
-                tick()
+            with Notice(self._pass_on) as self._notice:
+                for slot in range(self.n_jobs):
+                    self._start(slot)
+                self._watch(study, tick)
+            if self._notice:
+                raise Preempted
         finally:
             self.stop()
+
+    def _pass_on(self) -> None:
+        """Tell the workers to go: each goes on to its trial's next report."""
+        log.warning(
+            "told to go: each trial is handed back at its next report, and the same command continues; a second signal ends at once"
+        )
+        for process in self._processes:
+            process.popen.terminate()
+
+    def _watch(self, study: Study, tick: Callable[[], None]) -> None:
+        while self._processes:
+            time.sleep(POLL_SECONDS)
+            for process in list(self._processes):
+                process.listen()
+                if process.popen.poll() is not None or self._lingers(process):
+                    process.listen()
+                    self._ended(process)
+                elif self._is_overdue(process):
+                    self._end_overdue(process, study)
+            tick()
 
     def stop(self) -> None:
         """End every worker at once, and all that they started; their trials continue from their checkpoints in the next run."""
         for process in self._processes:
-            process.popen.terminate()
+            process.popen.kill()  # a SIGTERM would let it go on to its trial's next report
         end = time.monotonic() + 5
         for process in self._processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -200,7 +219,9 @@ class Pool:
             raise OSError(errno.ENOSPC, "No space left on device, or it may not be written", self.job.spec.folder)
         if end == "fault":
             raise UserError(f"{process.name} broke down: {text}; see {self._folder / (process.name + '.log')}")
-        self._fruitless = 0 if end == "renew" or process.trial is not None or process.n_over else self._fruitless + 1
+        if self._notice:
+            return  # nothing is begun any more
+        self._fruitless = 0 if end in ("renew", "left") or process.trial is not None or process.n_over else self._fruitless + 1
         if self._fruitless > self.job.spec.max_restarts:
             code, tail = process.popen.returncode, self._tail(process.name)
             raise UserError(

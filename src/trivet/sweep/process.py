@@ -24,13 +24,15 @@ from omegaconf import OmegaConf
 
 from trivet.errors import UserError
 from trivet.sweep import main_module, tree
+from trivet.sweep.notice import SIGNALS
 from trivet.sweep.outcome import is_full
 from trivet.sweep.worker import Around, Worker, set_threads
 
 log = logging.getLogger("trivet")
 
-End = Literal["done", "renew", "told", "disk", "fault"]
-"""Nothing left; a fresh worker is to go on; an error told in one line; a disk that takes no more; an exception outside any trial."""
+End = Literal["done", "renew", "left", "told", "disk", "fault"]
+"""Nothing left; a fresh worker is to go on; told to go, and its trial handed back; an error told in one line; a disk that takes no more; an
+exception outside any trial."""
 
 
 class Channel(Around):
@@ -41,6 +43,18 @@ class Channel(Around):
         self._before: set[tree.Process] = set()
         self._threads: set[threading.Thread] = set()
         self._told = False
+        self._told_to_go = False
+
+    def listen(self) -> None:
+        """Hear from now on whether this process is told to go: by the machine, by the pool, or by both, which is no more than by one."""
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        self._told_to_go = True
+
+    def leaving(self) -> bool:
+        return self._told_to_go
 
     def _send(self, **message: Any) -> None:
         with contextlib.suppress(OSError):  # the pool is gone, and this process about to be
@@ -98,6 +112,7 @@ def work(name: str, payload: int, channel: Channel) -> None:
         os.close(payload)
         plan = replace(plan, task_function=task_function)
         set_threads(plan.threads)
+        channel.listen()
         OmegaConf.set_readonly(plan.config, True)
         channel.bye(Worker(plan, name, channel).run())
     except (UserError, OSError) as error:

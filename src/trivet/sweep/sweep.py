@@ -34,6 +34,7 @@ from trivet.sweep.crew import crew
 from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
+from trivet.sweep.notice import Notice, Preempted
 from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress, summarize
 from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
@@ -288,7 +289,10 @@ class Sweep:
         if self._is_launched:
             Launched(plan, self.n_jobs).run(study, progress)
         elif self.n_jobs == 0:
-            Worker(plan, "worker-0", _Here(plan, progress)).run()
+            with Notice() as notice:
+                Worker(plan, "worker-0", _Here(plan, progress, notice)).run()
+            if notice:
+                raise Preempted
         else:
             Pool(Job.of(plan), self.n_jobs, self.gpus).run(study, progress.tick)
         study.settle_all()
@@ -347,8 +351,11 @@ class Sweep:
 class _Here(Around):
     """Around the trials of a worker in this process: Hydra's own logging is put back after each, and the progress shown."""
 
-    def __init__(self, plan: WorkerPlan, progress: Progress) -> None:
-        self._hydra, self._progress = plan.config.hydra, progress
+    def __init__(self, plan: WorkerPlan, progress: Progress, notice: Notice) -> None:
+        self._hydra, self._progress, self._notice = plan.config.hydra, progress, notice
+
+    def leaving(self) -> bool:
+        return bool(self._notice)
 
     def end(self, number: int, several: bool) -> bool:
         configure_log(self._hydra.hydra_logging, self._hydra.verbose)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +64,10 @@ class Around:
     def begin(self, number: int) -> None:
         """A trial begins."""
 
+    def leaving(self) -> bool:
+        """Whether this process was told to go: the running trial is handed back at its next report, and none begins."""
+        return False
+
     def end(self, number: int, several: bool) -> bool:
         """A trial has ended and is told; `several`: it trained in several processes. True where the worker is to be replaced now."""
         if several:
@@ -84,11 +88,11 @@ class Worker:
             extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
             self.study._extend = lambda trial: extend(plan.config, trial)
 
-    def run(self) -> Literal["done", "renew"]:
-        """Work until nothing is left to begin or continue ("done"), or until another worker has to go on ("renew")."""
+    def run(self) -> Literal["done", "renew", "left"]:
+        """Work until nothing is left to begin or continue ("done"), another worker has to go on ("renew"), or this one must go ("left")."""
         pause = 0.002
         try:
-            while True:
+            while not self.around.leaving():
                 claim = self.study.claim(self.name)
                 if isinstance(claim, Claim):
                     pause = 0.002
@@ -104,6 +108,7 @@ class Worker:
                     pause = min(pause * 1.5, 0.05)
                 else:
                     return "done"
+            return "left"
         finally:
             self.ear.close()
             self.study.close()
@@ -112,7 +117,7 @@ class Worker:
         clock, started = time.monotonic(), time.localtime()
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
-        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec.constraints)
+        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec.constraints, self.around.leaving)
         try:
             full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
         except UserError as error:
@@ -131,6 +136,9 @@ class Worker:
             raise reporter.fault
         if _studys_fault(result, folder):
             raise result._return_value
+        if reporter.left:  # whatever the app made of it
+            self.study.leave(claim.number)
+            return
         outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout, alarm.rang)
         if reporter.pruned_elsewhere and not alarm.rang:
             outcome = Outcome("PRUNED")
@@ -196,11 +204,20 @@ class _QuietPrunes(logging.Filter):
 class _Reporter:
     """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends.
 
-    `fault`: the study took no more. `pruned_elsewhere`: another process than this one heard that the trial is pruned.
+    `fault`: the study took no more. `pruned_elsewhere`: another process than this one heard that the trial is pruned. `left`: the trial was
+    stopped because this process has to go.
     """
 
-    def __init__(self, study: Study, number: int, alarm: Alarm, ear: Ear, constraints: Sequence[Constraint] = ()) -> None:
-        self._constraints = constraints
+    def __init__(
+        self,
+        study: Study,
+        number: int,
+        alarm: Alarm,
+        ear: Ear,
+        constraints: Sequence[Constraint] = (),
+        leaving: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._constraints, self._leaving, self.left = constraints, leaving, False
         self._study, self._number, self._alarm, self._ear = study, number, alarm, ear
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
@@ -235,6 +252,8 @@ class _Reporter:
                 self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
                 raise
         why = f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})" if pruned else None
+        if why is None and self._leaving():
+            self.left, why = True, f"preempted: handed back at step {step}, to be gone on with"
         self._ear.note(step, why)
         if why is not None:
             raise TrialPruned(why)
