@@ -9,6 +9,7 @@ is called idle. Nothing here is said about trials that failed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -177,10 +178,17 @@ def _importance(sweep: Sweep, scores: pd.Series, step: int | None, trees: int, m
 def _grown(x: np.ndarray, y: np.ndarray, trees: int) -> object:
     """Boosted trees (Friedman 2002). Where few trials lie beside many, as a sampler leaves them, they follow the few better than a forest
     that averages: tests/test_diagnosis.py holds them against a known function."""
+    return _grown_once(x.tobytes(), y.tobytes(), len(y), trees)
+
+
+@lru_cache(maxsize=64)
+def _grown_once(x: bytes, y: bytes, rows: int, trees: int) -> object:
+    """The same trees for the same float32 rows and float64 values: a page that is drawn again grows none anew."""
     from sklearn.ensemble import GradientBoostingRegressor
 
-    rate = 12 / trees
-    return GradientBoostingRegressor(n_estimators=trees, learning_rate=rate, max_depth=3, subsample=0.7, random_state=0).fit(x, y)
+    features, target = np.frombuffer(x, np.float32).reshape(rows, -1), np.frombuffer(y)
+    model = GradientBoostingRegressor(n_estimators=trees, learning_rate=12 / trees, max_depth=3, subsample=0.7, random_state=0)
+    return model.fit(features, target)
 
 
 def _explained(x: np.ndarray, y: np.ndarray, trees: int) -> float:
