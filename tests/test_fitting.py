@@ -106,9 +106,10 @@ def test_trials_given_outright_are_tried_too(composer, tmp_path, entry):
         explicit_trials(where, SamplerSpec("random"), None, [entry], tmp_path)
 
 
-def crossed(composer, tmp_path, trials, **given):
+def crossed(composer, tmp_path, trials, swept=(), **given):
     where = Space(composer, space.parse_params(given), False)
-    return [t["params"] for t in explicit_trials(where, SamplerSpec("list", {"trials": trials}), None, [], tmp_path, set(given))]
+    sampler, ranges = SamplerSpec("list", {"trials": trials}), {p.key for p in where.params}
+    return [t["params"] for t in explicit_trials(where, sampler, None, [], tmp_path, ranges, swept)]
 
 
 def test_a_list_is_crossed_with_what_is_swept(composer, tmp_path):
@@ -118,16 +119,31 @@ def test_a_list_is_crossed_with_what_is_swept(composer, tmp_path):
     assert found == [{"opt.n": n, "opt.use": use, "plain": plain} for plain in (5, 10) for n in (1, 2) for use in (True, False)]
 
 
+def test_what_an_entry_gives_is_not_crossed(composer, tmp_path):
+    ranges = {"opt.lr": "interval(0, 1)", "opt.n": "1,2"}
+    found = crossed(composer, tmp_path, [{"opt.lr": 0.5}, {"opt.lr": 0.1, "opt.n": 7}], **ranges)
+    assert [(one["opt.lr"], one["opt.n"]) for one in found] == [(0.5, 1), (0.5, 2), (0.1, 7)]
+
+
+def test_a_range_under_a_condition_is_crossed_where_that_holds(composer, tmp_path):
+    ranges = {"opt.use=true": {"opt.n": "1,2"}, "opt.use=false": {"opt.n": 9}, "opt.use": "true,false"}
+    found = crossed(composer, tmp_path, [{"opt.use": True}, {"opt.use": False}, {"plain": 3}], **ranges)
+    one = [(trial["opt.use"], next(v for k, v in trial.items() if k.startswith("opt.n"))) for trial in found]
+    assert one == [(True, 1), (True, 2), (False, 9), (True, 1), (True, 2), (False, 9)]
+
+
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "swept", "said"),
     [
-        ({"opt.lr": "interval(0, 1)"}, r"opt.lr=interval\(0.0, 1.0\): continuous, so no list can be crossed with it"),
-        ({"plain": "1,2"}, "plain: swept, and given in the list of trials; give it in one place"),
+        ({"opt.lr": "interval(0, 1)"}, (), r"opt.lr=interval\(0.0, 1.0\): continuous, so no list can be crossed with it"),
+        ({"plain": "1,2"}, ("plain",), "plain: swept, and given in the list of trials; give it in one place"),
+        ({"opt.n": "int(interval(1, 2000))"}, (), "opt.n=.*: 2000 points, so no list can be crossed with it"),
+        ({"opt.n": "int(interval(1, 999))", "opt.use": "true,false"}, (), "opt.*more than 1000 points; search less"),
     ],
 )
-def test_what_cannot_be_crossed_is_refused(composer, tmp_path, given, said):
+def test_what_cannot_be_crossed_is_refused(composer, tmp_path, given, swept, said):
     with pytest.raises(UserError, match=said):
-        crossed(composer, tmp_path, [{"plain": 5}], **given)
+        crossed(composer, tmp_path, [{"plain": 5}], swept, **given)
 
 
 def test_a_lists_file_holds_numbers(composer, tmp_path):

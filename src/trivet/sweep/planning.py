@@ -72,12 +72,18 @@ def range_ends(where: Space) -> list[list[str]]:
 
 
 def explicit_trials(
-    where: Space, sampler: SamplerSpec, baseline: bool | None, enqueue: Sequence[Any], root: Path, crossed: Collection[str] = ()
+    where: Space,
+    sampler: SamplerSpec,
+    baseline: bool | None,
+    enqueue: Sequence[Any],
+    root: Path,
+    ranges: Collection[str] = (),
+    swept: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """The trials that are given outright, in their order: baseline, enqueued, then those of a grid, a list or the ends of the ranges.
 
-    `baseline` None means: yes, but not for a grid or a list. A list is crossed with the swept keys `crossed`. Raises `UserError` for an
-    entry that is no configuration.
+    `baseline` None means: yes, but not for a grid or a list. A list is crossed with those of the keys `ranges` that its entry does not
+    give; one of `swept` (on the command line) it may not give. Raises `UserError` for an entry that is no configuration.
     """
     trials: list[dict[str, Any]] = []
     if baseline is None:
@@ -92,7 +98,7 @@ def explicit_trials(
         trials.append({"params": where.defaults, "overrides": []})
     trials += [_given(where, entry, "hydra.sweeper.enqueue") for entry in enqueue]
     if sampler.name == "list":
-        trials += _crossed(where, _listed(sampler, root), crossed)
+        trials += _crossed(where, _listed(sampler, root), ranges, swept)
     elif sampler.name == "ends":
         trials += [where.given(overrides) for overrides in range_ends(where)]
     elif sampler.name == "grid":
@@ -121,29 +127,34 @@ def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
     return trials
 
 
-def _crossed(where: Space, entries: Sequence[Any], keys: Collection[str]) -> list[dict[str, Any]]:
-    """Each entry of a list with each point of what is swept besides: `seed=1,2,3` gives three trials for each."""
-    swept = [p for p in where.params if p.key in keys]
-    for param in swept:
-        if space.n_points(param.spec) is None:
-            raise UserError(f"{param.key}={space.to_text(param.spec)}: continuous, so no list can be crossed with it; write choice(...)")
-    key = {p.name: p.key for p in swept}
-    points = [[f"{key[name]}={space.value_text(value)}" for name, value in p.items()] for p in enumerate_grid(swept, GRID_LIMIT)]
-    return [_given(where, entry, "hydra.sweeper.sampler.trials", point) for entry in entries for point in points]
+def _crossed(where: Space, entries: Sequence[Any], keys: Collection[str], swept: Collection[str]) -> list[dict[str, Any]]:
+    """Each entry of a list with each point of the ranges of `keys` that it leaves open: `seed=1,2,3` gives three trials for each."""
+    key = "hydra.sweeper.sampler.trials"
+    return [_given(where, entry, key, point) for entry in entries for point in where.points(_stated(entry, key, swept), keys, GRID_LIMIT)]
+
+
+def _stated(entry: Any, key: str, swept: Collection[str]) -> list[str]:
+    """What an entry says of its configuration. Raises `UserError` where it names what the command line sweeps."""
+    overrides = _overrides(entry["overrides"] if _has_attributes(entry) else entry, key)
+    given = {o.partition("=")[0].lstrip("+~") for o in overrides}
+    twice = next((name for name in swept if name.lstrip("+") in given), None)
+    if twice is not None:
+        raise UserError(f"{twice}: swept, and given in the list of trials; give it in one place")
+    return overrides
 
 
 def _given(where: Space, entry: Any, key: str, more: Sequence[str] = ()) -> dict[str, Any]:
     """An entry of a list: a configuration, or `{overrides: <configuration>, user_attrs: {name: value}}`, whose attributes become columns
     of trials.csv and change nothing of the trial. Raises `UserError` for an attribute that has the name of a parameter or column."""
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("overrides"), (Mapping, list, tuple)):
-        return where.given(_with(_overrides(entry, key), more))
+    if not _has_attributes(entry):
+        return where.given([*_overrides(entry, key), *more])
     for name in entry:
         if name not in ("overrides", "user_attrs"):
             raise UserError(f"{key}: {name}: unknown; an entry with overrides takes user_attrs besides")
     attrs = entry.get("user_attrs") or {}
     if not isinstance(attrs, Mapping) or not all(isinstance(v, (str, int, float, bool, type(None))) for v in attrs.values()):
         raise UserError(f"{key}: user_attrs={attrs!r}: must be a mapping of name: plain value")
-    trial = where.given(_with(_overrides(entry["overrides"], key), more))
+    trial = where.given([*_overrides(entry["overrides"], key), *more])
     taken = {p.name for p in where.params} | {p.key.lstrip("+") for p in where.params} | set(trial["params"]) | RESERVED
     clash = next((name for name in attrs if name in taken), None)
     if clash is not None:
@@ -151,12 +162,8 @@ def _given(where: Space, entry: Any, key: str, more: Sequence[str] = ()) -> dict
     return {**trial, "attrs": {str(name): value for name, value in attrs.items()}}
 
 
-def _with(overrides: list[str], more: Sequence[str]) -> list[str]:
-    given = {o.partition("=")[0].lstrip("+~") for o in overrides}
-    twice = next((o for o in more if o.partition("=")[0].lstrip("+") in given), None)
-    if twice is not None:
-        raise UserError(f"{twice.partition('=')[0]}: swept, and given in the list of trials; give it in one place")
-    return [*overrides, *more]
+def _has_attributes(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("overrides"), (Mapping, list, tuple))
 
 
 def _overrides(entry: Any, key: str) -> list[str]:

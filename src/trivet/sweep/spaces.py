@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -144,15 +145,32 @@ class Space:
         chosen = {**choices(config), **dict(when)}
         return [p for p in self.params if p.active(chosen) and not self.is_group(p.key) and _is_missing(config, p.key)]
 
+    def points(self, overrides: Sequence[str], keys: Collection[str], limit: int) -> list[list[str]]:
+        """What to add to a configuration given as overrides for each point of those ranges of `keys` that it leaves open, in order.
+
+        Raises `UserError` for a continuous range, and for more than `limit` points.
+        """
+        parsed = {o.get_key_element().lstrip("+~"): o.value() for o in _one_configuration(overrides)}
+        config = self.composer.base(self.home | {key: value for key, value in parsed.items() if self.is_group(key)})
+        have = choices(config)
+        values = {p.key: have.get(p.key) if self.is_group(p.key) else as_written(_select(config, p.key)) for p in self.params}
+        points: list[tuple[list[str], dict[str, Any]]] = [([], {**have, **values, **parsed})]
+        for param in self.params:
+            if param.key not in keys or param.key.lstrip("+") in parsed:
+                continue
+            grown = []
+            for words, chosen in points:
+                options = _finite(param, limit) if param.active(chosen) else None
+                more = [([*words, f"{param.key}={space.value_text(o)}"], {**chosen, param.key: o}) for o in options or ()]
+                grown += more if options is not None else [(words, chosen)]
+                if len(grown) > limit:
+                    raise UserError(f"{param.key}: a trial of the list is crossed with more than {limit} points; search less")
+            points = grown
+        return [words for words, _ in points]
+
     def given(self, overrides: Sequence[str]) -> dict[str, Any]:
         """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone. Raises `UserError`."""
-        try:
-            found = OverridesParser.create().parse_overrides(list(overrides))
-        except HydraException as error:
-            raise UserError(f"{' '.join(overrides)}: cannot be read: {' '.join(str(error).split())}") from None
-        for override in found:
-            if override.is_sweep_override():
-                raise UserError(f"{override.input_line}: sweeps, and stands where one configuration is given; give it one value")
+        found = _one_configuration(overrides)
         parsed = {o.get_key_element(): o.value() for o in found}
         groups = {key: value for key, value in parsed.items() if self.is_group(key)}
         config = self.composer.base(groups)
@@ -181,6 +199,17 @@ def _is_missing(config: DictConfig, key: str) -> bool:
     return OmegaConf.is_dict(node) and last in map(str, node) and OmegaConf.is_missing(node, last)
 
 
+def _one_configuration(overrides: Sequence[str]) -> list[Override]:
+    try:
+        found = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(f"{' '.join(overrides)}: cannot be read: {' '.join(str(error).split())}") from None
+    for override in found:
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: sweeps, and stands where one configuration is given; give it one value")
+    return found
+
+
 def _select(config: DictConfig, key: str) -> Any:
     try:
         return OmegaConf.select(config, key)
@@ -192,6 +221,15 @@ def _offers(spec: space.Spec | space.Fixed, option: str) -> bool:
     if isinstance(spec, (space.Choice, space.Fixed)):
         return any(space.meets(value, option) for value in space.grid_points(spec))
     return space.contains(spec, space.condition_value(option))
+
+
+def _finite(param: space.Param, limit: int) -> list[Any]:
+    n = space.n_points(param.spec)
+    if n is None or n > limit:
+        kind = "continuous" if n is None else f"{n} points"
+        mend = f"write choice(...), give {param.key} in each trial of the list, or null for its range"
+        raise UserError(f"{param.key}={space.to_text(param.spec)}: {kind}, so no list can be crossed with it; {mend}")
+    return space.grid_points(param.spec)
 
 
 def _keys(overrides: Sequence[str]) -> set[str]:

@@ -191,7 +191,8 @@ class Sweep:
         if sampler.name == "nsgaii" and len(directions) < 2:
             log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
         with _warnings_logged():
-            trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, self._swept)
+            ranges = {p.key for p in explicit}
+            trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, ranges, self._swept)
         known = warm.read_warm(s.warm_start, where.params, self.root, directions, choices(where.config))
         by_rule = None
         if sampler.name in RULED:
