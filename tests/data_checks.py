@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from apps.running import digest
 
 from trivet import data
 from trivet.errors import UserError
@@ -19,10 +20,10 @@ def prepared(config, tmp_path):
 
 
 def refused(config, tmp_path, message):
-    """`prepare` answers with one line that contains `message`, and writes nothing."""
-    before = sorted(tmp_path.rglob("*"))
+    """`prepare` answers with one line that contains `message`, and leaves the tree as it was."""
+    before = digest(tmp_path)
     with pytest.raises(UserError) as error:
         data.prepare(config, tmp_path / "prepared")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert digest(tmp_path) == before

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import yaml
 from data_checks import SPLIT, prepared, refused
 
 from trivet import data
@@ -167,6 +168,18 @@ def test_a_damaged_description(tmp_path, content):
     with pytest.raises(UserError, match=r"data.yaml: (cannot be read|does not describe)") as error:
         data.load(tmp_path / "a")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize(
+    "value", [None, {}, [], "0.5", ["a"], [None], [[0.5]], [10**400], [True], [0.5, 0.5]], ids=lambda value: repr(value)[:12]
+)
+def test_a_description_of_other_data(tmp_path, key, value):
+    data.prepare(config(tmp_path, images(40, 3)), tmp_path / "a")
+    path = tmp_path / "a" / "data.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {key: value}))
+    with pytest.raises(UserError, match=r"data\.yaml.* run `python pipelines/prepare.py` again"):
+        data.load(tmp_path / "a")
 
 
 @pytest.mark.parametrize("content", ["a: " + "[" * 3000, "a: 2020-13-45", "[1", "mine: 1"], ids=["deep", "date", "open", "another's"])

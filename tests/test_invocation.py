@@ -57,3 +57,7 @@ def test_overrides_are_quoted(started):
 def test_the_command_can_be_typed(started):
     assert started(["app.py", "-m", "lr=tag(log, interval(1, 2))"]).command == "python app.py -m 'lr=tag(log, interval(1, 2))'"
     assert started(["/x/app.py", "-m", "a=1"], "pkg.app").command == "python -m pkg.app -m a=1"
+
+
+def test_what_is_searched_is_shown_whatever_its_name(started):
+    assert started(["app.py", "-m"]).single(["attention.key=[a,b]"]) == "python app.py 'attention.key=[a,b]'"

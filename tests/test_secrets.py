@@ -2,11 +2,14 @@
 
 import os
 import stat
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import yaml
 from apps.running import SRC, run_all
 from hydra_apps import app, write
+from omegaconf import MISSING, OmegaConf
 
 from trivet import secrets
 from trivet.errors import UserError
@@ -51,6 +54,11 @@ def test_passwords_in_urls(given, shown):
         ("db.password=${oc.env:PW}", "db.password=${oc.env:PW}"),
         ("lr=0.1", "lr=0.1"),
         ("-m", "-m"),
+        ("attention.key=64", "attention.key=64"),  # a number is none, unless it is said to be
+        ("+net.keys=[1,-2.5e3]", "+net.keys=[1,-2.5e3]"),
+        ("use_token=true", "use_token=true"),
+        ("pwd=1234", "pwd=***"),
+        ("keys=[a,1]", "keys=***"),
     ],
 )
 def test_arguments_of_a_command_line(given, shown):
@@ -65,6 +73,7 @@ def test_values_by_name():
         "keys": ["***"],
         "secrets": {"a": "***", "b": ["***"]},
     }
+    assert secrets.values({"trials": [["db.password=x", "lr=1"]]}) == {"trials": [["db.password=***", "lr=1"]]}
     kept = {"token": None, "password": "${oc.env:PW}", "use_token": True, "key": ""}
     assert secrets.values(kept) == kept
 
@@ -107,6 +116,23 @@ twice: ${n}
 missing: ???
 loop: {a: "${loop}"}
 """
+
+
+@dataclass
+class Typed:
+    """What a schema may have that is kept otherwise than it is given."""
+
+    one: int | str = 3
+    other: int | str = "${one}"
+    none: int | str | None = None
+    missing: int | str = MISSING
+    several: list[int | str] = field(default_factory=lambda: [1, "a"])
+    folder: Path = Path("a")
+
+
+def test_what_a_schema_holds_is_written_as_plain_values():
+    expected = {"one": 3, "other": 3, "none": None, "missing": "???", "several": [1, "a"], "folder": "a"}
+    assert yaml.safe_load(yaml.safe_dump(resolving.resolved(OmegaConf.structured(Typed)))) == expected
 
 
 def test_the_environment_stays_as_it_is_written(tmp_path, monkeypatch):

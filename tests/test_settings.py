@@ -31,9 +31,9 @@ KINDS = {
 }
 # key -> the kinds that it takes; every other one is refused, and so is what is not named here at all
 TAKEN = {
-    "sampler": ["text", "mapping", "control"],
+    "sampler": ["text", "mapping"],
     "direction": [],
-    "storage": ["text", "control"],
+    "storage": ["text"],
     "study_name": ["text", "whole", "huge"],
     "n_trials": ["whole"],
     "n_jobs": ["whole", "huge"],
@@ -41,9 +41,9 @@ TAKEN = {
     "params": ["mapping"],
     "search_space": ["mapping"],
     "custom_search_space": [],
-    "pruner": ["text", "mapping", "control"],
+    "pruner": ["text", "mapping"],
     "constraints": ["mapping"],
-    "metric": ["text", "control"],
+    "metric": ["text"],
     "seed": ["whole"],
     "lag": ["whole"],
     "baseline": ["flag"],
@@ -57,11 +57,11 @@ TAKEN = {
     "trials_per_gpu": ["whole"],
     "gpus_per_trial": ["whole"],
     "config_space": ["flag"],
-    "params_file": ["text", "control"],
+    "params_file": ["text"],
     "identity": [],
     "duplicates": [],
     "retry": [],
-    "publish": ["text", "control"],
+    "publish": ["text"],
     "publish_files": [],
     "storage_timeout": ["whole", "number"],
 }

@@ -149,6 +149,27 @@ def test_ranges_belong_to_their_option(searched, files, given, expected):
     assert texts(searched(files, given)) == expected
 
 
+def test_ranges_under_conditions_that_exclude_each_other(searched):
+    """Of one experiment the optimizer's schedule is searched, of the other its default has a range that only that schedule knows."""
+    files = {
+        "config.yaml": "defaults: [opt: sgd, _self_]\nx: 1\n",
+        "opt/sgd.yaml": "defaults: [sched: cos, _self_]\nlr: 1\nspace: {sched: [cos, step]}\n",
+        "opt/adam.yaml": "defaults: [sched: step, _self_]\nlr: 2\nspace: {lr: '3,4'}\n",
+        "opt/sched/cos.yaml": "t: 1\nspace: {t: '1,2'}\n",
+        "opt/sched/step.yaml": "n: 3\nspace: {n: '4,5'}\n",
+        "experiment/a.yaml": GLOBAL + "defaults: [override /opt: adam]\n",
+        "experiment/b.yaml": GLOBAL + "defaults: [override /opt: sgd]\n",
+    }
+    assert texts(searched(files, ["+experiment=a,b"])) == {
+        "+experiment": "choice(a, b)",
+        "opt.lr [+experiment=a]": "choice(3, 4)",
+        "opt.sched.n [+experiment=a]": "choice(4, 5)",
+        "opt/sched [+experiment=b]": "choice(cos, step)",
+        "opt.sched.t [+experiment=b,opt/sched=cos]": "choice(1, 2)",
+        "opt.sched.n [+experiment=b,opt/sched=step]": "choice(4, 5)",
+    }
+
+
 def test_a_grid_over_global_options_has_each_options_own_points(searched):
     where = searched(NOT_OTHER, ["test=mnist,imagenet,bare"], fixed=["opt.lr=1"])
     points = [{k.partition(" ")[0]: v for k, v in p.items()} for p in enumerate_grid(where.params, 100)]

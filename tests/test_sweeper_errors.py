@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 import yaml
-from apps.running import Running, n_records, notes, rows, run, run_all, table, until
+from apps.running import Running, digest, n_records, notes, rows, run, run_all, table, until
+from hydra_apps import write
 
 from trivet.sweep import keeper
 
@@ -87,6 +88,19 @@ REFUSALS = [
     ([KEY + "storage=sqlite:////nowhere/x.db"], ["hydra.sweeper.storage=sqlite", "cannot be opened", "reachable URL"]),
     ([KEY + "storage=nonsense"], ["hydra.sweeper.storage=nonsense", "cannot be opened"]),
     ([KEY + "publish=" + __file__ + "/x"], ["hydra.sweeper.publish", "cannot be written"]),
+    (
+        [KEY + "storage=postgresql://u:hunter2@localhost:1/x"],
+        ["hydra.sweeper.storage=postgresql://u:***@localhost:1/x", "Connection refused"],
+    ),
+    ([KEY + "warm_start=['postgresql://u:hunter2@localhost:1/x?study=a']"], ["warm_start: postgresql://u:***@", "Connection refused"]),
+    ([KEY + "publish='a\0b'"], ["hydra.sweeper.publish=a\\x00b", "must be null or a text"]),
+    (["hydra.sweep.dir='a\0b'"], ["hydra.sweep.dir=a\\x00b", "control characters"]),
+    ([KEY + "params_file=/dev/zero"], ["hydra.sweeper.params_file=/dev/zero", "longer than"]),
+    ([KEY + "sampler={name:list,file:3}"], ["hydra.sweeper.sampler.file=3", "path of a YAML list"]),
+    ([KEY + "enqueue=[{hydra.sweep.dir:x}]"], ["hydra.sweep.dir: is Hydra's own"]),
+    ([KEY + "sampler={name:list,trials:[['+hydra.job.env_set.A=1']]}"], ["+hydra.job.env_set.A: is Hydra's own"]),
+    ([KEY + "sampler={name:tpe,multivariate:maybe}"], ["hydra.sweeper.sampler.multivariate=maybe", "true or false"]),
+    ([KEY + "identity.call=os.getcwd"], ["hydra.sweeper.identity.call=os.getcwd: raised TypeError"]),
     (["hydra.sweep.dir=/proc/nowhere"], ["hydra.sweep.dir=/proc/nowhere", "cannot be written"]),
 ]
 
@@ -100,33 +114,38 @@ HYDRAS = [
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory):
-    """Every refusal's end, and what it left in its folder."""
+    """Every refusal's end, and a digest of its project before and after it."""
     base = tmp_path_factory.mktemp("refused")
     commands = [(base / str(i), ["-m", KEY + "n_trials=2", *arguments]) for i, (arguments, _) in enumerate([*REFUSALS, *HYDRAS])]
-    return [(end, os.listdir(folder)) for end, (folder, _) in zip(run_all("curves.py", commands, cwd=base), commands, strict=True)]
+    for folder, _ in commands:
+        write(folder, {".git/HEAD": "ref: refs/heads/main\n", "results/mine.csv": "a\n1\n", "data/x.npz": "", "notes.md": "mine\n"})
+    before = [digest(folder) for folder, _ in commands]
+    ended = run_all("curves.py", commands, cwd=base)
+    return [(end, mark, digest(folder)) for end, mark, (folder, _) in zip(ended, before, commands, strict=True)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("i", range(len(REFUSALS)), ids=[" ".join(arguments) for arguments, _ in REFUSALS])
 def test_wrong_input_is_refused_in_one_line_before_anything_is_written(i, refused):
-    end, left = refused[i]
+    end, before, after = refused[i]
     assert end.code == 2, end.text
     errors = [line for line in end.err.splitlines() if line.strip()]
     assert len(errors) == 1 and errors[0].startswith("error: "), end.text
     for words in REFUSALS[i][1]:
         assert words in errors[0]
-    assert left == []
+    assert "hunter2" not in end.text and errors[0].isprintable()
+    assert after == before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("i", range(len(HYDRAS)), ids=[" ".join(arguments) for arguments, _ in HYDRAS])
 def test_what_hydra_refuses_itself_is_readable(i, refused):
-    end, left = refused[len(REFUSALS) + i]
+    end, before, after = refused[len(REFUSALS) + i]
     assert end.code == 1
     assert "Traceback" not in end.text
     for words in HYDRAS[i][1]:
         assert words in end.err
-    assert left == []
+    assert after == before
 
 
 # Surviving ---------------------------------------------------------------------------------------------------------------------

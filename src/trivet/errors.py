@@ -5,15 +5,18 @@ from collections.abc import Callable
 
 from trivet import secrets
 
+LONGEST = 2000  # characters of a message: a value in it may be of any length
+
 
 class UserError(ValueError):
     """Wrong input. The message is one line that names the key, the value, what is allowed and the mend.
 
-    Passwords in it are masked, and what cannot be printed is escaped, whoever wrote it.
+    Passwords in it are masked, what cannot be printed is escaped, whoever wrote it, and of a very long one the middle is left out.
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(secrets.line(message))
+        line = secrets.line(message)
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}")
 
 
 class StorageGone(UserError):

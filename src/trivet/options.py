@@ -92,7 +92,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Text:
-    """A string that is not empty."""
+    """A string that is not empty and holds no control characters: no path, name or URL has any."""
 
     default: Any = REQUIRED
 
@@ -100,7 +100,7 @@ class Text:
         return "a text"
 
     def accepts(self, value: Any) -> bool:
-        return isinstance(value, str) and bool(value.strip())
+        return isinstance(value, str) and bool(value.strip()) and not any(c < " " or c == "\x7f" for c in value)
 
 
 @dataclass(frozen=True)

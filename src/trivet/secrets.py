@@ -21,6 +21,7 @@ _OFTEN = {"token", "key"}  # secret as the last word of a name: api_key, hf_toke
 _URL = re.compile(r"(?P<before>[A-Za-z][\w+.-]{0,30}://[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@")
 _QUERY = re.compile(r"(?P<before>[?&][\w.-]*?(?:password|passwd|pwd|secret|token|key)=)(?P<password>[^\s&'\"]+)", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?P<quote>['\"]?)(?P<plus>[+~]{0,2})(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
+_PLAIN = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|null|\[[-+\d.e_, ]*\]", re.IGNORECASE)
 _IN_BRACES = re.compile(r"(?P<before>(?P<key>[\w.-]+)['\"]?\s*:\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,{}\[\]'\"]+)")
 
 
@@ -56,7 +57,7 @@ def values(config: Any, name: str = "") -> Any:
     if isinstance(config, (list, tuple)):
         return [values(v, name) for v in config]
     if isinstance(config, str):
-        return MASK if is_secret(name) and config and not config.startswith("${") else text(config)
+        return MASK if is_secret(name) and config and not config.startswith("${") else argument(config)
     return MASK if _is_certain(name) and config is not None and not isinstance(config, bool) else config
 
 
@@ -70,7 +71,8 @@ def argument(override: str) -> str:
     if found is None:
         return text(override)
     value = found["value"]
-    if is_secret(found["key"]) and value and not value.lstrip("'\"").startswith("${"):
+    kept = value.lstrip("'\"").startswith("${") or (not _is_certain(found["key"]) and _PLAIN.fullmatch(value))
+    if is_secret(found["key"]) and value and not kept:
         value = MASK
     elif "{" in value:
         value = _IN_BRACES.sub(lambda m: m["before"] + MASK if is_secret(m["key"]) and not m["value"].startswith("$") else m[0], value)

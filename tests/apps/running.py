@@ -1,6 +1,7 @@
 """Start the apps of this folder as real processes, watch them, and read what they leave."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -176,6 +177,13 @@ def notes(folder):
     """What each trial wrote of its runs: number -> lines of runs.log, process ids left out."""
     logs = Path(folder).glob("[0-9]*/runs.log")
     return {int(log.parent.name): [line.rpartition(" ")[0] for line in log.read_text().splitlines()] for log in logs}
+
+
+def digest(folder):
+    """A hash of a folder: names, kinds and contents of all that is in it."""
+    found = sorted(Path(folder).rglob("*"))
+    parts = [(str(path.relative_to(folder)), path.read_bytes() if path.is_file() else None) for path in found]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def n_records(folder):

@@ -22,6 +22,7 @@ import yaml
 
 from trivet.data import npz
 from trivet.errors import UserError
+from trivet.options import Real
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +149,9 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({type(error).__name__}): run `python pipelines/prepare.py` again") from error
     if not isinstance(meta, dict) or not {"task", "mean", "std", "input_shape", "sha256"} <= set(meta):
         raise UserError(f"{path}: does not describe prepared data: run `python pipelines/prepare.py` again")
+    for key in ("mean", "std"):
+        if not isinstance(meta[key], list) or not all(map(Real().accepts, meta[key])):
+            raise UserError(f"{path}: {key} does not describe prepared data: run `python pipelines/prepare.py` again")
     return meta
 
 
@@ -163,5 +167,7 @@ def _split(x: np.ndarray, y: np.ndarray, meta: Mapping[str, Any], device: str) -
 
     shape = (1, -1) + (1,) * (x.ndim - 2)  # per channel, or per column
     mean, std = (torch.tensor(meta[key], dtype=torch.float32, device=device).reshape(shape) for key in ("mean", "std"))
+    if mean.shape[1] != x.shape[1] or std.shape != mean.shape:
+        raise UserError("data.yaml and search.npz or test.npz do not belong together: run `python pipelines/prepare.py` again")
     inputs = torch.from_numpy(x).to(device).float()
     return Split((inputs - mean) / std, torch.from_numpy(y).to(device))

@@ -86,7 +86,8 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         if name == "grid":
             arguments.pop("search_space", None)
     else:
-        allowed = list(inspect.signature(getattr(optuna.samplers, CLASSES[name]).__init__).parameters)
+        taken = inspect.signature(getattr(optuna.samplers, CLASSES[name]).__init__).parameters
+        allowed = list(taken)
         if config.get("_target_"):  # what the stock plugin's schema brings along
             if "n_ehvi_candidates" in arguments:  # the MOTPE sampler's name for it
                 arguments["n_ei_candidates"] = arguments.pop("n_ehvi_candidates")
@@ -97,6 +98,9 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
         raise UserError(
             f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {', '.join(sorted({*allowed} - {'self'}))}"
         )
+    for key in arguments if name in CLASSES else ():
+        if "bool" in str(taken[key].annotation) and not isinstance(arguments[key], bool | None):
+            raise UserError(f"hydra.sweeper.sampler.{key}={arguments[key]}: must be true or false")
     for key in _CODE & set(arguments):
         if arguments[key] is not None:
             raise UserError(f"hydra.sweeper.sampler.{key}={arguments[key]}: takes an object of Python, which no config gives; leave it out")

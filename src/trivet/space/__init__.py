@@ -10,7 +10,7 @@ Float(low=0.0001, high=0.1, log=True, step=None)
 from trivet.space.grammar import collect, dump, load, parse, parse_overrides, parse_params, parse_search_space
 from trivet.space.linting import Finding, lint
 from trivet.space.narrowing import Move, Narrowed, Rules, is_ladder, narrow
-from trivet.space.reading import read_yaml
+from trivet.space.reading import read_yaml, read_yaml_file
 from trivet.space.specs import (
     Choice,
     Fixed,
@@ -61,6 +61,7 @@ __all__ = [
     "parse_params",
     "parse_search_space",
     "read_yaml",
+    "read_yaml_file",
     "sweep_text",
     "to_text",
     "value_text",

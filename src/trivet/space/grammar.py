@@ -5,7 +5,7 @@ import functools
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
@@ -45,6 +45,8 @@ def parse(value: object, key: str = "") -> Spec | Fixed:
         return _with_key(key, value, lambda: _spec(_parsed(f"x={value.strip()}"), value.strip()))
     if value is None or isinstance(value, (bool, int, float)):
         return Fixed(value)
+    if not isinstance(value, Sequence) or isinstance(value, bytes):  # YAML knows sets, which have no order, and bytes
+        raise UserError(f"{key}={value!r}: a {type(value).__name__} is no range: write {FORMS}")
     return _with_key(key, value, lambda: Choice(tuple(value)))
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from trivet.errors import UserError
+
+MOST_CHARACTERS = 1 << 24  # of a file that a person writes; a device or a model that is named by mistake has no end
 _INT = re.compile(r"[-+]?(?:0|[1-9](?:_?\d)*)$")
 _FLOAT = re.compile(
     r"""[-+]?(?:\d(?:_?\d)*)?\.\d(?:_?\d)*(?:[eE][-+]?\d(?:_?\d)*)?$
@@ -30,6 +34,17 @@ class _Loader(yaml.SafeLoader):
             self.differing = value
         return tag
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Raises `ConstructorError` for a key that is there twice: PyYAML drops the first in silence."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} is there twice", key.start_mark)
+                seen.add(key.value)
+        return node
+
 
 _yaml_1_1 = yaml.resolver.Resolver()
 _Loader.yaml_implicit_resolvers = {
@@ -38,6 +53,28 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789iInN"))
+
+
+def read_yaml_file(path: Path) -> Any:
+    """The content of a YAML file, as `read_yaml` has it. Raises `UserError` in one line that says what is wrong with it."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS + 1)
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"longer than {MOST_CHARACTERS} characters")
+        return read_yaml(text, str(path))
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        cause = "not UTF-8"
+    except RecursionError:
+        cause = "nested too deeply"
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        cause = f"{error.problem or type(error).__name__}{line}"
+    except (ValueError, yaml.YAMLError) as error:
+        cause = str(error)
+    raise UserError(f"{path}: cannot be read ({cause})")
 
 
 def read_yaml(text: str, name: str) -> Any:

@@ -104,12 +104,14 @@ def _in_optunas_tables(url: str, name: str) -> bool:
 
 
 def _with_environment(url: str) -> str:
-    """`${oc.env:NAME}` in a URL as the environment has it: files and messages keep what is written.
+    """`${oc.env:NAME}` in a URL as the environment has it: files and messages keep what is written. PostgreSQL's driver is psycopg2, that
+    of the extra `postgres`, where the URL names none; SQLAlchemy's own choice varies with its version.
 
     A password that was masked in a file is left out: PGPASSWORD or ~/.pgpass may give it.
     """
     try:
-        return str(OmegaConf.create({"url": url.replace(f":{secrets.MASK}@", "@")}).url)
+        found = str(OmegaConf.create({"url": url.replace(f":{secrets.MASK}@", "@")}).url)
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", found)
     except OmegaConfBaseException as error:
         raise UserError(f"hydra.sweeper.storage={url}: {str(error).splitlines()[0]}") from None
 

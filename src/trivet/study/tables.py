@@ -104,7 +104,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         stored = study.trials[t.number]
         run = stored.user_attrs.get("trivet:run", {})
         values = [cell(v) for v in t.values] + [""] * (len(value_columns) - len(t.values))
-        params = {key_of.get(n, n.lstrip("+")): param_cell(v) for n, v in t.params.items()}
+        params = {key_of.get(n, n.lstrip("+")): param_cell(v if n in key_of else secrets.values(v, n)) for n, v in t.params.items()}
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
@@ -172,11 +172,13 @@ def _by_key(study: Study, trial: Official) -> dict[str, Any]:
 
 
 def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
-    """The overrides that make this trial's config: what the command fixed (secrets masked; not trivet's own group, which is about the
-    sweep alone), group choices, values."""
+    """The overrides that make this trial's config: what the command fixed (not trivet's own group, which is about the sweep alone), group
+    choices, values. Secrets are masked, where they are not what is searched."""
     groups, values = study.overrides_of(number)
     lasting = [override for override in fixed if not override.startswith("+trivet=")]
-    return [*map(secrets.argument, lasting), *(f"{g}={space.sweep_text(v)}" for g, v in groups.items()), *values]
+    searched = {param.key for param in study.spec.params}
+    shown = [text if text.partition("=")[0] in searched else secrets.argument(text) for text in values]  # a trial may be given outright
+    return [*map(secrets.argument, lasting), *(f"{g}={space.sweep_text(v)}" for g, v in groups.items()), *shown]
 
 
 # Reading ---------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import trivet
 from trivet import space
+from trivet.errors import UserError
 from trivet.search.constraints import Constraint
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
@@ -178,4 +179,10 @@ def _called(path: str | None, config: DictConfig) -> Any:
     """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
     if path is None:
         return None
-    return plain(locate(path, "hydra.sweeper.identity.call")(_for_a_call(config)))
+    call = locate(path, "hydra.sweeper.identity.call")
+    try:
+        return plain(call(_for_a_call(config)))
+    except UserError:
+        raise
+    except Exception as error:  # anybody's function
+        raise UserError(f"hydra.sweeper.identity.call={path}: raised {type(error).__name__}: {error}") from error

@@ -36,7 +36,10 @@ def _without_time(config: DictConfig) -> str:
     sweep: Container = config.hydra.sweep
     try:
         with _time_told_apart():
-            return str(sweep["dir"])  # type: ignore[index]
+            found = str(sweep["dir"])  # type: ignore[index]
+        if any(c < " " or c == "\x7f" for c in found.replace(TIME, "")):
+            raise UserError(f"hydra.sweep.dir={found}: must be a path without control characters")
+        return found
     except OmegaConfBaseException as error:
         raw = OmegaConf.to_container(sweep, resolve=False)["dir"]  # type: ignore[index, call-overload]
         raise UserError(f"hydra.sweep.dir={raw}: {str(error).splitlines()[0]}; name a folder that can be told before a trial") from None

@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from trivet import space
 from trivet.errors import UserError
 from trivet.search.samplers import SamplerSpec
 from trivet.space.probing import ends, middle
+from trivet.sweep.foreign import Named
 from trivet.sweep.spaces import Space
 
 RESERVED = frozenset({"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started", "overrun"})
@@ -98,7 +97,7 @@ def explicit_trials(
         trials.append({"params": where.defaults, "overrides": []})
     trials += [_given(where, entry, "hydra.sweeper.enqueue") for entry in enqueue]
     if sampler.name == "list":
-        trials += _crossed(where, _listed(sampler, root), ranges, swept)
+        trials += _crossed(where, _listed(where, sampler, root), ranges, swept)
     elif sampler.name == "ends":
         trials += [where.given(overrides) for overrides in range_ends(where)]
     elif sampler.name == "grid":
@@ -110,16 +109,21 @@ def explicit_trials(
     return trials
 
 
-def _listed(sampler: SamplerSpec, root: Path) -> Sequence[Any]:
+def _listed(where: Space, sampler: SamplerSpec, root: Path) -> Sequence[Any]:
     trials = sampler.arguments.get("trials")
     if trials is None:
         path = sampler.arguments.get("file")
         if path is None:
             raise UserError("hydra.sweeper.sampler=list: needs `trials` (a list of configurations) or `file` (a YAML file with one)")
+        if not isinstance(path, str) or "\0" in path:
+            raise UserError(f"hydra.sweeper.sampler.file={path!r}: must be the path of a YAML list")
         try:
-            trials = space.read_yaml((root / path).read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"hydra.sweeper.sampler.file={path}: cannot be read ({type(error).__name__}); name a YAML list") from None
+            trials = space.read_yaml_file(root / path)
+        except UserError as error:
+            raise UserError(f"hydra.sweeper.sampler.file={error}; name a YAML list") from None
+        named = Named(where.composer.master)
+        for entry in trials if isinstance(trials, list) else ():
+            named.check_trial(entry, f"hydra.sweeper.sampler.file={path}")
     if not isinstance(trials, Sequence) or isinstance(trials, str) or not trials:
         raise UserError(
             "hydra.sweeper.sampler=list: `trials` must be a list with at least one configuration, such as [{lr: 0.1}, [lr=0.2]]"

@@ -51,11 +51,11 @@ def _key(key: Any) -> Any:
 
 def _item(node: Any, key: Any, depth: int) -> Any:
     child = node._get_node(key)
+    if child._is_missing():
+        return "???"
+    if not child._is_interpolation():  # of a union the node's own value is another node
+        return _plain(child if OmegaConf.is_config(child) else node[key], depth + 1)
     raw = child._value()
-    if raw == "???":
-        return raw
-    if not child._is_interpolation():
-        return _plain(child if OmegaConf.is_config(child) else raw, depth + 1)
     try:
         return raw if depth > _DEEPEST else _plain(node[key], depth + 1)
     except Exception:  # resolvers are anybody's functions

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from trivet.errors import UserError
 from trivet.options import Anything, Described, Either, Flag, ListOf, MapOf, Matching, Maybe, OneOf, Real, Section, Text, Whole, check
-from trivet.space import read_yaml
+from trivet.space import read_yaml_file
 
 DEFAULT_N_TRIALS = 20  # as hydra-optuna-sweeper
 MOST = 10**9  # of anything that is counted
@@ -235,9 +235,9 @@ def plain(value: Any) -> Any:
 def read_mapping(path: Path, key: str) -> Mapping[str, Any]:
     """A YAML file that holds a mapping."""
     try:
-        content = read_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{key}={path}: cannot be read ({type(error).__name__}); name a YAML file of ranges") from None
+        content = read_yaml_file(path)
+    except UserError as error:
+        raise UserError(f"{key}={error}; name a YAML file of ranges") from None
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise UserError(f"{key}={path}: must hold a mapping of key: range")
     return content

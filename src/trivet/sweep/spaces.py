@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -102,11 +103,12 @@ class Space:
                 self._groups.config(param.when, {param.key: option})
         wide = {p.key for p in groups if self._groups.reaches(p)}
         for param in self.params:
+            check_own(param.key)
             if param in groups or param.key.startswith("+"):
                 continue
             for group in groups:  # an option of a group around the key may lack it, or one that changes other groups' parts
                 around = group.key in wide or param.key.startswith(f"{package(group.key)}.")
-                if around and group.key not in dict(param.when):
+                if around and group.key not in dict(param.when) and _together(param.when, group.when):
                     for option in space.grid_points(group.spec):
                         config = self._groups.config([*param.when, *group.when], {group.key: option})
                         check_key(config, param.key, f"with {group.key}={space.option_text(option)}")
@@ -172,6 +174,8 @@ class Space:
         """An explicit trial: its overrides, and its parameters by name, with the default of what it leaves alone. Raises `UserError`."""
         found = _one_configuration(overrides)
         parsed = {o.get_key_element(): o.value() for o in found}
+        for key in parsed:
+            check_own(key)
         groups = {key: value for key, value in parsed.items() if self.is_group(key)}
         config = self.composer.base(groups)
         if groups and groups not in self._by_hand:
@@ -230,6 +234,18 @@ def _finite(param: space.Param, limit: int) -> list[Any]:
         mend = f"write choice(...), give {param.key} in each trial of the list, or null for its range"
         raise UserError(f"{param.key}={space.to_text(param.spec)}: {kind}, so no list can be crossed with it; {mend}")
     return space.grid_points(param.spec)
+
+
+def check_own(key: str) -> None:
+    """Raise `UserError` for a key of Hydra's: it would count in no trial, or for the whole sweep."""
+    if re.match(r"[+~]*hydra(?![\w-])", key):
+        raise UserError(f"{key}: is Hydra's own, the same for all trials; give it on the command line or in the config")
+
+
+def _together(some: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> bool:
+    """Whether two sets of conditions can hold at once."""
+    known = dict(some)
+    return all(known.get(key, option) == option for key, option in others)
 
 
 def _keys(overrides: Sequence[str]) -> set[str]:

@@ -31,6 +31,7 @@ from trivet.study.study import Study
 from trivet.sweep import places, planning, resolving, retrying, ruled, rules
 from trivet.sweep.configs import choices, task_of
 from trivet.sweep.crew import crew
+from trivet.sweep.foreign import Named
 from trivet.sweep.identifying import Search, identify
 from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
@@ -248,6 +249,9 @@ class Sweep:
         params: list[space.Param] = []
         if s.params_file is not None:
             params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
+            named = Named(self.config)
+            for param in params:
+                named.check_range(param, f"hydra.sweeper.params_file={s.params_file}")
         given = {k: v for k, v in (s.params or {}).items() if v is not None}  # null: not searched after all
         if given:
             if s.search_space:

@@ -85,8 +85,7 @@ class Worker:
         self.single_run, self.ear = SingleRun(Invocation.current()), Ear()
         self.study = Study(plan.spec)
         if plan.custom_search_space is not None:
-            extend = locate(plan.custom_search_space, "hydra.sweeper.custom_search_space")
-            self.study._extend = lambda trial: extend(plan.config, trial)
+            self.study._extend = _extension(plan.custom_search_space, plan.config)
 
     def run(self) -> Literal["done", "renew", "left"]:
         """Work until nothing is left to begin or continue ("done"), another worker has to go on ("renew"), or this one must go ("left")."""
@@ -279,6 +278,20 @@ def _log_to_file(text: str) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
+
+
+def _extension(path: str, config: DictConfig) -> Callable[[Any], None]:
+    """What a custom_search_space does with a trial that is sampled. Raises `UserError` where it raises."""
+    key = "hydra.sweeper.custom_search_space"
+    extend = locate(path, key)
+
+    def extended(trial: Any) -> None:
+        try:
+            extend(config, trial)
+        except Exception as error:  # anybody's function
+            raise UserError(f"{key}={path}: raised {type(error).__name__}: {error}") from error
+
+    return extended
 
 
 def set_threads(threads: int | None) -> None:
