@@ -61,6 +61,7 @@ COMMANDS = {
     "python src/train.py -m hparams=search lr_scaling=sqrt": COMPOSED,
     "python src/train.py -m hparams=search costs=[parameters] 'hydra.sweeper.constraints={parameters: \"<= 20000\"}'": COMPOSED,
     "python src/train.py -m hparams=search pruner=none objectives=[flops] hydra.sweeper.direction=[maximize,minimize]": COMPOSED,
+    "python src/train.py -m hparams=search 'hydra.sweeper.replicates={key: seed, values: [0, 1, 2], aggregate: mean}'": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=joblib": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=submitit_slurm hydra.sweeper.n_jobs=16 hydra.sweeper.lag=16": COMPOSED,
     "python src/train.py -m hparams=search hydra.sweeper.storage=postgresql://user@host/optuna": COMPOSED,
@@ -166,7 +167,7 @@ def test_hydra_takes_the_overrides(command):
     multirun = words[0] == "-m"
     words = words[multirun:]
     assert (program, script) == ("python", "src/train.py")
-    swept = [word for word in words if "(" in word or ("," in word and multirun and "=[" not in word)]
+    swept = [word for word in words if "(" in word or ("," in word and multirun and not re.search(r"=[[{]", word))]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [word for word in words if word not in swept], return_hydra_config=multirun)
         for word in swept:

@@ -43,6 +43,7 @@ TAKEN = {
     "custom_search_space": [],
     "pruner": ["text", "mapping"],
     "constraints": ["mapping"],
+    "replicates": [],
     "metric": ["text"],
     "seed": ["whole"],
     "lag": ["whole"],

@@ -29,7 +29,7 @@ class Record:
     def metrics_of(self, number):
         return SimpleNamespace(add=lambda step, metrics: None, rows={})
 
-    def report(self, number, step, value, held=()):
+    def report(self, number, step, value, held=(), attrs=None):
         if self.fault is not None:
             raise self.fault
         self.rows.append((step, value))

@@ -221,7 +221,9 @@ class Section:
 
 def check(field: Any, value: Any, name: str) -> None:
     """UserError where `field` refuses `value`, naming the key that is wrong inside a section; `name` is the value's own."""
-    if isinstance(field, Section) and isinstance(value, Mapping):
+    inside = field.field if isinstance(field, Maybe) else field
+    if isinstance(inside, Section) and isinstance(value, Mapping):
+        field = inside
         for key, inner in value.items():
             if key not in field.fields:
                 raise UserError(f"{name}.{show(key)}: unknown; it takes {', '.join(field.fields)}{nearest(key, field.fields)}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.exceptions import UpdateFinishedTrialError
 
 from trivet import copied
+from trivet.search import replicates
 from trivet.study import constrained
 from trivet.study.records import Official, Outcome
 
@@ -63,7 +64,7 @@ def copy_of(study: Study, first: Official) -> Copied:
     """A settled trial as what another one takes over."""
     attrs = study.trials[first.number].user_attrs
     curve = tuple((step, value) for step, value in first.curve)
-    reason, held = copied.reason(first.number), constrained.copied(attrs)
+    reason, held = copied.reason(first.number), constrained.copied(attrs) | replicates.copied(attrs)
     return Copied(first.trial.state.name, tuple(first.values), reason, curve, attrs.get("trivet:metrics"), held)
 
 

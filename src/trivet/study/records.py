@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from trivet import secrets, space
 from trivet.copied import is_copy
 from trivet.search.constraints import Constraint
+from trivet.search.replicates import Replicates
 from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 
@@ -35,6 +36,7 @@ class StudySpec:
     warm: tuple[Mapping[str, Any], ...] = ()  # earlier knowledge: {"params", "state", "values", "curve": [[step, value], ...]}
     warm_prunes: bool = False
     constraints: tuple[Constraint, ...] = ()
+    replicates: Replicates | None = None
     reuse: bool = False  # a proposal whose configuration has a result already is not trained: see copies.py
     storage_timeout: float = 60.0  # seconds for which a server that is gone is tried again
     keep_files: tuple[str, ...] = ()  # files of a trial's folder that are published
@@ -70,6 +72,7 @@ class Official:
     params: dict[str, Any]  # by name
     trial: FrozenTrial = field(repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"columns": [...], "rows": [[step, ...], ...]}, or nothing
+    replicates: Sequence[float] = ()  # their values, as far as the trial went
     constrained: Sequence[float | None] = ()  # the metrics that constraints speak of, one each
 
     @property

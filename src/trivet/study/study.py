@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
 from trivet.errors import UserError
-from trivet.search import constraints, pruning
+from trivet.search import constraints, pruning, replicates
 from trivet.search.history import History
 from trivet.search.rounds import Rounds, build
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, USES_PENDING
@@ -152,6 +152,8 @@ class Study:
         trial, (outcome, rows) = self.trials[number], self._outcome(number)
         values = list(outcome.values) if outcome.state != "FAIL" else []
         held = self._held(number, outcome.state)
+        pruned_at = self.history.curve(number).pruned_at
+        runs = [run["value"] for run in replicates.done(trial.user_attrs, math.inf if pruned_at is None else pruned_at)]
         known = FrozenTrial(
             number=number,
             trial_id=number + 1,
@@ -170,7 +172,7 @@ class Study:
         state, reason = str(outcome.state), outcome.reason
         if state != "FAIL" and constraints.broken(self.spec.constraints, held):
             state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
-        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, held)  # type: ignore[arg-type]
+        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held)  # type: ignore[arg-type]
 
     def _held(self, number: int, state: str) -> list[float | None]:
         """The constrained metrics of an ended trial; those of a failed one are not looked at."""
@@ -438,8 +440,9 @@ class Study:
 
     # Running -------------------------------------------------------------------------------------------------------------
 
-    def report(self, number: int, step: int, value: float, held: constraints.Values = ()) -> bool:
-        """Record a value of this worker's trial; True when the trial is to stop. `held`: its constrained metrics, as known by then.
+    def report(self, number: int, step: int, value: float, held: constraints.Values = (), attrs: Mapping[str, Any] | None = None) -> bool:
+        """Record a value of this worker's trial; True when the trial is to stop. `held`: its constrained metrics, as known by then; `attrs`
+        are stored with it.
 
         A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
         """
@@ -449,6 +452,8 @@ class Study:
         if step > self._last_step.get(number, 0) and not trial.state.is_finished():
             self._last_step[number] = step
             with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
+                for key, known in (attrs or {}).items():
+                    self.storage.set_trial_user_attr(trial._trial_id, key, known)
                 self._hold(trial, step, held)
                 self.storage.set_trial_intermediate_value(trial._trial_id, step, value)
         if time.monotonic() >= self._sync_due:

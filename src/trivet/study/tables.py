@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import os
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import yaml
 from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.constraints import Constraint
+from trivet.search.replicates import std
 from trivet.study.records import Official
 from trivet.study.study import Study
 
@@ -98,7 +100,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
     attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}  # labels, which change nothing
     names = list(dict.fromkeys(name for given in attrs.values() for name in given))
-    held = constrained_columns(spec.constraints, spec.params)
+    held, runs = constrained_columns(spec.constraints, spec.params), spec.replicates.columns() if spec.replicates is not None else []
     rows = []
     for t in trials:
         stored = study.trials[t.number]
@@ -108,6 +110,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
+                *_replicate_cells(t.replicates, len(runs)),
                 *(cell(v) for v in t.constrained or [None] * len(held)),
                 *(cell(attrs[t.number].get(name)) for name in names),
                 *(params.get(k, "") for k in keys),
@@ -115,7 +118,13 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
                 str(len(stored.intermediate_values) - len(t.curve)),
             ]
         )
-    return ["number", "state", "reason", *value_columns, "step", "best_step", *held, *names, *keys, *VARYING], rows
+    return ["number", "state", "reason", *value_columns, "step", "best_step", *runs, *held, *names, *keys, *VARYING], rows
+
+
+def _replicate_cells(found: Sequence[float], n_columns: int) -> list[str]:
+    """Mean, standard deviation and each value; empty where a replicate was not run. Nothing without replicates."""
+    cells = [cell(statistics.fmean(found)), cell(std(found)), *map(cell, found)] if found else []
+    return [*cells, *[""] * n_columns][:n_columns]
 
 
 def constrained_columns(constraints: Sequence[Constraint], params: Sequence[space.Param]) -> list[str]:
@@ -127,6 +136,8 @@ def constrained_columns(constraints: Sequence[Constraint], params: Sequence[spac
 def _best_step(trial: Official, study: Study) -> int | None:
     """The step with the best value; of equals that with the lowest val/loss, then the earliest."""
     sign, losses = -1 if study.spec.maximize else 1, _tie_losses(study, trial)
+    if study.spec.replicates is not None:  # steps are replicates, and the last is what counts
+        return None
     curve = [(sign * value, losses.get(step, math.inf), step) for step, value in trial.curve if not math.isnan(value)]
     return min(curve)[2] if curve else None
 

@@ -38,5 +38,5 @@ class Failures:
 
     def _where(self, number: int) -> str:
         """` (log: path)` where the trial left one; of several the one written last, which is where its traceback went."""
-        logs = sorted(self._elsewhere().get(number, self.folder / str(number)).glob("*.log"), key=lambda log: log.stat().st_mtime_ns)
+        logs = sorted(self._elsewhere().get(number, self.folder / str(number)).rglob("*.log"), key=lambda log: log.stat().st_mtime_ns)
         return f" (log: {logs[-1]})" if logs else ""

@@ -16,6 +16,7 @@ import trivet
 from trivet import space
 from trivet.errors import UserError
 from trivet.search.constraints import Constraint
+from trivet.search.replicates import Replicates
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study import code, identity, values
@@ -44,6 +45,7 @@ class Search:
     stop: StopRules
     ruled: Ruled | None = None  # of a search by rule
     constraints: tuple[Constraint, ...] = ()
+    replicates: Replicates | None = None
 
 
 def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:
@@ -59,6 +61,7 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
         "pruner": search.pruner,
         "seed": search.seed,
+        **({"replicates": search.replicates.as_dict()} if search.replicates is not None else {}),
         **({"constraints": {c.metric: str(c) for c in search.constraints}} if search.constraints else {}),
         "lag": s.lag if sampler.name not in INDEPENDENT else None,
         "trials": [t["overrides"] if t["overrides"] is not None else t["params"] for t in search.trials],

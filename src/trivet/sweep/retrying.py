@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trivet.search import replicates
 from trivet.study import constrained, identity, tables
 from trivet.study.copies import Copied
 from trivet.sweep.identifying import Search
@@ -91,6 +92,8 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
             state = row["state"] if row["state"] != "INFEASIBLE" else "COMPLETE" if values else "PRUNED"
             reason = row["reason"] if row["state"] != "INFEASIBLE" else row["reason"].partition("infeasible: ")[0].removesuffix("; ")
             held = constrained.given([float(row[c]) if row[c] else None for c in columns])
+            runs = [float(row[c]) if row.get(c) else None for c in search.replicates.columns()[2:]] if search.replicates else []
+            held |= replicates.given(runs)
             given["kept"] = Copied(state, tuple(values), reason, tuple(steps), metrics, held).as_dict()
         trials.append(given)
     return (*trials, *search.trials[len(rows) :])

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trivet.errors import UserError
-from trivet.search import pruning
+from trivet.search import pruning, replicates
+from trivet.search.replicates import Replicates
 from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.tables import VARYING_METRICS
+from trivet.sweep.configs import check_key
 from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
+from trivet.sweep.spaces import Space
 
 log = logging.getLogger("trivet")
 
@@ -24,6 +27,21 @@ def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
     if len(directions) > 1:
         raise UserError("hydra.sweeper.pruner: pruning needs a single objective; set it to null, or give one direction")
     return pruning.plain(config)
+
+
+def replicates_of(s: Settings, where: Space, directions: Sequence[str]) -> Replicates | None:
+    """The replicates of a sweep, checked against the config and what is searched. Raises `UserError`."""
+    found = replicates.read(s.replicates)
+    if found is None:
+        return None
+    check_key(where.config, found.key)
+    if any(p.key.lstrip("+") == found.key for p in where.params):
+        raise UserError(f"{replicates.KEY}.key={found.key}: is searched; leave it out of the ranges, or name another key")
+    if where.is_group(found.key):
+        raise UserError(f"{replicates.KEY}.key={found.key}: chooses a config group; name a single key, such as seed")
+    if len(directions) > 1:
+        raise UserError(f"{replicates.KEY}: an aggregate is of a single objective; give one direction, or leave the replicates out")
+    return found
 
 
 def tell_varying(metrics: Iterable[str]) -> None:

@@ -53,6 +53,11 @@ _IDENTITY = Section(
         "call": Maybe(_FUNCTION),
     }
 )
+_REPLICATES = Maybe(
+    Section(
+        {"key": Text(), "values": ListOf(Anything()), "aggregate": OneOf(("mean", "median", "mean_minus_std", "worst"), default="mean")}
+    )
+)
 _N_JOBS = Described(Either((OneOf(("auto", None, -1)), Whole(0))), "auto or a whole number >= 0")
 _DIRECTION = Described(Either((Text(), ListOf(Text()))), "minimize or maximize, or a list of them, one per objective")
 
@@ -104,6 +109,12 @@ class Settings:
     constraints: Mapping[str, Any] = field(
         default_factory=dict,
         metadata=_takes(_ANYTHINGS, "bounds on metrics that trials report or return: {parameters: '<= 200000'}; who breaks one never wins"),
+    )
+    replicates: Mapping[str, Any] | None = field(
+        default=None,
+        metadata=_takes(
+            _REPLICATES, "runs of each trial: {key: seed, values: [0, 1, 2], aggregate: mean}; or median, mean_minus_std, worst"
+        ),
     )
     metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))
     seed: int | None = field(default=None, metadata=_takes(Maybe(Whole(0, 2**63 - 1)), "of the sampler; null: sampler.seed, or 0"))

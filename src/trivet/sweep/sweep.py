@@ -200,8 +200,8 @@ class Sweep:
             by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, self.root, seed)
             sampler = by_rule.sampler
         stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
-        held = constraints.read(s.constraints)
-        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, held)
+        must = constraints.read(s.constraints), rules.replicates_of(s, where, directions)
+        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, *must)
 
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
         s, stop = self.settings, search.stop
@@ -223,6 +223,7 @@ class Sweep:
             warm=search.warm,
             warm_prunes=s.warm_start_prunes,
             constraints=search.constraints,
+            replicates=search.replicates,
             storage_timeout=float(s.storage_timeout),
             keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
@@ -331,6 +332,7 @@ class Sweep:
             "lag": spec.lag,
             "sampler": spec.sampler.as_dict() if spec.sampler.name != "list" else {"name": "list"},
             "pruner": spec.pruner or {"name": "none"},
+            **({"replicates": spec.replicates.as_dict()} if spec.replicates is not None else {}),
             "constraints": {c.metric: str(c) for c in spec.constraints},
             "n_trials": spec.stop.n_trials,
             "n_jobs": self.n_jobs,

@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-from trivet import reports
+from trivet import reports, space
 from trivet.errors import StorageGone, UserError
 from trivet.reports import TrialPruned
 from trivet.search.constraints import Constraint, Values, pick
@@ -30,6 +30,7 @@ from trivet.study.constrained import merged
 from trivet.study.invocation import Invocation
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
+from trivet.sweep import replicating
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.listening import Ear
@@ -117,15 +118,16 @@ class Worker:
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
         reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec.constraints, self.around.leaving)
-        try:
-            full, task = self.composer.job(claim.number, *self.study.overrides_of(claim.number))
-        except UserError as error:
-            self.study.tell(claim.number, Outcome("FAIL", reason=one_line(str(error))))
-            return
         reports.set_reporter(reporter)
         try:
-            with alarm.set(self.plan.trial_timeout), self.ear.of(reporter.hear, folder / str(claim.number)):
-                result = run_job(self.plan.context, self._logged(full), full, task)
+            with alarm.set(self.plan.trial_timeout):
+                if self.plan.spec.replicates is None:
+                    result = self._run_job(claim.number, reporter)
+                else:
+                    result = replicating.run(self.study, claim.number, reporter, lambda i: self._run_job(claim.number, reporter, i))
+        except UserError as error:  # of composing: what a job raises is its result
+            self.study.tell(claim.number, Outcome("FAIL", reason=one_line(str(error))))
+            return
         except KeyboardInterrupt:
             self.study.leave(claim.number)
             raise
@@ -150,11 +152,27 @@ class Worker:
             }
         }
         # as the job resolved it: ${hydra:job.num} means nothing any more once the job is over
-        subdir = os.path.relpath(str(full.hydra.runtime.output_dir), os.path.abspath(folder))
-        if subdir != str(claim.number) and os.path.isdir(folder / subdir):
-            attrs["trivet:folder"] = subdir
+        if self.plan.spec.replicates is None:  # those have folders of their own, within the trial's
+            subdir = os.path.relpath(str(result.hydra_cfg.hydra.runtime.output_dir), os.path.abspath(folder))
+            if subdir != str(claim.number) and os.path.isdir(folder / subdir):
+                attrs["trivet:folder"] = subdir
         self.study.tell(claim.number, outcome, attrs | returned | reporter.metrics.attrs())
         reporter.metrics.remove()
+
+    def _run_job(self, number: int, reporter: _Reporter, replicate: int | None = None) -> JobReturn:
+        """Run a trial's job, or that of one of its replicates, in the folder `<sweep>/<number>/<replicate>`."""
+        groups, values = self.study.overrides_of(number)
+        place = Path(self.plan.spec.folder) / str(number)
+        spec = self.plan.spec.replicates
+        if spec is not None and replicate is not None:
+            values = [*values, f"{spec.key}={space.sweep_text(spec.values[replicate])}"]
+        full, task = self.composer.job(number, groups, values)
+        if replicate is not None:
+            with open_dict(full.hydra):
+                full.hydra.sweep.dir, full.hydra.job.num, full.hydra.job.id = str(place), replicate, f"{number}-{replicate}"
+            place = place / str(replicate)
+        with self.ear.of(reporter.hear, place):
+            return run_job(self.plan.context, self._logged(full), full, task)
 
     def _logged(self, full: DictConfig) -> TaskFunction:
         """The task function as of a run by itself, with failures written to the trial's own log, while that log is set up."""
@@ -220,7 +238,7 @@ class _Reporter:
         self._study, self._number, self._alarm, self._ear = study, number, alarm, ear
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
-        self.pruned_elsewhere = False
+        self.pruned_elsewhere = self._replicated = False
         self.held: Values = [None] * len(constraints)  # the constrained metrics as last reported
         for _, row in sorted(self.metrics.rows.items()):
             self._hold(row)
@@ -240,13 +258,19 @@ class _Reporter:
             self.pruned_elsewhere = True
             raise
 
+    def begin_replicate(self) -> None:
+        """Hear a replicate: its reports are no steps of the trial, and tell of constrained metrics alone."""
+        self._replicated, self._last, self._before = True, 0, 0
+        self.held = [None] * len(self._constraints)
+
     def _record(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
         self._note(step)
         with self._alarm.held():
             try:
-                self.metrics.add(step, metrics)
-                self._hold(self.metrics.rows.get(step, {}))
-                pruned = self._study.report(self._number, step, value, self.held)
+                if not self._replicated:
+                    self.metrics.add(step, metrics)
+                self._hold(metrics if self._replicated else self.metrics.rows.get(step, {}))
+                pruned = not self._replicated and self._study.report(self._number, step, value, self.held)
             except (OSError, StorageGone) as error:
                 self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
                 raise

@@ -68,9 +68,15 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "INFEASI
 
 
 def _constraints(study: dict) -> list[tuple[str, str]]:
-    """What a configuration had to hold to count."""
-    held = study.get("constraints")
-    return [("Must hold (constraints)", ", ".join(f"{metric} {bound}" for metric, bound in held.items()))] if held else []
+    """What a configuration had to hold to count, and how often it was run."""
+    held, runs = study.get("constraints"), study.get("replicates")
+    rows = [("Must hold (constraints)", ", ".join(f"{metric} {bound}" for metric, bound in held.items()))] if held else []
+    if runs:
+        each = (
+            f"one for {runs['key']}={listing([str(value) for value in runs['values']])}; the value of a trial is their {runs['aggregate']}"
+        )
+        rows.append(("Runs of each trial (replicates)", each))
+    return rows
 
 
 def _named(part: object) -> str:

@@ -1,0 +1,207 @@
+"""Replicates: their aggregates, a table that is the same for every schedule, and that no finished one is run again after a kill."""
+
+import random
+import statistics
+import typing
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from hydra_apps import sweep
+from simulated_workers import Killed, SimulatedWorker, quality, run_alone, run_scheduled, spec_of, table
+
+import trivet
+from trivet.errors import UserError
+from trivet.search import replicates
+from trivet.search.constraints import Constraint
+from trivet.search.replicates import Replicates
+from trivet.study import tables
+from trivet.study.records import Claim, Outcome
+from trivet.sweep import replicating
+from trivet.sweep.outcome import outcome_of
+
+THREE = Replicates("seed", (0, 1, 2))
+TPE = ("tpe", {"n_startup_trials": 3})
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "up", "down"),
+    [("mean", 2.0, 2.0), ("median", 1.0, 1.0), ("worst", 0.0, 5.0), ("mean_minus_std", 2.0 - 7**0.5, 2.0 + 7**0.5)],
+)
+def test_aggregates(aggregate, up, down):
+    rule = Replicates("seed", (0, 1, 2), aggregate)
+    assert rule.of([5.0, 0.0, 1.0], True) == pytest.approx(up) and rule.of([5.0, 0.0, 1.0], False) == pytest.approx(down)
+    assert rule.of([3.0], True) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([0, 1, 0], "values=0: is there twice"), ([[1]], "values=[1]: must be plain values"), ([0, None], "values=None: must be plain")],
+)
+def test_values_that_are_refused(values, said):
+    with pytest.raises(UserError) as refused:
+        replicates.read({"key": "seed", "values": values})
+    assert said in str(refused.value)
+
+
+def test_what_is_read():
+    assert replicates.read(None) is replicates.read({}) is None
+    assert replicates.read({"key": "fold", "values": [1, True, "1"]}) == Replicates("fold", (1, True, "1"), "mean")
+    assert replicates.done({replicates.attribute(0): "a", replicates.attribute(2): "c"}, 3) == ["a"]
+
+
+class Replicating(SimulatedWorker):
+    """Its trials are several runs; `runs` counts those that ended, by trial and replicate."""
+
+    runs: typing.ClassVar[Counter] = Counter()  # of all: a worker that died has run some
+
+    held, left, fault = (), False, None
+
+    def begin_replicate(self):
+        self.held = [None] * len(self.study.spec.constraints)
+
+    def _work(self):
+        while True:
+            claim = self.study.claim(self.name)
+            if not isinstance(claim, Claim):
+                self.over = claim if claim != "wait" else None
+                yield claim
+                continue
+            result = replicating.run(self.study, claim.number, self, lambda i, number=claim.number: self._job(number, i))
+            self.study.tell(claim.number, outcome_of(result, 1))
+            yield claim
+
+    def _job(self, number, i):
+        self.runs[number, i] += 1
+        params = self.study.params_of(number)
+        rng = random.Random(f"{i}:{sorted((k, repr(v)) for k, v in params.items())}")
+        if rng.random() > 0.95:
+            return JobReturn(status=JobStatus.FAILED, _return_value=ValueError("odd"))
+        self.held = [abs(params["x"]) + i] * len(self.study.spec.constraints)
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=quality(params) + 0.1 * rng.random())
+
+
+@pytest.mark.parametrize(("pruner", "held"), [("median", ()), (None, (Constraint("size", True, 4.0),))], ids=["raced", "constrained"])
+def test_every_schedule_gives_the_table_of_one_worker(tmp_path, monkeypatch, pruner, held):
+    monkeypatch.setattr("simulated_workers.SimulatedWorker", Replicating)
+    given = {"n_trials": 14, "replicates": THREE, "constraints": held, "reuse": False}
+    expected = run_alone(spec_of(tmp_path / "alone", TPE, pruner, **given))
+    header, *rows = expected[0]
+    found = [dict(zip(header, row, strict=True)) for row in rows]
+    for row in found:
+        runs = [float(row[f"seed={i}"]) for i in range(3) if row[f"seed={i}"]]
+        if row["state"] == "COMPLETE":
+            assert len(runs) == 3 and float(row["value"]) == float(row["mean"]) == pytest.approx(statistics.fmean(runs))
+            assert float(row["std"]) == pytest.approx(statistics.stdev(runs)) and row["step"] == "3"
+        elif row["state"] == "PRUNED":
+            assert int(row["step"]) == len(runs) and float(row["value"]) == pytest.approx(statistics.fmean(runs))
+        assert not held or row["state"] == "FAIL" or float(row["size"]) == abs(float(row["x"])) + 1
+    assert ("INFEASIBLE" if held else "PRUNED") in {row["state"] for row in found}
+    for i, (n_workers, p_kill) in enumerate([(1, 0.1), (2, 0.0), (3, 0.05)]):
+        assert run_scheduled(spec_of(tmp_path / str(i), TPE, pruner, **given), random.Random(i), n_workers, p_kill) == expected
+
+
+def test_killed_at_every_write_no_finished_replicate_is_run_again(tmp_path):
+    spec = spec_of(tmp_path / "alone", TPE, None, 3, lag=1, replicates=THREE)
+    first = Replicating(spec)
+    first.run()
+    expected, n_appends = table(spec), first.n_appends
+    assert n_appends > 12
+    for k in range(1, n_appends + 1):
+        Replicating.runs.clear()
+        worker = Replicating(replace(spec, folder=str(tmp_path / str(k)), session="first"), die_at=k)
+        with pytest.raises(Killed):
+            worker.run()
+        worker.kill()
+        again = replace(spec, folder=str(tmp_path / str(k)), session="second")
+        Replicating(again).run()
+        assert table(again) == expected
+        assert sum(Replicating.runs.values()) <= 9 + 1, f"killed at append {k}: at most the one whose end was not written runs again"
+
+
+APP = """x: 0
+seed: 7
+hydra: {sweeper: {n_trials: 4, sampler: random, params: {x: 'interval(0, 4)'}, replicates: {key: seed, values: [3, 5]}}}
+"""
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(APP)
+    return tmp_path / "conf"
+
+
+def test_a_sweep_that_is_interrupted_goes_on_at_the_replicate(conf, tmp_path):
+    ran, stop = [], [3]
+
+    def task(config):
+        folder = trivet.resume_dir()
+        ran.append((round(config.x, 6), config.seed, folder.relative_to(tmp_path / "out").as_posix()))
+        for epoch in (1, 2):
+            trivet.report(9.0, epoch)
+        if len(ran) - 1 in stop:
+            stop.clear()
+            raise KeyboardInterrupt
+        return config.x + config.seed
+
+    with pytest.raises(SystemExit) as ended:
+        sweep(conf, task, ["hydra.sweep.dir=out"])
+    assert ended.value.code == 130
+    value = sweep(conf, task, ["hydra.sweep.dir=out"])
+    assert [(seed, folder) for _, seed, folder in ran] == [
+        *((3, "0/0"), (5, "0/1"), (3, "1/0"), (5, "1/1"), (5, "1/1")),
+        *((3, "2/0"), (5, "2/1"), (3, "3/0"), (5, "3/1")),
+    ]
+    rows = tables.read_csv(tmp_path / "out" / "trials.csv")
+    assert list(rows[0])[:10] == ["number", "state", "reason", "value", "step", "best_step", "mean", "std", "seed=3", "seed=5"]
+    assert value == min(float(row["value"]) for row in rows) == 4.0
+    for row in rows:
+        assert float(row["seed=5"]) - float(row["seed=3"]) == pytest.approx(2.0) and row["step"] == "2"
+    assert (tmp_path / "out" / "3" / "1" / ".hydra" / "config.yaml").is_file()
+    assert tables.load_study(tmp_path / "out")["replicates"] == {"key": "seed", "values": [3, 5], "aggregate": "mean"}
+    assert yaml_overrides(tmp_path / "out") == []  # of trial 0, the default: no seed of a replicate
+
+
+def yaml_overrides(folder: Path):
+    import yaml
+
+    return yaml.safe_load((folder / "best.yaml").read_text())["overrides"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["hydra.sweeper.replicates.key=sed"], "sed: not in the config; did you mean seed?"),
+        (["hydra.sweeper.replicates.key=x"], "replicates.key=x: is searched"),
+        (["hydra.sweeper.replicates.values=[]"], "hydra.sweeper.replicates"),
+        (["hydra.sweeper.replicates.values=[1,1]"], "replicates.values=1: is there twice"),
+        (["+hydra.sweeper.replicates.aggregate=max"], "hydra.sweeper.replicates.aggregate=max: must be one of mean"),
+        (["hydra.sweeper.direction=[minimize,maximize]"], "replicates: an aggregate is of a single objective"),
+    ],
+)
+def test_what_is_refused_in_one_line(conf, overrides, said, capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        sweep(conf, lambda config: config.x, ["hydra.sweep.dir=out", *overrides])
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2 and line.startswith("error: ") and said in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_replicate_that_fails_fails_the_trial(conf, tmp_path):
+    def task(config):
+        if config.seed == 5 and config.x > 0:
+            raise ValueError("odd")
+        return config.x
+
+    sweep(conf, task, ["hydra.sweep.dir=out", "hydra.sweeper.max_failure_rate=1"])
+    rows = tables.read_csv(tmp_path / "out" / "trials.csv")
+    assert [row["state"] for row in rows] == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+    assert rows[1]["reason"] == "ValueError: odd" and rows[1]["seed=3"] and not rows[1]["seed=5"]
+
+
+def test_outcomes_of_replicates_need_no_more_than_a_value():
+    assert outcome_of(JobReturn(status=JobStatus.COMPLETED, _return_value=2.0), 1) == Outcome("COMPLETE", (2.0,))
