@@ -126,10 +126,12 @@ CLEAR = apart(additive(0.01, 0.04, 0.0), seeds=(101, 102, 103), noise=0.0005)
 ALL = apart(additive(0.01, 0.04, 0.02), seeds=(101, 102, 103), noise=0.0005)
 NOISY = apart(additive(0.025, 0.025, 0.025, start=0.7), seeds=(101, 102), noise=0.03)
 ONCE = apart(additive(0.1, 0.2, 0.3, start=0.2))
+IDLE = apart(additive(0.0, 0.04, 0.0), seeds=(101, 102, 103), noise=0.0005)
 STATEMENTS = [
     ("the whole", r"All 3 changes together bring [45]\.\d\d percentage points \(95 % interval", CLEAR, search([0.9, 0.91])),
     ("the largest", r"optimizer\.lr=0\.1 brought most on the way: [34]\.\d\d percentage points", CLEAR, ONCE),
     ("what may go", r"batch_size=32 brings nothing beside the others and can be reverted safely", CLEAR, ALL),
+    ("what may go by itself", r"optimizer=sgd, batch_size=32 bring nothing: each can be reverted safely by itself", IDLE, CLEAR),
     ("what is open", r"Not to be told from noise with so few seeds, and better kept: .*batch_size=32", NOISY, ALL),
     ("no noise", r"Each configuration ran once and there is no seeds stage", ONCE, CLEAR),
     ("the row of a change", r"\| batch_size=32 \| .* \| can be reverted \|", CLEAR, ALL),

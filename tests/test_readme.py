@@ -98,6 +98,7 @@ COMMANDS = {
     "pip install": "test_install.py::",
     "pip install 'trivet[lightning]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "python benchmarks/sweeper.py search": "test_readme.py::test_every_benchmark_that_is_named_exists",
+    "python benchmarks/search_quality.py --methods trivet,tiers": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python benchmarks/sweeper.py noop": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python -m benchmarks.report": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python benchmarks/training.py": "test_readme.py::test_every_benchmark_that_is_named_exists",
@@ -255,4 +256,5 @@ def test_every_benchmark_that_is_named_exists():
         if named.startswith("benchmarks"):
             path = ROOT / (named if named.endswith(".py") else named.replace(".", "/") + ".py")
             assert path.is_file(), command
-            assert all(re.search(rf"[\"']{word}[\"']|def {word}\b", path.read_text()) for word in words[2:] if words[1] != "-m"), command
+            given = [part for word in words[2:] for part in word.split(",")] if words[1] != "-m" else []
+            assert all(re.search(rf"[\"']{word}[\"']|def {word}\b", path.read_text()) for word in given), command

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 
 from trivet.diagnosis import ablation
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.commands import split_command
 from trivet.reporting.context import Context
 from trivet.reporting.model import Cell, Code, Command, Inline, Section, Table
-from trivet.reporting.words import cell, code_cell, count, scale_cell
+from trivet.reporting.words import cell, code_cell, count, plain, scale_cell, value_text
 
 AROUND = 10.0  # how far around the rate of a ladder it is worth searching
 
@@ -141,7 +142,12 @@ def taken_apart(context: Context, sweep: Sweep) -> Section | None:
     undone = {effect.change: effect for effect in found.undone}
     order = [effect.change for effect in found.path] + [i for i in range(len(found.changes)) if i not in path]
     rows = tuple(
-        (Cell(found.changes[i], code=True), *_cells(context, path.get(i)), *_cells(context, undone.get(i)), Cell(_advice(undone.get(i))))
+        (
+            Cell(_named(found, i).text, code=True),
+            *_cells(context, path.get(i)),
+            *_cells(context, undone.get(i)),
+            Cell(_advice(undone.get(i))),
+        )
         for i in order
     )
     columns = ("Change", "Gain on the path", "95 % interval", "Loss when undone alone", "95 % interval ", "So")
@@ -158,18 +164,29 @@ def ablation_words(context: Context, found: ablation.TakenApart) -> list[list[In
     sure = [effect for effect in found.path if effect.verdict == "brings"]
     if sure:
         most = max(sure, key=lambda effect: effect.gain)
-        told.append([Code(found.changes[most.change]), f" brought most on the way: {_span(context, most)}."])
-    for effect in found.revertible:
-        told.append([Code(found.changes[effect.change]), " brings nothing beside the others and can be reverted safely."])
-    unclear = [found.changes[effect.change] for effect in found.undone if effect.verdict == "unclear"]
+        told.append([_named(found, most.change), f" brought most on the way: {_span(context, most)}."])
+    if found.revertible:
+        one = len(found.revertible) == 1
+        says = (
+            "brings nothing beside the others and can be reverted safely" if one else "bring nothing: each can be reverted safely by itself"
+        )
+        told.append([*_listed(found, [effect.change for effect in found.revertible]), f" {says}."])
+    unclear = [effect.change for effect in found.undone if effect.verdict == "unclear"]
     if unclear:
-        open_ones: list[Inline] = []
-        for name in unclear:
-            open_ones += [*([", "] if open_ones else []), Code(name)]
-        told.append(["Not to be told from noise with so few seeds, and better kept: ", *open_ones, "."])
+        told.append(["Not to be told from noise with so few seeds, and better kept: ", *_listed(found, unclear), "."])
     if any(effect.noise is None for effect in found.undone):
         told.append(["Each configuration ran once and there is no seeds stage, so nothing tells the noise: no intervals."])
     return told
+
+
+def _named(found: ablation.TakenApart, change: int) -> Code:
+    """A change's name, its number short enough to read."""
+    key, equals, value = found.changes[change].partition("=")
+    return Code(f"{key}{equals}{value_text(plain(value))}")
+
+
+def _listed(found: ablation.TakenApart, changes: Sequence[int]) -> list[Inline]:
+    return [part for place, change in enumerate(changes) for part in ([", "] if place else []) + [_named(found, change)]]
 
 
 def _span(context: Context, effect: ablation.Effect) -> str:
