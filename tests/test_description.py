@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 import hydra_plugins.trivet_searchpath  # registers the resolver
 from trivet import app
 from trivet.errors import UserError
+from trivet.phases import app_check, stages
 
 assert hydra_plugins.trivet_searchpath
 WHOLE = {"app": "python train.py", "objective": "val/acc", "direction": "maximize"}
@@ -21,6 +22,21 @@ def test_what_is_left_out_has_a_default(tmp_path):
     found = app.read(write(tmp_path))
     assert (found.space, found.seed_key, found.smoke, found.keep, found.test, found.metric) == ("space.yaml", None, [], None, None, "acc")
     assert found.words[1:] == ["train.py"]
+
+
+def test_how_to_search_is_no_matter_of_trials_that_are_given(tmp_path):
+    kept = ["data=small", "hydra.sweeper.n_jobs=2", "hydra/sweeper/sampler=default", "hydra.sweeper.threads=1", "sampler=tpe"]
+    dropped = ["hydra.sweeper.sampler=tpe", "++hydra.sweeper.sampler.name=gp", "hydra/sweeper/sampler=tpe", "hydra.sweeper.pruner=null"]
+    found = app.read(write(tmp_path, overrides=[*kept, *dropped, "hydra.sweeper.n_trials=5", "hydra.sweeper.params.lr=null"]))
+    assert found.listed_overrides == kept
+    commands = {stage.name: stage.cmd for stage in stages.stages(found)}
+    assert ["sampler=tpe hydra.sweeper.pruner" in commands[name].replace("'", "") for name in ("coarse", "fine", "seeds")] == [
+        True,
+        True,
+        False,
+    ]
+    assert all("n_jobs=2" in commands[name] for name in ("coarse", "fine", "seeds"))
+    assert "hydra.sweeper.sampler=tpe" not in app_check.command(found) and "hydra.sweeper.n_jobs=2" in app_check.command(found)
 
 
 def test_the_keys_of_a_program_that_is_no_hydra_app_are_its_own(tmp_path):

@@ -83,9 +83,15 @@ def test_the_sweeper_stands_alone(environment, request, tmp_path):
         assert [row["state"] for row in rows(elsewhere / launcher)] == ["COMPLETE"] * 5
 
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    told = subprocess.run([python, "-m", "trivet", "status", "basic"], capture_output=True, text=True, cwd=elsewhere, env=clean)
-    assert told.returncode == 0, told.stderr
-    assert "5 of 5 trials" in told.stdout
+    for words, code, said in [
+        (["status", "basic"], 0, "5 of 5 trials"),
+        (["top", "basic"], 0, "Best 5 of 5 trials"),
+        (["report", "basic"], 2, "error: report: needs "),  # the report's libraries are an extra
+    ]:
+        told = subprocess.run([python, "-m", "trivet", *words], capture_output=True, text=True, cwd=elsewhere, env=clean)
+        assert told.returncode == code, told.stderr
+        assert said in told.stdout + told.stderr and "Traceback" not in told.stderr
+        assert code == 0 or told.stderr.strip().endswith("pip install 'trivet[report]'")
 
 
 @pytest.mark.slow

@@ -118,7 +118,7 @@ def test_any_program_from_init_to_the_report(tmp_path):
     script = "python code/fit.py --lr {lr} --width {width} --act {act} --seed {seed} --out {folder}"
     alone = Project("program", tmp_path / "alone", 0, ["--command", script, *PROGRAM])
     killed = Project("program", tmp_path / "killed", 2, ["--command", "./train.sh {lr} {width} {act} {seed} {folder}", *PROGRAM])
-    ours = compared(alone, killed, "fine", n_seeds=2)  # it has no default that runs beside the finalist
+    ours = compared(alone, killed, "coarse", n_seeds=2)  # it has no default that runs beside the finalist
     assert ours["coarse", "curves"].splitlines()[0].startswith("number,step,value,loss")
     found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
     assert len(found["winner"]["seeds"]) == 2 and "ensemble_winner" not in found

@@ -1,7 +1,10 @@
 """A trial that trains in several processes: who reports, that all stop together, that a rank is a run of its trial."""
 
 import os
+import socket
 import threading
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
 
 import pytest
 from apps.running import Running, rows, table
@@ -112,6 +115,15 @@ def test_rank_0_outside_the_worker_reports(ear, monkeypatch):
     ear._report = refuse
     with pytest.raises(UserError, match="no such step"):
         ranks.ask(0.5, 2, {})
+
+
+def test_strangers_are_not_heard_and_keep_nobody_waiting(ear, monkeypatch):
+    port = int(os.environ[ranks.VARIABLE].split()[0])
+    with socket.create_connection((ranks.HERE, port)), pytest.raises(AuthenticationError):
+        ear.note(1, None)
+        assert asked_now(monkeypatch, 1, 0.5, 1, {}) is None
+        Client((ranks.HERE, port), authkey=b"guessed")
+    assert ear.reported == []
 
 
 def test_once_the_trial_is_over_nobody_waits(monkeypatch, tmp_path):

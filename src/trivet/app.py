@@ -38,6 +38,9 @@ FIELDS: dict[str, Any] = {
 }
 
 
+HOW_TO_SEARCH = re.compile(
+    r"[+~]{0,2}hydra(\.sweeper\.(sampler|pruner|n_trials|baseline|enqueue|params|params_file|constraints)\b|/sweeper/sampler=(?!default$))"
+)
 OF_OTHERS = ("command", "parameters")  # read by trivet.command, for programs that are no Hydra app
 
 
@@ -81,6 +84,11 @@ class App:
     def task_overrides(self) -> list[str]:
         """Those of the overrides that are about the training, not about the sweep."""
         return [text for text in self.overrides if not text.lstrip("+~").startswith("hydra")]
+
+    @property
+    def listed_overrides(self) -> list[str]:
+        """Those that hold where a phase gives its trials outright (check, seeds, audit): without those that say how to search."""
+        return [text for text in self.overrides if not HOW_TO_SEARCH.match(text)]
 
     @property
     def metric(self) -> str:

@@ -36,7 +36,7 @@ TABLES = "sweeps/checked"
 
 def command(app: App) -> list[str]:
     """The sweep that tries the ends."""
-    given = [*app.overrides, *app.smoke, *(["hydra.sweeper.pruner=null"] if app.smoke else [])]
+    given = [*app.listed_overrides, *app.smoke, *(["hydra.sweeper.pruner=null"] if app.smoke else [])]
     return [*app.words, "-m", "+trivet=check", "hydra/sweeper=trivet", *given, f"hydra.sweeper.publish={TABLES}"]
 
 

@@ -60,14 +60,14 @@ def command(study: Mapping[str, Any], root: Path, phase: str = "audit") -> list[
     publish = f"hydra.sweeper.publish=results/{phase}"
     if description.is_here(root):
         app = description.read(root)
-        return [*app.words, "-m", f"+trivet={phase}", "hydra/sweeper=trivet", *app.overrides, publish]
+        return [*app.words, "-m", f"+trivet={phase}", "hydra/sweeper=trivet", *app.listed_overrides, publish]
     fixed = [text for text in study["overrides"] if not text.startswith(("hparams=", "hydra.", "pruner="))]
     return [sys.executable, "src/train.py", "-m", f"hparams={phase}", *fixed, publish]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="trivet audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path() / "results" / "coarse", help="a published search")
     parser.add_argument("--n", type=int, default=8, help="how many pruned trials")
     given = parser.parse_args(argv)

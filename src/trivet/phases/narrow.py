@@ -131,7 +131,7 @@ def table_text(moves: Sequence[space.Move], width: int = 60) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     rules = space.Rules()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="trivet narrow", description=__doc__.splitlines()[0])
     parser.add_argument("coarse", type=Path, help="folder of the coarse sweep")
     parser.add_argument("out", type=Path, help="folder for space.yaml and moves.csv")
     parser.add_argument("--top", type=float, default=rules.top, help="share of the trials that count as good (default %(default)s)")

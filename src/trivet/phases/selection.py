@@ -111,7 +111,7 @@ def write(path: Path, text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="trivet finalists", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, required=True, help="the seed of the searches; the fresh seeds derive from it")
     parser.add_argument("--seeds", type=int, required=True, help="runs per finalist")
     parser.add_argument("--finalists", type=int, required=True, help="configurations beside the default")

@@ -47,6 +47,8 @@ HEADER = """\
 # The three phases for this app: `dvc repro`, or `trivet run` without DVC. Knobs: {knobs}. What the app is: trivet.yaml.
 # Written by `trivet init`; edit it as you like.
 """
+SEARCHES = ("coarse", "fine")
+"""The phases that search; in the others every trial is given."""
 REPORTS = ("reports/summary.md", "reports/figures", "reports/plots", "reports/metrics.json", "reports/report.html")
 """What the report stage writes."""
 
@@ -71,7 +73,8 @@ def stages(app: App, knobs: str = "params.yaml") -> list[Stage]:
     checked = {FILE: (*trains, "smoke", "epochs_key", "seed_key")}
 
     def phase(name: str, desc: str, more: str, deps: tuple[str, ...], keys: tuple[str, ...] = ()) -> Stage:
-        words = [app.app, f"-m +trivet={name} hydra/sweeper=trivet", *map(shlex.quote, app.overrides), more]
+        given = app.overrides if name in SEARCHES else app.listed_overrides
+        words = [app.app, f"-m +trivet={name} hydra/sweeper=trivet", *map(shlex.quote, given), more]
         cmd = " ".join(word for word in words if word) + f" hydra.sweeper.publish=results/{name}"
         return Stage(name, desc, cmd, (*deps, *code), {f"results/{name}": True}, {FILE: (*trains, *keys)})
 

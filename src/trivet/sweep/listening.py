@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Ear:
 
     def __init__(self) -> None:
         self._key = os.urandom(16)
-        self._listener = Listener((ranks.HERE, 0), backlog=64, authkey=self._key)
+        self._listener = Listener((ranks.HERE, 0), backlog=64)
         self._changed = threading.Condition()
         self._report: Report | None = None
         self._step = 0  # the last one that rank 0 has reported
@@ -65,14 +65,16 @@ class Ear:
         while True:
             try:
                 line = self._listener.accept()
-            except (AuthenticationError, EOFError, ConnectionError):  # a stranger
+            except ConnectionError:
                 continue
             except OSError:  # closed
                 return
             threading.Thread(target=self._serve, args=(line,), name="trivet-ear", daemon=True).start()
 
     def _serve(self, line: Connection[Any, Any]) -> None:
-        with contextlib.suppress(OSError, EOFError), line:
+        with contextlib.suppress(OSError, EOFError, AuthenticationError), line:
+            deliver_challenge(line, self._key)  # here, as a stranger that says nothing must not keep the others waiting
+            answer_challenge(line, self._key)
             while True:
                 heard = json.loads(line.recv_bytes())
                 line.send_bytes(json.dumps(self._answer(**heard)).encode())
