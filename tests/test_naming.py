@@ -9,7 +9,7 @@ import pytest
 
 from trivet.study import naming
 from trivet.study.naming import OWNER, Named, claim
-from trivet.study.storage import close, from_root, in_own_tables, open_storage
+from trivet.study.storage import close, from_root, in_own_tables, open_storage, with_driver
 
 ONE, OTHER = "1" * 64, "2" * 64
 
@@ -68,9 +68,20 @@ def test_a_relative_file_is_the_same_from_everywhere(url, wanted, monkeypatch):
     assert from_root(url, Path("/home/me")) == wanted
 
 
-@pytest.mark.parametrize(("url", "ours"), [("sqlite:///study.db", False), ("postgresql://me@host/studies", True), ("mysql://h/s", False)])
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("sqlite:///study.db", False),
+        ("postgresql://me@host/studies", True),
+        ("postgres://me@host/studies", True),
+        ("postgresql+psycopg2://me@host/studies", True),
+        ("postgresql+asyncpg://me@host/studies", False),
+        ("mysql://h/s", False),
+    ],
+)
 def test_where_optunas_tools_find_a_study(url, ours):
     assert in_own_tables(url) is ours
+    assert with_driver(url).startswith("postgresql+psycopg2://") is ours
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite:///study.db"])

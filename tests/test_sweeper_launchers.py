@@ -52,15 +52,27 @@ def test_a_launched_worker_that_is_killed_is_replaced(launcher, undisturbed, tmp
     assert_same(folder, undisturbed)
 
 
+LATE = ("FAIL", "timed out after 2 s")
+LAUNCHED_ENDS = {
+    "fine": ("COMPLETE", ""),
+    "sigkill": ("FAIL", "its worker died 2 times without a new step"),
+    "hang": LATE,
+    "hang_in_c": LATE,  # where no alarm reaches it
+    "hang_swallowing": LATE,
+    "metric": ("COMPLETE", ""),
+}
+
+
 @pytest.mark.slow
-def test_only_the_trial_that_kills_its_launched_worker_is_given_up(tmp_path):
-    arguments = ["-m", "hydra.sweeper.n_trials=6", "how=sigkill", "at=2", "hydra.sweeper.max_restarts=1"]
-    with Running("misbehaving.py", *arguments, "hydra/launcher=joblib", "hydra.sweeper.n_jobs=2", cwd=tmp_path) as running:
-        ended = running.wait()
-    assert ended.code == 0, ended.text
-    found = rows(tmp_path / "sweep")
-    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
-    assert found[2]["reason"] == "its worker died 2 times without a new step"
+def test_a_trial_that_kills_its_launched_worker_or_hangs_is_a_row_and_no_other_is_lost(tmp_path):
+    limits = ["hydra.sweeper.max_restarts=1", "hydra.sweeper.trial_timeout=2", "hydra.sweeper.max_failure_rate=1"]
+    arguments = ["-m", f"hydra.sweeper.n_trials={len(LAUNCHED_ENDS)}", f"how=[{','.join(LAUNCHED_ENDS)}]", "hydra.sweeper.sampler=random"]
+    with Running("misbehaving.py", *arguments, *limits, "hydra/launcher=joblib", "hydra.sweeper.n_jobs=2", cwd=tmp_path) as running:
+        ended = running.wait(120)
+        assert ended.code == 0, ended.text
+        until(lambda: not running.members(), "what the trials began to end", 20)
+    found = [(row["state"], row["reason"]) for row in rows(tmp_path / "sweep")]
+    assert dict(zip(LAUNCHED_ENDS, found, strict=True)) == LAUNCHED_ENDS
 
 
 @pytest.mark.slow

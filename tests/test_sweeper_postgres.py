@@ -8,6 +8,7 @@ The PostgreSQL server is started for the test from the binaries of this machine,
 import random
 import signal
 
+import optuna
 import pytest
 from apps.running import Running, assert_same, meeting, notes, rows, run_all, send, until
 from postgres_server import running_server
@@ -58,6 +59,7 @@ def test_postgres_killed_at_once_and_continued(server, undisturbed, tmp_path):
     assert ended.code == 0, ended.text
     assert "continuing again-" in ended.text
     assert_same(folder, undisturbed)
+    assert found_by_optuna(server, "again") == [row["value"] for row in rows(folder)]
 
 
 @pytest.mark.slow
@@ -74,6 +76,12 @@ def test_two_machines_that_share_only_the_database(server, undisturbed, tmp_path
     assert sorted([*ran[0], *ran[1]]) == list(range(12)), "and each trial is run once"
     for folder in folders:
         assert_same(folder / "sweep", undisturbed)
+    assert found_by_optuna(server, "shared") == [row["value"] for row in rows(folders[0] / "sweep")], "each trial is copied once"
+
+
+def found_by_optuna(url, name):
+    """The values of a study's trials, as trials.csv writes them."""
+    return [repr(trial.value) if trial.value is not None else "" for trial in optuna.load_study(study_name=name, storage=url).trials]
 
 
 @pytest.mark.slow

@@ -42,13 +42,23 @@ def open_storage(url: str | None, folder: str | Path, name: str = "", timeout: f
             from trivet.study.postgres import Database, PostgresJournal
 
             return Records(PostgresJournal(Database(found, name, timeout, url, make)))
-        kwargs = {"pool_pre_ping": True} if found.startswith("postgresql") else {"connect_args": {"timeout": 60}}
-        return get_storage(RDBStorage(found, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
+        return open_optunas(url)
     except (UserError, KeyError):
         raise
     except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"hydra.sweeper.storage={url}: cannot be opened ({cause}); give a reachable URL, or null for a file") from None
+
+
+MIRRORED = "trivet:mirror"
+"""System attribute of a study in Optuna's tables that is a copy (mirror.py) of one in ours."""
+
+
+def open_optunas(url: str) -> BaseStorage:
+    """Optuna's own tables in a database, made where they are missing. Raises what its drivers raise."""
+    found = _with_environment(url)
+    kwargs = {"pool_pre_ping": True} if found.startswith("postgresql") else {"connect_args": {"timeout": 60}}
+    return get_storage(RDBStorage(found, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
 
 
 def check_reachable(url: str) -> None:
@@ -88,7 +98,7 @@ def _speaks_postgres(url: str) -> bool:
 
 
 def _in_optunas_tables(url: str, name: str) -> bool:
-    """Whether a study is there that was begun in Optuna's own tables: it goes on in them."""
+    """Whether a study is there that was begun in Optuna's own tables: it goes on in them. A copy of one of ours is none."""
     from sqlalchemy import create_engine, inspect, text
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
@@ -98,22 +108,29 @@ def _in_optunas_tables(url: str, name: str) -> bool:
         with engine.connect() as connection:
             if not inspect(connection).has_table("studies"):
                 return False
-            return connection.execute(text("select 1 from studies where study_name = :name"), {"name": name}).first() is not None
+            copied = "select 1 from study_system_attributes a where a.study_id = s.study_id and a.key = :mirrored"
+            found = text(f"select 1 from studies s where study_name = :name and not exists ({copied})")
+            return connection.execute(found, {"name": name, "mirrored": MIRRORED}).first() is not None
     except DBAPIError:  # the server is away: who opens the study next waits for it
         return False
 
 
 def _with_environment(url: str) -> str:
     """`${oc.env:NAME}` in a URL as the environment has it: files and messages keep what is written. PostgreSQL's driver is psycopg2, that
-    of the extra `postgres`, where the URL names none; SQLAlchemy's own choice varies with its version.
+    of the extra `postgres`, where the URL names none.
 
     A password that was masked in a file is left out: PGPASSWORD or ~/.pgpass may give it.
     """
     try:
         found = str(OmegaConf.create({"url": url.replace(f":{secrets.MASK}@", "@")}).url)
-        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", found)
+        return with_driver(found)
     except OmegaConfBaseException as error:
         raise UserError(f"hydra.sweeper.storage={url}: {str(error).splitlines()[0]}") from None
+
+
+def with_driver(url: str) -> str:
+    """The URL with PostgreSQL's driver in it: the one that SQLAlchemy would take varies with its version."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", url)
 
 
 def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> Any:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from trivet import secrets, space
 from trivet.errors import UserError
-from trivet.study.storage import close, from_root, open_storage
+from trivet.study.storage import close, from_root, open_optunas, open_storage
 from trivet.study.tables import cell, from_cell, param_cell, read_csv
 
 log = logging.getLogger("trivet")
@@ -128,8 +128,9 @@ def _open(url: str, name: str | None, source: str) -> tuple[BaseStorage, str]:
         names = optuna.get_all_study_names(storage)
     except UserError as error:
         raise UserError(str(error).replace("hydra.sweeper.storage=", f"{KEY}: ", 1).partition("; give")[0]) from None
-    except KeyError:
-        names = []
+    except KeyError:  # it may be one of Optuna's own, or a copy of one of ours
+        storage = open_optunas(url)
+        names = optuna.get_all_study_names(storage)
     if name is None and len(names) == 1:
         return storage, names[0]
     if name not in names:

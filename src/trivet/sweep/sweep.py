@@ -25,6 +25,7 @@ from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
 from trivet.search.sampling import Sampler
 from trivet.study import identity, naming, publishing, tables, warm
 from trivet.study.invocation import Invocation
+from trivet.study.mirror import offer
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
@@ -81,6 +82,7 @@ class Sweep:
             self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.monotonic() - started)
         finished = study.finished()
         summarize(study, folder, plan.fixed, stopped_by)
+        offer(study, self.settings.study_name, meta["fingerprint"])
         if stopped_by == "failure_rate" or study.failed_too_often():
             failed = [t for t in finished if t.state == "FAIL"]
             raise UserError(
