@@ -160,7 +160,7 @@ def log_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.
     far = z < -5
     near = np.where(far, -5.0, z)
     phi = np.exp(-0.5 * near * near) / math.sqrt(2 * math.pi)
-    value = np.log(phi + near * 0.5 * _erfc(-near / math.sqrt(2)).astype(float))
+    value = np.log(phi + near * 0.5 * np.asarray(_erfc(-near / math.sqrt(2)), dtype=float))
     z2 = np.where(far, z * z, 25.0)
     tail = -0.5 * z2 - 0.5 * math.log(2 * math.pi) - np.log(z2) + np.log1p(-3 / z2 + 15 / z2**2 - 105 / z2**3)
     return np.where(far, tail, value) + np.log(deviation)

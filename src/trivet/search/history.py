@@ -7,6 +7,7 @@ of the curves alone: the same with one worker or eight, in one go or interrupted
 
 from __future__ import annotations
 
+import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -106,7 +107,7 @@ class History:
                 while not curve.final and curve.n_judged < len(curve.steps) and curve.steps[curve.n_judged] <= frontier:
                     step, n = curve.steps[curve.n_judged], curve.n_judged + 1
                     curve.n_judged = n
-                    if self._pruner.prune(number, curve.steps[:n], curve.values[:n], lambda s, i=number: self._peers(i, s)):
+                    if self._pruner.prune(number, curve.steps[:n], curve.values[:n], functools.partial(self._peers, number)):
                         curve.pruned_at = step
                 if not curve.final:
                     frontier = min(frontier, curve.reached)

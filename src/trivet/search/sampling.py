@@ -15,6 +15,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
@@ -95,7 +96,7 @@ class Sampler:
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec, self.params, self.directions, self.seed = spec, list(params), list(directions), seed
-        self._specs = {p.name: p.spec for p in params if not isinstance(p.spec, space.Fixed)}
+        self._specs = space.searched(params)
         self._distributions = {name: distribution(s) for name, s in self._specs.items()}
         self._process = None
         if spec.name == "gp":
@@ -135,7 +136,8 @@ class Sampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = self._build(number)
-            study = optuna.create_study(storage=view, sampler=sampler, directions=self.directions, study_name="view")
+            towards = [StudyDirection[direction.upper()] for direction in self.directions]
+            study = optuna.create_study(storage=view, sampler=sampler, directions=towards, study_name="view")
             trial = study.ask()
             chosen: dict[str, Any] = {}
             for param in self.params:

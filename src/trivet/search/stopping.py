@@ -11,8 +11,13 @@ from typing import Protocol
 class Finished(Protocol):
     """What the rules look at in a finished trial."""
 
-    state: str
-    values: list[float]
+    @property
+    def state(self) -> str:
+        """COMPLETE, PRUNED or FAIL."""
+
+    @property
+    def values(self) -> list[float]:
+        """Those of the objectives, the first of which counts."""
 
     @property
     def cost(self) -> int:

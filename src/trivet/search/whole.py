@@ -21,13 +21,15 @@ MOST_STEPS = 64
 class Dimension:
     """A parameter: values of its range <-> places. Numbers have places from 0 to 1, options without an order 0, 1, 2 ..."""
 
-    def __init__(self, param: space.Param, default: Any) -> None:
-        self.name, self.spec = param.name, param.spec
+    def __init__(self, name: str, spec: space.Spec, default: Any) -> None:
+        self.name, self.spec = name, spec
         n = space.n_points(self.spec)
         self.is_options = isinstance(self.spec, space.Choice) and not space.is_ladder(self.spec)
         self.n = n if n is not None and (n <= MOST_STEPS or isinstance(self.spec, space.Choice)) else None
         self._grid = space.grid_points(self.spec) if self.n is not None else []
-        self.places = np.arange(float(self.n)) if self.is_options else np.array([self._scaled(i, v) for i, v in enumerate(self._grid)])
+        self.places = (
+            np.arange(float(len(self._grid))) if self.is_options else np.array([self._scaled(i, v) for i, v in enumerate(self._grid)])
+        )
         known = default is not None and space.contains(self.spec, default)
         self.default = self.place(default) if known else 0.0 if self.is_options else float(self.snap(np.array([0.5]))[0])
 
@@ -45,9 +47,9 @@ class Dimension:
 
     def value(self, place: float) -> Any:
         """The value at a place, the nearest one of a range with steps."""
-        if self.n is not None:
-            return self._grid[int(np.argmin(np.abs(self.places - place)))]
         spec = self.spec
+        if self.n is not None or isinstance(spec, space.Choice):
+            return self._grid[int(np.argmin(np.abs(self.places - place)))]
         if place <= 0 or place >= 1:  # the ends themselves, not what a logarithm and back makes of them
             return spec.low if place <= 0 else spec.high
         low, high = (math.log(x) if spec.log else float(x) for x in (spec.low, spec.high))
@@ -76,8 +78,7 @@ class Whole:
 
     def __init__(self, params: Sequence[space.Param], defaults: Mapping[str, Any]) -> None:
         self._params = list(params)
-        searched = [p for p in params if not isinstance(p.spec, space.Fixed)]
-        self.dimensions = [Dimension(p, defaults.get(p.name)) for p in searched]
+        self.dimensions = [Dimension(name, spec, defaults.get(name)) for name, spec in space.searched(params).items()]
         self._by_name = {d.name: j for j, d in enumerate(self.dimensions)}
         self._deciding = {group for p in params for group, _ in p.when}
         self.defaults = np.array([d.default for d in self.dimensions])

@@ -26,6 +26,7 @@ from trivet.space.specs import (
     n_configurations,
     n_points,
     option_text,
+    searched,
     to_text,
     value_text,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "parse_search_space",
     "read_yaml",
     "read_yaml_file",
+    "searched",
     "sweep_text",
     "to_text",
     "value_text",

@@ -7,7 +7,9 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
@@ -32,7 +34,7 @@ LEGACY_TYPES = {
 LEGACY_KEYS = ("type", "low", "high", "step", "q", "log", "choices")
 
 
-def parse(value: object, key: str = "") -> Spec | Fixed:
+def parse(value: Any, key: str = "") -> Spec | Fixed:
     """A range or choice from a sweep text or a list; `Fixed` from a scalar, or from a text that sweeps nothing.
 
     Ranges mean what they mean in hydra-optuna-sweeper: `interval(a, b)` is continuous, even between whole numbers, and
@@ -50,13 +52,15 @@ def parse(value: object, key: str = "") -> Spec | Fixed:
     return _with_key(key, value, lambda: Choice(tuple(value)))
 
 
-def parse_overrides(overrides: list[str], config_loader: object = None) -> tuple[list[Param], list[str]]:
+def parse_overrides(overrides: list[str], config_loader: ConfigLoader | None = None) -> tuple[list[Param], list[str]]:
     """Command-line overrides split into searched parameters and the rest, as given (`+`, `++` and `~` included), both in order.
 
     `config_loader` (Hydra's) lists the options of `group=glob(...)`; without one a glob is refused. Raises UserError on what cannot
     be read, and on a key that is swept and given again.
     """
-    params, fixed, keys = [], [], {}
+    params: list[Param] = []
+    fixed: list[str] = []
+    keys: dict[str, bool] = {}
     for text in overrides:
         override = _with_key("", text, lambda text=text: _parsed(text, config_loader))
         key = override.get_key_element()
@@ -229,8 +233,8 @@ def _spec(override: Override, text: str) -> Spec | Fixed:
     value = override.value()
     if isinstance(value, IntervalSweep):
         log = "log" in _tags(value, text)
-        kind = Int if isinstance(value.start, int) and isinstance(value.end, int) else Float
-        return kind(value.start, value.end, log=log)
+        low, high = _bound(value.start), _bound(value.end)
+        return Int(low, high, log=log) if isinstance(low, int) and isinstance(high, int) else Float(low, high, log=log)
     if isinstance(value, RangeSweep):
         return _range(value, text)
     if override.is_choice_sweep():
@@ -249,8 +253,12 @@ def _spec(override: Override, text: str) -> Spec | Fixed:
 
 def _range(value: RangeSweep, text: str) -> Spec:
     """Hydra's meaning: from start on, below stop. shuffle(range(...)) is a choice among the points, as in hydra-optuna-sweeper."""
-    start, stop, step = value.start, value.stop, value.step
+    start, stop, step = _bound(value.start), _bound(value.stop), value.step
     whole = all(isinstance(x, int) for x in (start, stop, step))
+
+    def point(i: int) -> float:
+        return start + i * step if whole else float(Decimal(repr(start)) + i * Decimal(repr(step)))
+
     for x in (start, stop, step):
         if not math.isfinite(x):
             raise UserError(f"{x!r} in a range: write finite numbers")
@@ -261,11 +269,10 @@ def _range(value: RangeSweep, text: str) -> Spec:
     steps = (Decimal(repr(stop)) - Decimal(repr(start))) / Decimal(repr(step))
     on_grid = abs(steps - round(steps)) <= Decimal(repr(ON_GRID))
     n = round(steps) if on_grid else math.floor(steps) + 1
-    last = start + (n - 1) * step if whole else float(Decimal(repr(start)) + (n - 1) * Decimal(repr(step)))
-    log = "log" in _tags(value, text)
-    spec = Int(start, last, log=log, step=step) if whole else Float(float(start), last, log=log, step=float(step))
+    last = point(n - 1)
+    spec = _stepped(start, last, step, log="log" in _tags(value, text))
     if on_grid and not value.shuffle:
-        wider = Int(start, stop, step=step) if whole else Float(float(start), float(stop), step=float(step))
+        wider = _stepped(start, stop, step)
         warnings.warn(
             f"{text}: range excludes its upper end here, as Hydra documents, so the last value is {last!r}; "
             f"hydra-optuna-sweeper's random and TPE include {stop!r}: write {to_text(wider)} to include it",
@@ -274,8 +281,22 @@ def _range(value: RangeSweep, text: str) -> Spec:
     if value.shuffle:
         if n > 1000:
             raise UserError(f"shuffle makes {n} separate options: drop shuffle")
-        return Choice(tuple(start + i * step if whole else float(Decimal(repr(start)) + i * Decimal(repr(step))) for i in range(n)))
+        return Choice(tuple(map(point, range(n))))
     return spec
+
+
+def _stepped(low: float, high: float, step: float, log: bool = False) -> Float | Int:
+    """Over whole numbers where all three are whole."""
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
+        return Int(low, high, log=log, step=step)
+    return Float(float(low), float(high), log=log, step=float(step))
+
+
+def _bound(value: float | None) -> float:
+    """A bound that Hydra's types leave open and its grammar does not."""
+    if value is None:
+        raise UserError(f"a range without its bounds: write a range as {FORMS}")
+    return value
 
 
 def _tags(sweep: ChoiceSweep | IntervalSweep | RangeSweep, text: str) -> set[str]:
@@ -313,7 +334,7 @@ def _parser() -> OverridesParser:
     return OverridesParser(functions)
 
 
-def _parsed(text: str, config_loader: object = None) -> Override:
+def _parsed(text: str, config_loader: ConfigLoader | None = None) -> Override:
     try:
         override = _parser().parse_override(text)
     except (HydraException, ValueError, TypeError, AssertionError) as error:

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from trivet.errors import UserError
 from trivet.space.scale import Scale, widest
@@ -92,13 +92,13 @@ class Evidence(NamedTuple):
     """Values of one parameter in the trials where it counts: `good` best first, `tried` with their weights, and of those that failed."""
 
     good: list
-    tried: list[tuple[object, float]]
+    tried: list[tuple[Any, float]]
     failed: list
     n_complete: int
 
 
 class _Verdict(NamedTuple):
-    spec: Spec
+    spec: Spec | Fixed
     change: str
     why: str
 
@@ -127,7 +127,7 @@ def narrow(trials: Sequence[dict], params: Sequence[Param], direction: str, rule
             )
             continue
         verdict = _judge(param, _evidence(param, trials, sign, rules), rules)
-        if param.key in groups and isinstance(param.spec, Choice):
+        if param.key in groups and isinstance(param.spec, Choice) and isinstance(verdict.spec, Choice):
             kept = [option_text(option) for option in verdict.spec.options]
             dropped[param.key, param.when] = [o for o in param.spec.options if option_text(o) not in kept]
         texts = to_text(param.spec), to_text(verdict.spec)
@@ -173,7 +173,7 @@ def _usable(spec: Spec | Fixed, value: object) -> bool:
     return contains(spec, value)
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -26,15 +26,17 @@ class Scale:
 
         Never beyond [least, most]; an end that moved inwards stays inside the old range.
         """
-        coarse = self.coarse
+        coarse, step = self.coarse, self.coarse.step
         new_low = coarse.low if low == 0 else max(self._rounded(low, math.floor), coarse.low if low > 0 else least)
         new_high = coarse.high if high == 1 else min(self._rounded(high, math.ceil), coarse.high if high < 1 else most)
-        if isinstance(coarse, Float) and coarse.step is None:
+        if step is None:
             return Float(new_low, new_high, log=coarse.log)
-        new_low, new_high = self._on_grid(new_low, math.floor), self._on_grid(new_high, math.ceil)
-        new_low += coarse.step if new_low < least else 0
-        new_high -= coarse.step if new_high > most else 0
-        return type(coarse)(new_low, new_high, log=coarse.log, step=coarse.step)
+        new_low, new_high = self._on_grid(new_low, step, math.floor), self._on_grid(new_high, step, math.ceil)
+        new_low += step if new_low < least else 0
+        new_high -= step if new_high > most else 0
+        if isinstance(coarse, Int):
+            return Int(int(new_low), int(new_high), log=coarse.log, step=coarse.step)
+        return Float(new_low, new_high, log=coarse.log, step=step)
 
     def _rounded(self, unit: float, way: Callable[[float], int]) -> float:
         """The value at `unit`, rounded to two digits, of itself on a log scale and of the width on a linear one.
@@ -49,9 +51,9 @@ class Scale:
         digits = min(digits, 0) if isinstance(coarse, Int) else digits
         return float(f"{way(round(value * 10.0**digits, 6)) / 10.0**digits:.12g}")
 
-    def _on_grid(self, value: float, way: Callable[[float], int]) -> float | int:
+    def _on_grid(self, value: float, step: float, way: Callable[[float], int]) -> float:
         coarse = self.coarse
-        moved = coarse.low + way(round((value - coarse.low) / coarse.step, 6)) * coarse.step
+        moved = coarse.low + way(round((value - coarse.low) / step, 6)) * step
         return moved if isinstance(coarse, Int) else float(f"{moved:.12g}")
 
 

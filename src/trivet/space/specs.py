@@ -3,8 +3,10 @@
 import functools
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -77,7 +79,7 @@ class Int:
 class Choice:
     """One of `options`: None, bool, int, float, str, or lists and dicts of those. UserError when empty or when one is listed twice."""
 
-    options: tuple
+    options: tuple[Any, ...]
 
     def __post_init__(self) -> None:
         options = tuple(plain(option) for option in self.options)
@@ -99,7 +101,7 @@ class Choice:
 class Fixed:
     """A single value, not searched: what a text without any sweep means."""
 
-    value: object
+    value: Any
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", plain(self.value))
@@ -136,12 +138,12 @@ class Param:
         """`group=option,group=option`, outermost first; empty where the parameter always counts."""
         return ",".join(f"{group}={option}" for group, option in self.when)
 
-    def active(self, chosen: dict) -> bool:
+    def active(self, chosen: Mapping[str, Any]) -> bool:
         """Whether the parameter counts in a trial with these values. A group that `chosen` does not hold is taken as not chosen."""
         return all(group in chosen and meets(chosen[group], option) for group, option in self.when)
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """The value as None, bool, int, float, str, list or dict (tuples and config nodes become lists and dicts). Raises UserError."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -161,7 +163,7 @@ def same(a: object, b: object) -> bool:
     return repr(a) == repr(b)
 
 
-def option_text(value: object) -> str:
+def option_text(value: Any) -> str:
     """A value as it stands in a condition: names as they are, the rest as `value_text` writes it."""
     return value if isinstance(value, str) else value_text(value)
 
@@ -183,7 +185,7 @@ def meets(value: object, text: str) -> bool:
     return same(plain(value), condition_value(text))
 
 
-def value_text(value: object) -> str:
+def value_text(value: Any) -> str:
     """The value as Hydra's override grammar writes it: `f"{key}={value_text(value)}"` sets exactly this value, of this type.
 
     Raises UserError for a mapping whose key the grammar has no way to write.
@@ -284,9 +286,18 @@ def grid_points(spec: Spec | Fixed) -> list:
 
 def n_configurations(params: list[Param]) -> int | None:
     """The size of the full grid, conditions counted (a parameter of `sgd` multiplies only sgd's share); None if any range is continuous."""
-    if any(n_points(param.spec) is None for param in params):
-        return None
-    return _count(params, {})
+    sizes: dict[str, int] = {}
+    for param in params:
+        size = n_points(param.spec)
+        if size is None:
+            return None
+        sizes[param.name] = size
+    return _count(params, sizes, {})
+
+
+def searched(params: Iterable[Param]) -> dict[str, Spec]:
+    """What is searched, by parameter name and in order: the parameters without those of a single value that a `Fixed` gives."""
+    return {param.name: param.spec for param in params if not isinstance(param.spec, Fixed)}
 
 
 def check_unique(params: list[Param]) -> list[Param]:
@@ -304,7 +315,7 @@ def check_unique(params: list[Param]) -> list[Param]:
     return params
 
 
-def _count(params: list[Param], chosen: dict) -> int:
+def _count(params: list[Param], sizes: Mapping[str, int], chosen: Mapping[str, Any]) -> int:
     """Grid size given `chosen`: multiply what is active; where a group decides on others, add up over its options."""
     deciding = {group for param in params for group, _ in param.when} - set(chosen)
     total = 1
@@ -313,8 +324,8 @@ def _count(params: list[Param], chosen: dict) -> int:
             continue
         if param.key in deciding and isinstance(param.spec, (Choice, Fixed)):
             rest = [p for p in params if p.key != param.key]
-            return sum(_count(rest, {**chosen, param.key: option}) for option in grid_points(param.spec))
-        total *= n_points(param.spec)
+            return sum(_count(rest, sizes, {**chosen, param.key: option}) for option in grid_points(param.spec))
+        total *= sizes[param.name]
     return total
 
 
@@ -322,7 +333,7 @@ def _n_steps(low: float, high: float, step: float) -> int:
     return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step)) + Decimal(repr(ON_GRID)))
 
 
-def _number(value: object, name: str) -> float:
+def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UserError(f"{name} is {value!r}, which is not a number: write numbers as bounds")
     if not math.isfinite(value):
@@ -330,7 +341,7 @@ def _number(value: object, name: str) -> float:
     return float(value)
 
 
-def _whole(value: object, name: str) -> int:
+def _whole(value: Any, name: str) -> int:
     if _number(value, name) != int(value):
         raise UserError(f"{name} is {value!r}, which is not a whole number: write whole numbers, or a float range")
     return int(value)
