@@ -94,7 +94,7 @@ def _digest(source: bytes, tree: ast.Module | None) -> str:
             words.append(type(node).__name__)
             for name in node._fields:
                 value = getattr(node, name, None)
-                if name == "body" and isinstance(value, list) and _has_docstring(node):
+                if name == "body" and isinstance(value, list) and _docstring(node):
                     value = value[1:]
                 if value is not None and value != []:
                     words.append(name)
@@ -107,11 +107,12 @@ def _digest(source: bytes, tree: ast.Module | None) -> str:
     return hashlib.sha256("\0".join(words).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
-def _has_docstring(node: ast.AST) -> bool:
+def _docstring(node: ast.AST) -> ast.Expr | None:
     if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or not node.body:
-        return False
+        return None
     first = node.body[0]
-    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    says = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return first if isinstance(first, ast.Expr) and says else None
 
 
 @dataclass(frozen=True)
@@ -274,4 +275,5 @@ def _walk(tree: ast.Module) -> Iterator[ast.AST]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
             stack += node.orelse
         else:
-            stack += [child for child in ast.iter_child_nodes(node) if not (_has_docstring(node) and child is node.body[0])]
+            docstring = _docstring(node)
+            stack += [child for child in ast.iter_child_nodes(node) if child is not docstring]

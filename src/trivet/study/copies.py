@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from trivet import copied
 from trivet.search import replicates
 from trivet.study import constrained
-from trivet.study.records import Official, Outcome
+from trivet.study.records import Official, Outcome, State
 
 if TYPE_CHECKING:
     from trivet.study.study import Study
@@ -26,7 +26,7 @@ COPIED = "trivet:copied"
 class Copied:
     """What a trial takes over: how the other one ended, its curve as [step, value] and metrics as the study stores them."""
 
-    state: str
+    state: State
     values: tuple[float, ...]
     reason: str
     curve: tuple[tuple[int, float], ...] = ()
@@ -80,4 +80,4 @@ def finish(study: Study, number: int, copy: Copied, worker: str) -> None:
     if copy.metrics:
         attrs["trivet:metrics"] = copy.metrics
     values = tuple(copy.values) if copy.state == "COMPLETE" else ()
-    study.tell(number, Outcome(copy.state, values, copy.reason), attrs)  # type: ignore[arg-type]
+    study.tell(number, Outcome(copy.state, values, copy.reason), attrs)

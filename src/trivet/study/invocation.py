@@ -46,7 +46,7 @@ def _parsed(words: Sequence[str]) -> Any:
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
-    parser.error = _not_hydras  # type: ignore[method-assign]
+    parser.error = _not_hydras  # type: ignore[method-assign]  # Hydra makes the parser, so it cannot be of a class of our own
     try:
         return parser.parse_args(list(words))
     except ValueError:

@@ -10,6 +10,7 @@ with its number. Lines without it, of journals from before and of Optuna's own t
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import fcntl
 import json
@@ -32,7 +33,12 @@ _MARK = b',"trivet":['
 class Batching(BaseJournalBackend):
     """A backend that may keep records while a block runs; its `append_logs` puts them into `_held` where that is a list."""
 
+    paused = False  # whether nothing new is looked for
     _held: list[dict[str, Any]] | None = None
+
+    @abc.abstractmethod
+    def damaged(self, line: int, what: str) -> UserError:
+        """The error that tells of a damaged line (from 1), and how to go on from what stands before it."""
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
@@ -54,6 +60,9 @@ class Journal(Batching):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._open(path)
+
+    def _open(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -61,13 +70,13 @@ class Journal(Batching):
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self._next = (0, 0)  # number and byte offset of the record to read next
         self._counted = (0, 0)  # records before a byte offset, as last counted to append
-        self.paused = False  # whether nothing new is looked for
+        self.paused = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])
+        self._open(state["path"])
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the records from number `log_number_from` on; a last line without a newline is not a record yet."""
@@ -160,15 +169,21 @@ class Journal(Batching):
 class Records(JournalStorage):
     """Optuna's storage over a journal; a record that it cannot apply is told as damage. Raises `UserError` for that."""
 
+    @property
+    def journal(self) -> Batching:
+        """Where the records are kept."""
+        assert isinstance(self._backend, Batching)
+        return self._backend
+
     @contextlib.contextmanager
     def as_of_now(self) -> Iterator[None]:
         """Read what is new once, and nothing more inside the block."""
         self.get_all_studies()
-        self._backend.paused = True  # type: ignore[attr-defined]
+        self.journal.paused = True
         try:
             yield
         finally:
-            self._backend.paused = False  # type: ignore[attr-defined]
+            self.journal.paused = False
 
     def _sync_with_backend(self) -> None:
         try:
@@ -178,8 +193,7 @@ class Records(JournalStorage):
         except Exception as error:
             if isinstance(error, KeyError) and str(error.args[0]).startswith("Record does not exist"):
                 raise  # asked for what is not there (yet)
-            line, journal = self._replay_result.log_number_read, self._backend
-            raise journal.damaged(line, f"makes no sense ({type(error).__name__}: {error})") from None
+            raise self.journal.damaged(self._replay_result.log_number_read, f"makes no sense ({type(error).__name__}: {error})") from None
 
 
 def _line(log: dict[str, Any], number: int) -> bytes:

@@ -69,7 +69,7 @@ class Database:
         keep = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}  # notice a dead server soon
         address = make_url(url).set(drivername="postgresql+psycopg2")
         self._words, named = address.get_dialect()().create_connect_args(address)
-        self._named = keep | named
+        self._named = {**keep, **named}
         self._connection: Any = None
         self._lock = threading.RLock()
         self._me = f"trivet-{uuid.uuid4().hex[:12]}"

@@ -10,10 +10,22 @@ from optuna.trial import FrozenTrial
 
 from trivet import secrets, space
 from trivet.copied import is_copy
+from trivet.errors import UserError
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
 from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
+
+State = Literal["COMPLETE", "PRUNED", "FAIL"]
+STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL")
+
+
+def ended(name: str) -> State:
+    """How a trial ended, from the name of its state. Raises `UserError` for any other word."""
+    state = next((state for state in STATES if state == name), None)
+    if state is None:
+        raise UserError(f"state={name}: no state of a trial that has ended; there are {', '.join(STATES)}")
+    return state
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Official:
     """A finished trial as the record has it. INFEASIBLE: it completed or was pruned, and breaks a constraint."""
 
     number: int
-    state: Literal["COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
+    state: State | Literal["INFEASIBLE"]
     values: list[float]
     reason: str
     curve: list[tuple[int, float]]
@@ -90,7 +102,7 @@ class Official:
 class Outcome:
     """How a trial's function ended. The reason is one printable line, whatever it is made of."""
 
-    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    state: State
     values: tuple[float, ...] = ()
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)  # returned beside the objective

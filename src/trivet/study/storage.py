@@ -137,9 +137,10 @@ def open_locks(storage: BaseStorage, study_id: int, folder: str | Path) -> Any:
     """The locks of a study: in its database where that has any, else files in its folder."""
     backend = getattr(storage, "_backend", None)
     if isinstance(backend, BaseJournalBackend) and not isinstance(backend, Journal):
-        from trivet.study.postgres import PostgresClaims
+        from trivet.study.postgres import PostgresClaims, PostgresJournal
 
-        return PostgresClaims(backend.database)  # type: ignore[attr-defined]
+        assert isinstance(backend, PostgresJournal)
+        return PostgresClaims(backend.database)
     engine = getattr(backend, "engine", None)
     if engine is not None and engine.dialect.name == "postgresql":
         return PostgresLocks(engine, study_id)
@@ -172,8 +173,7 @@ def _check_home(storage: BaseStorage, study_id: int, claims: Path) -> None:
 
 def batch(storage: BaseStorage) -> contextlib.AbstractContextManager[None]:
     """What is written inside reaches a journal in one go; a database has transactions of its own."""
-    backend = getattr(storage, "_backend", None)
-    return backend.batch() if isinstance(storage, Records) else contextlib.nullcontext()  # type: ignore[union-attr]
+    return storage.journal.batch() if isinstance(storage, Records) else contextlib.nullcontext()
 
 
 def close(storage: BaseStorage) -> None:

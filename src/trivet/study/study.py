@@ -31,7 +31,7 @@ from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank
 from trivet.study import constrained, copies
 from trivet.study.metrics import MetricsFile
-from trivet.study.records import Claim, Official, Outcome, StudySpec
+from trivet.study.records import Claim, Official, Outcome, StudySpec, ended
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
 
 GIVEN = "trivet:given"
@@ -69,8 +69,8 @@ class Study:
         samples = not self._looks_only and spec.sampler.name not in (*ENUMERATING, *RULED)
         self.sampler = Sampler(spec.sampler, spec.params, spec.directions, spec.seed, spec.defaults) if samples else None
         self.rounds = None if self._looks_only or spec.sampler.name not in RULED else Rounds(_rule(spec), len(spec.explicit))
-        self._specs = {p.name: p.spec for p in spec.params}
-        self._searched = {p.name for p in spec.params if not isinstance(p.spec, space.Fixed)}
+        self._names = {p.name for p in spec.params}
+        self._searched = space.searched(spec.params)
         self._stored = Trials(storage, self.study_id)
         self._fed: dict[int, int] = {}  # number -> reported values handed to the history
         self._official: list[Official] = []  # the settled prefix
@@ -140,7 +140,7 @@ class Study:
             rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
             outcome = Outcome("PRUNED", reason=trial.user_attrs.get(copies.COPIED, ""))
         elif trial.state.is_finished():
-            outcome = Outcome(trial.state.name, tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))  # type: ignore[arg-type]
+            outcome = Outcome(ended(trial.state.name), tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))
         else:
             outcome = Outcome(**trial.user_attrs["trivet:end"])
         if outcome.state == "PRUNED":
@@ -200,11 +200,12 @@ class Study:
         values: dict[str, Any] = {}
         chosen: dict[str, Any] = {}
         for param in self.spec.params:
-            if isinstance(param.spec, space.Fixed) and param.active(chosen):
-                values[param.name] = chosen[param.key] = param.spec.value
+            if isinstance(param.spec, space.Fixed):
+                if param.active(chosen):
+                    values[param.name] = chosen[param.key] = param.spec.value
             elif param.name in sampled:
                 values[param.name] = chosen[param.key] = external(param.spec, sampled[param.name])
-        return values | {name: value for name, value in sampled.items() if name not in self._specs}
+        return values | {name: value for name, value in sampled.items() if name not in self._names}
 
     def overrides_of(self, number: int) -> tuple[dict[str, Any], list[str]]:
         """What makes a trial's config of the sweep's: group choices, and overrides of single keys."""
@@ -230,7 +231,7 @@ class Study:
 
     def _warm_trial(self, i: int, row: Mapping[str, Any]) -> FrozenTrial:
         """A row of an earlier table, declared in this study's ranges; parameters outside them were left out by the reader."""
-        distributions = {name: distribution(self._specs[name]) for name in row["params"]}  # never of a Fixed
+        distributions = {name: distribution(self._searched[name]) for name in row["params"]}
         return FrozenTrial(
             number=i - len(self.spec.warm),
             trial_id=1_000_000_000 + i,
@@ -239,7 +240,7 @@ class Study:
             values=list(row["values"]) or None,
             datetime_start=datetime.min,
             datetime_complete=datetime.min,
-            params={name: internal(self._specs[name], value) for name, value in row["params"].items()},
+            params={name: internal(self._searched[name], value) for name, value in row["params"].items()},
             distributions=distributions,
             user_attrs={},
             system_attrs=constraints.attributes(self.spec.constraints, [None] * len(self.spec.constraints)),
@@ -371,9 +372,9 @@ class Study:
             explicit = self._by_rule(number)
         if explicit is not None:
             sampled = None
-            given = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._specs[n], v)}
-            wanted = {n: internal(self._specs[n], v) for n, v in given.items()}
-            distributions = {n: distribution(self._specs[n]) for n in wanted}
+            given = {n: v for n, v in explicit["params"].items() if n in self._searched and space.contains(self._searched[n], v)}
+            wanted = {n: internal(self._searched[n], v) for n, v in given.items()}
+            distributions = {n: distribution(self._searched[n]) for n in wanted}
         else:
             assert self.sampler is not None
             n_known = max(0, number - self.spec.lag)

@@ -57,7 +57,7 @@ def interpolated(node: Any, path: Place = ()) -> list[Place]:
         return []
     places = []
     for key in range(len(node)) if isinstance(node, ListConfig) else list(node):
-        child = node._get_node(key)
+        child: Any = node._get_node(key)
         if child._is_interpolation():
             places.append((*path, key))
         elif key != "space":

@@ -41,7 +41,7 @@ def read_warm(
     `UserError` for what is no table of a sweep and no study, or one of another number of objectives.
     """
     fixed = {k: v for k, v in (chosen or {}).items() if k not in {p.key.lstrip("+") for p in params}}
-    warm = []
+    warm: list[dict[str, Any]] = []
     for source in sources:
         shown = secrets.text(source) if "://" in source else str(root / source)
         try:
