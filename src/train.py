@@ -11,6 +11,7 @@ import logging
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,7 +28,8 @@ def main(config: DictConfig) -> float | list[float]:
     """One run in its own Hydra folder. A single run says what is wrong in one line; in a sweep the sweeper hears of it."""
     single = OmegaConf.is_missing(HydraConfig.get().job, "num")
     try:
-        return run(OmegaConf.to_container(config, resolve=True), Path(HydraConfig.get().runtime.output_dir), single)
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        return run(plain, Path(HydraConfig.get().runtime.output_dir), single)
     except trivet.UserError as error:
         if not single:
             raise
@@ -71,7 +73,7 @@ def run(config: dict, folder: Path, single: bool) -> float | list[float]:
     return result.objectives(config)
 
 
-def leave(message: str, status: int) -> None:
+def leave(message: str, status: int) -> NoReturn:
     """End the process with one line."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)

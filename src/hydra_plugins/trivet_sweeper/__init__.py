@@ -57,8 +57,8 @@ def _check_readable(_parent_: DictConfig) -> None:
             if OmegaConf.is_config(found := _parent_[name]):
                 OmegaConf.to_container(found, resolve=True)
         except OmegaConfBaseException as error:
-            raw = OmegaConf.to_container(_parent_, resolve=False)[name]  # type: ignore[call-overload, index]
-            _end(UserError(f"hydra.sweeper.{name}={raw}: {str(error).splitlines()[0]}"))
+            raw: Any = OmegaConf.to_container(_parent_, resolve=False)
+            _end(UserError(f"hydra.sweeper.{name}={raw[name]}: {str(error).splitlines()[0]}"))
 
 
 def _end(error: UserError, code: int = 2) -> NoReturn:
@@ -116,6 +116,7 @@ class TrivetSweeper(Sweeper):
             checked = settings.Settings(**self._given)
             from trivet.sweep.sweep import Sweep
 
+            assert self.hydra_context is not None and self.config is not None  # Hydra has called `setup`
             return Sweep(checked, self.hydra_context, self.config, self.task_function).run(list(arguments))
         except UserError as error:
             _end(error)

@@ -157,7 +157,8 @@ def execute(config: DictConfig) -> float:
     last = run(command.template.fill(values), Extractor(command.definitions, report), folder, ports(), limits)
     if command.result == "last":
         return last
-    maximize = OmegaConf.select(HydraConfig.get(), "sweeper.direction", default="minimize") == "maximize"
+    hydra: Any = HydraConfig.get()
+    maximize = OmegaConf.select(hydra, "sweeper.direction", default="minimize") == "maximize"
     return (max if maximize else min)([*seen, last])
 
 

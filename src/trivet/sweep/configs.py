@@ -15,15 +15,21 @@ from trivet.errors import UserError
 
 def task_of(config: DictConfig) -> DictConfig:
     """The app's part of a composed config."""
-    return OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+    return OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
+
+
+def mapping(node: Any, **how: Any) -> dict[str, Any]:
+    """A config that is a mapping in plain types, read as `OmegaConf.to_container(node, **how)` reads it."""
+    content: Any = OmegaConf.to_container(node, **how)
+    assert isinstance(content, dict)
+    return content
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The app's part of a composed config as a plain dict, interpolations as written."""
-    container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    assert isinstance(container, dict)
-    container.pop("hydra", None)
-    return container
+    content = mapping(config, resolve=False, enum_to_str=True)
+    content.pop("hydra", None)
+    return content
 
 
 def without_space(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class _Configs:
         places = [("hydra", "job", "env_set", *place) for place in values.interpolated(env)]
         counted = self._values(lambda: composer.copies(self._search.where.home)[0], places)
         assert isinstance(environment, dict)
-        environment = {k: v for k, v in environment.items() if f"{prefix}.{k}" not in self._ignore and prefix not in self._ignore}
+        left_out = {str(k) for k in environment if prefix in self._ignore or f"{prefix}.{k!s}" in self._ignore}
+        environment = {k: v for k, v in environment.items() if str(k) not in left_out}
         options = {}
         for chosen in self._search.where.variants:
             name = ",".join(f"{group}={space.value_text(option)}" for group, option in chosen.items())

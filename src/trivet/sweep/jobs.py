@@ -32,7 +32,7 @@ from trivet.space import sweep_text
 from trivet.sweep import main_module
 
 
-class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
+class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # PyYAML may lack the C one
     """Writes what `OmegaConf.to_yaml` writes, many times faster."""
 
 
@@ -89,7 +89,8 @@ class Composer:
         return self._loader.get_group_options(group)
 
     def _compose(self, groups: tuple[str, ...]) -> None:
-        overrides = [*OmegaConf.to_container(self.master.hydra.overrides.hydra), *self.fixed, *groups]  # type: ignore[misc]
+        given: Any = OmegaConf.to_container(self.master.hydra.overrides.hydra)
+        overrides = [*given, *self.fixed, *groups]
         try:
             full = self._loader.load_configuration(self.master.hydra.job.config_name, overrides, RunMode.RUN)
         except Exception as error:  # Hydra's composition errors come in many classes, each with its explanation
@@ -161,7 +162,7 @@ def run_job(context: HydraContext, task_function: TaskFunction, full: DictConfig
     Exceptions of the task are kept in the returned `JobReturn` (status FAILED), `SystemExit` and trivet's own included;
     `KeyboardInterrupt` passes.
     """
-    singleton = HydraConfig.instance()
+    singleton: Any = HydraConfig.instance()  # it holds the whole config, and is declared to hold the class of its schema
     old_cwd, old_config = os.getcwd(), singleton.cfg
     try:
         singleton.cfg = full

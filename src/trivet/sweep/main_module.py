@@ -130,9 +130,9 @@ def become(main: Main) -> None:
         return
     module = types.ModuleType(NAME)
     sys.modules["__main__"] = sys.modules[NAME] = module
-    hydra_main = importlib.import_module("hydra.main")
+    hydra_main: Any = importlib.import_module("hydra.main")
     before = hydra_main._run_hydra
-    hydra_main._run_hydra = _stop  # type: ignore[assignment]
+    hydra_main._run_hydra = _stop
     try:
         exec(_code(main, module), module.__dict__)
     except _Called:
@@ -160,8 +160,9 @@ def _code(main: Main, module: types.ModuleType) -> types.CodeType:
             raise ImportError(f"no module named {main.name}")
         module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
         module.__package__ = spec.parent
-        code = spec.loader.get_code(main.name)  # type: ignore[attr-defined]
-        assert code is not None
+        loader: Any = spec.loader  # those of files and of archives have the method, and no class in common
+        code = loader.get_code(main.name)
+        assert isinstance(code, types.CodeType)
         return code
     module.__file__, module.__package__ = main.path, None
     with io.open_code(main.path) as file:
@@ -208,7 +209,8 @@ def unpack(data: bytes) -> tuple[Any, TaskFunction]:
 
     line, _, body = data.partition(b"\n")
     header = json.loads(line)
-    main = Main(**{key: tuple(value) if isinstance(value, list) else value for key, value in header["main"].items()})
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in header["main"].items()}
+    main = Main(**fields)
     become(main)
     setup_globals()
     try:

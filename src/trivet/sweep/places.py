@@ -10,13 +10,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.base import Container
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
 from trivet.errors import UserError
+from trivet.sweep.configs import mapping
 
 TIME = "\0time\0"  # in place of ${now:...}, which no path can hold
 
@@ -33,15 +34,15 @@ def sweep_folder(config: DictConfig, name: str) -> tuple[Path, bool]:
 
 
 def _without_time(config: DictConfig) -> str:
-    sweep: Container = config.hydra.sweep
+    sweep: Any = config.hydra.sweep
     try:
         with _time_told_apart():
-            found = str(sweep["dir"])  # type: ignore[index]
+            found = str(sweep["dir"])
         if any(c < " " or c == "\x7f" for c in found.replace(TIME, "")):
             raise UserError(f"hydra.sweep.dir={found}: must be a path without control characters")
         return found
     except OmegaConfBaseException as error:
-        raw = OmegaConf.to_container(sweep, resolve=False)["dir"]  # type: ignore[index, call-overload]
+        raw = mapping(sweep, resolve=False)["dir"]
         raise UserError(f"hydra.sweep.dir={raw}: {str(error).splitlines()[0]}; name a folder that can be told before a trial") from None
 
 

@@ -166,7 +166,8 @@ class Pool:
             os.close(self._payload)
             self._tell_keeper("over")
             with contextlib.suppress(OSError):
-                self._keeper.stdin.close()  # type: ignore[union-attr]
+                assert self._keeper.stdin is not None
+                self._keeper.stdin.close()
             self._keeper.wait()
 
     def _tell_keeper(self, word: str) -> None:
@@ -180,8 +181,9 @@ class Pool:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         fds = [self._payload, self._alive, writer]
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # Python's own, and not public
         # -P: what lies in the folder where the app was started must not stand in for modules of Python.
-        command = [sys.executable, *subprocess._args_from_interpreter_flags(), "-P", "-m", "trivet.sweep.process", name, *map(str, fds)]
+        command = [sys.executable, *flags, "-P", "-m", "trivet.sweep.process", name, *map(str, fds)]
         with (self._folder / f"{name}.log").open("ab") as log, _interrupts_deferred():
             popen = subprocess.Popen(
                 [*command, str(os.getpid())],

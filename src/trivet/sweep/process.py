@@ -99,10 +99,10 @@ def _die_with_parent(fd: int) -> None:
 
 def _read(fd: int) -> bytes:
     """The whole of an open file that others read as well."""
-    size, parts = os.fstat(fd).st_size, []
-    while size > (done := sum(map(len, parts))):
-        parts.append(os.pread(fd, size - done, done))
-    return b"".join(parts)
+    size, content = os.fstat(fd).st_size, bytearray()
+    while len(content) < size:
+        content += os.pread(fd, size - len(content), len(content))
+    return bytes(content)
 
 
 def work(name: str, payload: int, channel: Channel) -> None:

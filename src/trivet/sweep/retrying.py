@@ -17,6 +17,7 @@ from typing import Any
 from trivet.search import replicates
 from trivet.study import constrained, identity, tables
 from trivet.study.copies import Copied
+from trivet.study.records import ended
 from trivet.sweep.identifying import Search
 
 log = logging.getLogger("trivet")
@@ -82,21 +83,21 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
     """The earlier study's trials as trials given outright: to be copied, or to be run."""
     curves = _curves(folder)
     columns = tables.constrained_columns(search.constraints, search.where.params)
-    trials = []
+    trials: list[dict[str, Any]] = []
     for i, row in enumerate(rows):
-        given = search.trials[i] if i < len(search.trials) else {"params": _params(search, row), "overrides": None}
+        given = dict(search.trials[i]) if i < len(search.trials) else {"params": _params(search, row), "overrides": None}
         given = {key: value for key, value in given.items() if key != "kept"}
         if not _to_retry(row):
             steps, metrics = curves.get(row["number"], ([], None))
             values = [float(row[c]) for c in row if re.fullmatch(r"value(_\d+)?", c) and row[c]]
-            state = row["state"] if row["state"] != "INFEASIBLE" else "COMPLETE" if values else "PRUNED"
+            state = ended(row["state"] if row["state"] != "INFEASIBLE" else "COMPLETE" if values else "PRUNED")
             reason = row["reason"] if row["state"] != "INFEASIBLE" else row["reason"].partition("infeasible: ")[0].removesuffix("; ")
             held = constrained.given([float(row[c]) if row[c] else None for c in columns])
             runs = [float(row[c]) if row.get(c) else None for c in search.replicates.columns()[2:]] if search.replicates else []
             held |= replicates.given(runs)
             given["kept"] = Copied(state, tuple(values), reason, tuple(steps), metrics, held).as_dict()
         trials.append(given)
-    return (*trials, *search.trials[len(rows) :])
+    return (*trials, *map(dict, search.trials[len(rows) :]))
 
 
 def _params(search: Search, row: Mapping[str, str]) -> dict[str, Any]:

@@ -192,8 +192,8 @@ class Space:
             if not self.is_group(key) and not key.startswith(("+", "~")):
                 check_key(config, key)
             values.setdefault(key, space.grid_points(space.Fixed(value))[0])
-        for override in (o.input_line for o in found if not self.is_group(o.get_key_element())):
-            check_override(self.composer, groups, override or "")
+        for line in (o.input_line for o in found if not self.is_group(o.get_key_element())):
+            check_override(self.composer, groups, line or "")
         return {"params": values, "overrides": list(overrides)}
 
 

@@ -30,7 +30,7 @@ from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
 from trivet.sweep import places, planning, resolving, retrying, ruled, rules
-from trivet.sweep.configs import choices, task_of
+from trivet.sweep.configs import choices, mapping, task_of
 from trivet.sweep.crew import crew
 from trivet.sweep.foreign import Named
 from trivet.sweep.identifying import Search, identify
@@ -97,7 +97,7 @@ class Sweep:
 
     def _shown(self) -> dict[str, Any]:
         """The config as written, for a file: secrets masked, those of the command line too."""
-        content: dict[str, Any] = OmegaConf.to_container(self.config, resolve=False, enum_to_str=True)  # type: ignore[assignment]
+        content = mapping(self.config, resolve=False, enum_to_str=True)
         given = content["hydra"]["overrides"]
         names = content["hydra"]["job"].get("override_dirname") or ""
         content["hydra"]["job"]["override_dirname"] = ",".join(map(secrets.argument, names.split(",")))
@@ -266,9 +266,9 @@ class Sweep:
         params = _over(swept, params)
         fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
         params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
-        always = [p for p in params if isinstance(p.spec, space.Fixed) and not p.when]
-        fixed += [f"{p.key}={space.value_text(p.spec.value)}" for p in always]  # type: ignore[union-attr]
-        return [p for p in params if p not in always], fixed
+        always = {p.name: p.spec for p in params if isinstance(p.spec, space.Fixed) and not p.when}
+        fixed += [f"{key}={space.value_text(spec.value)}" for key, spec in always.items()]
+        return [p for p in params if p.name not in always], fixed
 
     def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
         """The sweep's folder and whether it holds this study already.
