@@ -81,7 +81,9 @@ def settled(sweep: Sweep, key: str, ends: tuple[float, float, bool] | None = Non
 def ends_of(sweeps: list[Sweep], key: str) -> tuple[float, float, bool] | None:
     """(low, high, log): the scale that holds every search's range of a parameter; None for a choice among words, or no known range."""
     specs = [entry.spec for sweep in sweeps for entry in sweep.space if entry.key == key]
-    lows, highs, logs = [], [], []
+    lows: list[float] = []
+    highs: list[float] = []
+    logs: list[bool] = []
     for spec in specs:
         if isinstance(spec, (space.Float, space.Int)):
             lows, highs, logs = [*lows, float(spec.low)], [*highs, float(spec.high)], [*logs, spec.log]

@@ -102,7 +102,7 @@ class Gain:
         """equal | unknown (one pair) | noise (seeds alone could explain it) | samples (so could the finite test set) | sure."""
         if self.mean == 0:
             return "equal"
-        if self.whole is None:
+        if self.whole is None or self.low is None or self.high is None:
             return "unknown"
         if self.low <= 0 <= self.high:
             return "noise"

@@ -54,7 +54,7 @@ class Encoding:
         for key in sweep.params:
             if rows[key].nunique(dropna=False) < 2:
                 continue
-            entries = sweep.active(key) or [None]
+            entries: list[Entry | None] = [*sweep.active(key)] or [None]
             conditional = [entry for entry in entries if entry is not None and entry.when]
             new = [column for entry in (conditional or entries[:1]) for column in _columns(rows, key, entry)]
             if new:
@@ -85,7 +85,7 @@ class Encoding:
             for entry in entries.values():
                 mask = drawn_from(frame, entry) if entry is not None and entry.when else pd.Series(True, index=frame.index)
                 rows = np.flatnonzero(mask.to_numpy())
-                columns = [places.index(place) for place in own if self.parts[place].entry is entry]
+                columns = np.array([places.index(place) for place in own if self.parts[place].entry is entry], dtype=int)
                 new[np.ix_(rows, columns)] = new[np.ix_(rng.permutation(rows), columns)]
         return new
 
@@ -129,7 +129,7 @@ def _word(cell: object) -> str:
     return "" if pd.isna(cell) else str(cell)
 
 
-def _drawn(spec: object, rng: np.random.Generator, n: int) -> list:
+def _drawn(spec: space.Spec | space.Fixed, rng: np.random.Generator, n: int) -> list:
     """n values of a range, even on its own scale, as the tables write them."""
     if isinstance(spec, (space.Float, space.Int)):
         low, high = float(spec.low), float(spec.high)

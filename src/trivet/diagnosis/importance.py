@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ class Importance:
     even: bool
     features: pd.DataFrame = field(repr=False)
     owner: dict[str, list[int]] = field(repr=False)
-    model: object = field(repr=False)
+    model: Any = field(repr=False)
     per_parameter: float = 0.0
 
     @property
@@ -175,14 +176,14 @@ def _importance(sweep: Sweep, scores: pd.Series, step: int | None, trees: int, m
     )
 
 
-def _grown(x: np.ndarray, y: np.ndarray, trees: int) -> object:
+def _grown(x: np.ndarray, y: np.ndarray, trees: int) -> Any:
     """Boosted trees (Friedman 2002). Where few trials lie beside many, as a sampler leaves them, they follow the few better than a forest
     that averages: tests/test_diagnosis.py holds them against a known function."""
     return _grown_once(x.tobytes(), y.tobytes(), len(y), trees)
 
 
 @lru_cache(maxsize=64)
-def _grown_once(x: bytes, y: bytes, rows: int, trees: int) -> object:
+def _grown_once(x: bytes, y: bytes, rows: int, trees: int) -> Any:
     """The same trees for the same float32 rows and float64 values: a page that is drawn again grows none anew."""
     from sklearn.ensemble import GradientBoostingRegressor
 
@@ -205,7 +206,7 @@ def _probed(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _effects(
-    encoding: Encoding, model: object, asked: pd.DataFrame, x: np.ndarray, rng: np.random.Generator
+    encoding: Encoding, model: Any, asked: pd.DataFrame, x: np.ndarray, rng: np.random.Generator
 ) -> tuple[dict[str, float], dict[str, float], list[float]]:
     """(parameter -> effect, option group -> effect, effect of each random column): half the mean square change of the prediction.
 
@@ -235,7 +236,7 @@ def _effects(
     return single, groups, [effect([n_own + place], x[shuffled][:, [n_own + place]]) for place in range(PROBES)]
 
 
-def predict(model: object, x: np.ndarray) -> np.ndarray:
+def predict(model: Any, x: np.ndarray) -> np.ndarray:
     """What boosted trees say of float32 rows, without what scikit-learn's own does around them (many times the time for few rows)."""
     trees = (tree[0].tree_.predict(x)[:, 0] for tree in model.estimators_)
     return float(model.init_.constant_.ravel()[0]) + model.learning_rate * np.sum(list(trees), axis=0)

@@ -137,7 +137,7 @@ def winner_differs(seeds: Seeds, scale: Scale) -> Flag | None:
     shown = {finalist: value for finalist, value in seeds.shown.items() if finalist in seeds.tuned}
     if len(shown) < 2 or seeds.winner == 0:
         return None
-    first = (max if seeds.maximize else min)(sorted(shown), key=shown.get)
+    first = (max if seeds.maximize else min)(sorted(shown), key=shown.__getitem__)
     if first == seeds.winner:
         return None
     return Flag(

@@ -112,8 +112,8 @@ def read(sweep: Sweep | None, table: pd.DataFrame | None = None) -> Seeds | None
     """
     if sweep is None:
         return None
-    known, rows = labels(sweep, table), sweep.complete
-    rows = rows[rows.index.isin(list(known or {}))]
+    known, rows = labels(sweep, table) or {}, sweep.complete
+    rows = rows[rows.index.isin(list(known))]
     if not len(rows):
         return None
     rows = rows.assign(finalist=[known[index] for index in rows.index])

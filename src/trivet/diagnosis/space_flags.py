@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def ordered(spec: object) -> list[float] | None:
     return sorted(float(option) for option in options) if numeric and len(set(options)) >= 3 else None
 
 
-def position(spec: object, value: object) -> float | None:
+def position(spec: space.Spec | space.Fixed, value: Any) -> float | None:
     """Where a value stands in its range, 0 at the low end, 1 at the high end, on the range's own scale; None where that means nothing."""
     try:
         at = float(value)
@@ -56,7 +57,7 @@ def natural_end(entry: Entry, low_end: bool) -> bool:
     return bool(ends[0] == 0 or (whole and ends[0] == 1) or (limits is not None and ends[0] <= limits[0]))
 
 
-def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
+def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
     """(entry, at the low end?, the best value, how many of the best crowd there, of how many) for each range that it sits at "
     "the edge of."""
     sweep = case.sweep
@@ -65,8 +66,9 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
     best, found = sweep.ranked.iloc[0], []
     for key in sweep.params:
         entry = sweep.entry(key, best)
-        place = position(entry.spec, best[key]) if entry is not None else None
-        near = limit("edge_near")
+        if entry is None:
+            continue
+        place, near = position(entry.spec, best[key]), limit("edge_near")
         if place is None or near < place < 1 - near:
             continue
         low_end = place <= near
@@ -82,17 +84,20 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, object, int, int]]:
     return found
 
 
-def widened(spec: object, low_end: bool, key: str = "") -> object:
+def widened(spec: space.Spec | space.Fixed, low_end: bool, key: str = "") -> space.Spec | space.Fixed:
     """The range with one end moved out: by a factor of ten on a log scale (two for sizes of a model, whose cost grows with them), by half
-    its width else; a choice of numbers gains one option. Never beyond the hard limits of a quantity named `key`."""
+    its width else; a choice of numbers gains one option. Never beyond the hard limits of a quantity named `key`.
+    What has no order is given back as it is."""
     options = ordered(spec)
     limits = hard_limits(key) or (-np.inf, np.inf)
-    if options is not None:
+    if options is not None and isinstance(spec, space.Choice):
         step = options[1] / options[0] if low_end and options[0] > 0 else options[-1] / options[-2] if options[-2] > 0 else 2.0
         new = max(options[0] / step, limits[0]) if low_end else min(options[-1] * step, limits[1])
         new = round(new) if all(isinstance(option, int) for option in spec.options) else new
         return space.Choice((new, *spec.options) if low_end else (*spec.options, new))
-    low, high = spec.low, spec.high
+    if not isinstance(spec, (space.Float, space.Int)):
+        return spec
+    low, high = float(spec.low), float(spec.high)
     if spec.log:
         factor = 2 if STRUCTURE.fullmatch(leaf(key)) else 10
         low, high = (low / factor, high) if low_end else (low, high * factor)
@@ -101,7 +106,7 @@ def widened(spec: object, low_end: bool, key: str = "") -> object:
         low, high = (low - half if low < 0 else max(low - half, 0), high) if low_end else (low, high + half)
     low, high = (max(low, limits[0]), high) if low_end else (low, min(high, limits[1]))
     if isinstance(spec, space.Int):
-        low, high = max(int(low), 1) if spec.low >= 1 else int(low), int(np.ceil(high))
+        return dataclasses.replace(spec, low=max(int(low), 1) if spec.low >= 1 else int(low), high=int(np.ceil(high)))
     return dataclasses.replace(spec, low=low, high=high)
 
 

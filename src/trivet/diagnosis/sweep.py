@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from trivet import space
 from trivet.copied import is_copy
 
 
@@ -16,7 +18,7 @@ class Entry:
     """One line of a study's space: `spec` is what trivet.space.parse gives; `when` maps a group to the option that brings the range in."""
 
     key: str
-    spec: object
+    spec: space.Spec | space.Fixed
     when: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -193,7 +195,7 @@ def drawn_from(frame: pd.DataFrame, entry: Entry) -> pd.Series:
     return mask
 
 
-def same(cell: object, value: object) -> bool:
+def same(cell: Any, value: Any) -> bool:
     """Whether a table's cell holds this configuration value: numbers by value, null and booleans as YAML writes them."""
     if value is None:
         return str(cell).lower() in ("null", "none")

@@ -11,7 +11,7 @@ import numpy as np
 class Scale:
     """How the objective reads: accuracies within 0..1 as per cent, their differences as percentage points, all else as plain numbers."""
 
-    def __init__(self, metric: str, values: Sequence[float] = ()) -> None:
+    def __init__(self, metric: str, values: Sequence[float] | np.ndarray = ()) -> None:
         known = np.asarray(values, dtype=float)
         known = known[np.isfinite(known)]
         self.metric = metric
@@ -22,7 +22,7 @@ class Scale:
     def label(self) -> str:
         return f"{self.metric} (%)" if self.percent else self.metric
 
-    def axis(self, values: Sequence[float]) -> np.ndarray:
+    def axis(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Values as a chart shows them."""
         return np.asarray(values, dtype=float) * self.factor
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,7 +119,7 @@ def alike(a: Mapping, b: Mapping, tolerance: float = 0.05) -> bool:
     return a.keys() == b.keys() and all(_same(a[key], b[key], tolerance) for key in a)
 
 
-def _same(a: object, b: object, tolerance: float) -> bool:
+def _same(a: Any, b: Any, tolerance: float) -> bool:
     numbers = [isinstance(value, (int, float)) and not isinstance(value, bool) for value in (a, b)]
     if all(numbers):
         return math.isclose(a, b, rel_tol=tolerance)
@@ -149,7 +150,8 @@ def top_k(
                 trial = Finalist(0, phase, int(row["number"]), value, params_of(row, columns, options))
                 found.append((-sign * value, tie_loss(row), trial))
     found.sort(key=lambda entry: entry[:2])  # stable: ties keep their order
-    seen, best = [default] if default is not None else [], []
+    seen: list[Mapping] = [default] if default is not None else []
+    best: list[Finalist] = []
     for *_, trial in found:
         if len(best) == k:
             break
@@ -196,7 +198,7 @@ def paired(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> Pair
     if len(a) != len(b):
         raise ValueError(f"paired values differ in number: {len(a)} and {len(b)}")
     difference = summary(_finite(a) - _finite(b), comparisons)
-    if difference.n == 1:
+    if difference.std is None:
         return Paired(difference.mean, None, None, None, 1, comparisons)
     if difference.std == 0:
         p = 1.0 if difference.mean == 0 else 0.0

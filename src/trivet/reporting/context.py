@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
@@ -15,6 +16,7 @@ from trivet.diagnosis.choosing import Gain, gain
 from trivet.diagnosis.flag import Flag
 from trivet.diagnosis.seeds import NOT_PARAMS, Seeds, labels
 from trivet.diagnosis.sweep import Sweep
+from trivet.errors import UserError
 from trivet.phases import finalists
 from trivet.reporting.commands import command, seed_key, split_command
 from trivet.reporting.model import Axis
@@ -34,6 +36,18 @@ class Context:
 
     searches: list[Sweep]
     results: Results | None = None
+
+    @property
+    def run(self) -> Results:
+        """What the whole run has published. Raises UserError for a report of a single sweep, which has none of its sections."""
+        if self.results is None:
+            raise UserError(f"{self.last.name}: a single sweep and no run of the pipeline; give the folder that holds results/")
+        return self.results
+
+    @property
+    def test(self) -> dict:
+        """What the test stage has published; empty where no test was made."""
+        return (self.results.test if self.results is not None else None) or {}
 
     @property
     def last(self) -> Sweep:
@@ -79,17 +93,16 @@ class Context:
     @cached_property
     def tested(self) -> dict[str, dict[int, float]]:
         """{winner, default}: the finite test values of each by seed; both empty where no test was made."""
-        test = (self.results.test if self.results is not None else None) or {}
-        return {side: seed_values(test.get(side)) for side in ("winner", "default")}
+        return {side: seed_values(self.test.get(side)) for side in ("winner", "default")}
 
     @property
     def n_test(self) -> int | None:
-        n = ((self.results.test if self.results is not None else None) or {}).get("n_test")
+        n = self.test.get("n_test")
         return n if isinstance(n, int) and n > 0 else None
 
     @cached_property
     def test_scale(self) -> Scale:
-        name = (self.results.test or {}).get("metric") if self.results is not None else None
+        name = self.test.get("metric")
         values = [value for side in self.tested.values() for value in side.values()]
         return Scale(str(name or "test/" + self.scale.metric.rsplit("/", 1)[-1]), values)
 
@@ -121,9 +134,9 @@ class Context:
         return "higher is better" if self.maximize else "lower is better"
 
     @cached_property
-    def best(self) -> tuple[Sweep, object] | None:
+    def best(self) -> tuple[Sweep, pd.Series] | None:
         """The search and the row of the best completed trial of all phases; the earlier one among equals. None where there is none."""
-        rows = [(sweep, sweep.best) for sweep in self.searches if sweep.best is not None]
+        rows = [(sweep, row) for sweep in self.searches if (row := sweep.best) is not None]
         rows = [pair for pair in rows if pair[1]["state"] == "COMPLETE"] or rows
         return max(rows, key=lambda pair: pair[0].score[pair[1].name], default=None)
 
@@ -149,9 +162,9 @@ class Context:
     @cached_property
     def winner_settings(self) -> dict[str, object]:
         """The searched parameters of what the report recommends: the seeds' winner, else the best trial."""
-        if self.seeds is not None:
-            sweep = self.results.seeds
-            known = labels(sweep, self.results.finalists) or {}
+        if self.seeds is not None and self.run.seeds is not None:
+            sweep = self.run.seeds
+            known = labels(sweep, self.run.finalists) or {}
             row = next(row for index, row in sweep.complete.iterrows() if known.get(index) == self.seeds.winner)
             return settings(row, [key for key in sweep.params if key not in (*NOT_PARAMS, seed_key(self.results))], self.options)
         return settings(self.best[1], self.best[0].params, self.options) if self.best else {}
@@ -174,10 +187,11 @@ class Context:
     @property
     def _kept_run(self) -> dict[str, object]:
         """The seed of the run whose model is kept, and the switch that keeps it, where the tables know of them."""
-        seed = ((self.results.test or {}).get("model") or {}).get("seed")
+        seed = (self.test.get("model") or {}).get("seed")
         saves = "save_model" in (self.last.study.get("config") or {})
         key = seed_key(self.results)
-        return ({key: seed} if isinstance(seed, int) and key is not None else {}) | ({"save_model": True} if saves else {})
+        kept: dict[str, object] = {key: seed} if isinstance(seed, int) and key is not None else {}
+        return kept | ({"save_model": True} if saves else {})
 
 
 def seed_values(part: object) -> dict[int, float]:

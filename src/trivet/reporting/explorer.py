@@ -95,7 +95,7 @@ def axes(sweep: Sweep) -> list[dict]:
     keys += [key for key in sweep.params if key not in keys]
     out = []
     for key in keys:
-        entries = [entry for entry in sweep.active(key) if entry.when] or [None]
+        entries: list[Entry | None] = [entry for entry in sweep.active(key) if entry.when] or [None]
         for entry in entries:
             axis = _axis(sweep, key, entry if entry is not None else next(iter(sweep.active(key)), None))
             out += [axis] if axis is not None else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from dataclasses import replace
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,7 @@ from trivet.reporting.model import Axis, Chart, Layer, Panel
 from trivet.reporting.palette import ROLES, SEQUENTIAL
 from trivet.reporting.words import log_ticks, number
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "trivet",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -63,10 +64,10 @@ def _figure(chart: Chart) -> Figure:
         if panel.below is None:
             _panel(figure, figure.add_subplot(cell), panel)
             continue
-        upper, lower = cell.subgridspec(2, 1, height_ratios=(3, 1))
-        _panel(figure, axes := figure.add_subplot(upper), replace(panel, x=replace(panel.x, label="")))
+        parts = cell.subgridspec(2, 1, height_ratios=(3, 1))
+        _panel(figure, axes := figure.add_subplot(parts[0]), replace(panel, x=replace(panel.x, label="")))
         strip = replace(panel, y=panel.below[0], layers=panel.below[1], title="")
-        _panel(figure, figure.add_subplot(lower, sharex=axes), strip)
+        _panel(figure, figure.add_subplot(parts[1], sharex=axes), strip)
         axes.tick_params(labelbottom=False)
     _legend(figure)
     return figure
@@ -74,7 +75,7 @@ def _figure(chart: Chart) -> Figure:
 
 def _legend(figure: Figure) -> None:
     """One legend below all panels, each name once."""
-    named = {}
+    named: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
@@ -114,10 +115,10 @@ def _finish(axes, axis: Axis, which: str) -> None:
     if axis.label:
         getattr(axes, f"set_{which}label")(_clean(axis.label))
     if axis.ticks:
-        places, labels = zip(*axis.ticks, strict=True)
+        labels = [label for _, label in axis.ticks]
         wrap = which == "x" and len(labels) < 7
         texts = ["\n".join(textwrap.wrap(label, 18, max_lines=3, placeholder="…")) if wrap else _short(label) for label in labels]
-        getattr(axes, f"set_{which}ticks")(places, [_clean(text) for text in texts])
+        getattr(axes, f"set_{which}ticks")([place for place, _ in axis.ticks], [_clean(text) for text in texts])
         axes.minorticks_off()
         if which == "x" and not wrap and sum(map(len, texts)) > 40:
             axes.tick_params(axis="x", labelrotation=30)

@@ -6,6 +6,7 @@ import html
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def clean(text: str) -> str:
 
 def numbers(values: Iterable) -> list:
     """Plain floats of at most six significant digits, null where not finite: small and valid JSON."""
-    out = []
+    out: list[float | None] = []
     for value in np.asarray(list(values), dtype=float).tolist():
         if not math.isfinite(value):
             out.append(None)
@@ -42,14 +43,15 @@ def numbers(values: Iterable) -> list:
 def _figure(chart: Chart, panel: Panel) -> dict:
     traces = [trace for layer in panel.layers if (trace := _trace(layer, panel)) is not None]
     if panel.below is not None:
-        traces += [_trace(layer, panel) | {"yaxis": "y2"} for layer in panel.below[1]]
+        below = [trace for layer in panel.below[1] if (trace := _trace(layer, panel)) is not None]
+        traces += [trace | {"yaxis": "y2"} for trace in below]
     shapes, marks = [], []
     for layer in panel.layers:
         if layer.kind in SHAPES:
             shapes += _shapes(layer)
             if layer.name:
                 marks.append(_legend_line(layer))
-    layout = {"xaxis": _axis(panel.x, "x"), "yaxis": _axis(panel.y, "y"), "height": chart.height, "shapes": shapes}
+    layout: dict[str, Any] = {"xaxis": _axis(panel.x, "x"), "yaxis": _axis(panel.y, "y"), "height": chart.height, "shapes": shapes}
     if panel.below is not None:
         layout["yaxis"]["domain"] = [0.34, 1]
         layout["yaxis2"] = _axis(panel.below[0], "y") | {"domain": [0, 0.24], "nticks": 3}

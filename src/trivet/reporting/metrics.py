@@ -19,14 +19,14 @@ def metrics(context: Context) -> dict:
 
     cost counts all phases that train (coarse, fine, seeds); cost.seconds is wall time.
     """
-    results, seeds = context.results, context.seeds
+    seeds = context.seeds
     out: dict = {sweep.name: _search(sweep) for sweep in context.searches}
     if seeds is not None:
         summary = seeds.summary(seeds.winner)
         out["seeds"] = {"mean": summary.mean, "std": summary.std, "n": summary.n}
-    if results.test:
-        out["test"] = _test(results.test)
-    trained = [*context.searches, *([results.seeds] if results.seeds is not None else [])]
+    if context.test:
+        out["test"] = _test(context.test)
+    trained = context.trained
     out["cost"] = {
         "epochs": sum(sweep.epochs for sweep in trained),
         "epochs_unpruned": sum(sweep.epochs_unpruned for sweep in trained),

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Code:
 class Strong:
     text: str
 
+
+Values = Sequence[Any] | np.ndarray
 
 Inline = str | Code | Strong
 
@@ -96,8 +101,8 @@ class Layer:
     """
 
     kind: str
-    x: Sequence = ()
-    y: Sequence = ()
+    x: Values = ()
+    y: Values = ()
     name: str = ""
     color: str = "blue"
     size: float = 6
@@ -105,10 +110,10 @@ class Layer:
     dash: str = "solid"  # solid | dash | dot | dashdot
     symbol: str = "circle"  # circle | x | diamond | square | star
     hover: Sequence[str] = ()
-    values: Sequence[float] = ()
+    values: Values = ()
     values_label: str = ""
-    y2: Sequence = ()
-    z: Sequence = ()
+    y2: Values = ()
+    z: Values = ()
     width: float = 2
     edge: bool = False  # points get an outline, to be seen on any ground
 

@@ -191,7 +191,10 @@ def read_results(root: Path) -> Results:
     overrides = read_yaml(folder / "finalists" / "trials.yaml")
     return Results(
         root=root,
-        **sweeps,
+        coarse=sweeps.get("coarse"),
+        fine=sweeps.get("fine"),
+        seeds=sweeps.get("seeds"),
+        audit=sweeps.get("audit"),
         finalists=read_frame(folder / "finalists" / "finalists.csv"),
         finalist_overrides=overrides if isinstance(overrides, list) else [],
         moves=read_frame(folder / "narrow" / "moves.csv"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ def money(value: float) -> str:
     return f"{value:,.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def plain(value: object, options: Mapping[str, object] | None = None) -> object:
+def plain(value: Any, options: Mapping[str, object] | None = None) -> object:
     """What a cell stands for: one of a choice's `options` (by its text), else a number, null or boolean that reads as one, else its text.
 
     Whole numbers become ints again: a numeric column holds floats.

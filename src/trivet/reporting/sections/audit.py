@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting import commands
@@ -30,17 +31,16 @@ def fill(section: Section, context: Context) -> None:
         return
     section.add(Heading("Pruned trials that were trained to the end"))
     found = audited(context)
-    if found is None:
+    if found is None or context.best is None:
         section.say("The audit has no completed trial to compare with.")
         return
-    section.say(words(context, found))
     origin, row = context.best
+    section.say(words(context, origin, row, found))
     section.add(_chart(context, sweep, origin.value(origin.score[row.name])))
 
 
-def words(context: Context, found: Audit) -> str:
-    """What the audit says of pruning, and how sure it is."""
-    origin, row = context.best
+def words(context: Context, origin: Sweep, row: pd.Series, found: Audit) -> str:
+    """What the audit says of pruning, against the best trial (`row` of `origin`), and how sure it is."""
     verdict = "none of them would have been the best" if found.better == 0 else f"{found.better:,} of them came out better than the best"
     text = (
         f"{count(found.n, 'pruned trial')} {'was' if found.n == 1 else 'were'} trained to the end afterwards: {verdict} "

@@ -50,7 +50,7 @@ def _cell(context: Context, value: float | None) -> Cell:
 def _values(context: Context, name: str) -> tuple[dict[str, float], dict[str, float]]:
     """Finite values by baseline, on the validation part and on the test part; only those of the objective's own metric."""
     check = (context.results.check or {}).get("baselines") or {} if context.results else {}
-    test = context.results.test or {} if context.results else {}
+    test = context.test
     val = check.get("values") if str(check.get("metric", "")).endswith(f"/{name}") else {}
     new = test.get("baselines") if str(test.get("metric", "")).endswith(f"/{name}") else {}
     return _finite(val), _finite(new)
@@ -63,7 +63,8 @@ def _finite(values: object) -> dict[str, float]:
 
 def _networks(context: Context) -> dict[str, dict[str, float]]:
     """Means over seeds of the tuned network (where it is another) and of the default, on both parts, as far as they are known."""
-    test, found = context.results.test or {}, {}
+    test = context.test
+    found: dict[str, dict[str, float]] = {}
     sides = [("winner", "tuned network"), ("default", "default network")]
     if (test.get("winner") or {}).get("finalist") == 0:
         sides = [("default", "default network")]
@@ -92,7 +93,7 @@ def _verdict(context: Context, baselines: dict[str, float], who: str, value: flo
 
 def _standard_error(context: Context, one: float, other: float) -> float | None:
     """Of the difference of two accuracies, by the size of the test file; as if independent, which is on the safe side. None elsewhere."""
-    n = (context.results.test or {}).get("n_test")
+    n = context.test.get("n_test")
     if not context.last.metric.endswith("/accuracy") or not isinstance(n, int) or n < 1:
         return None
     return math.sqrt((one * (1 - one) + other * (1 - other)) / n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from trivet import space
 from trivet.diagnosis.flag import Case
 from trivet.diagnosis.space_flags import too_few
 from trivet.diagnosis.sweep import Sweep, is_batch_size, is_lr
@@ -55,10 +56,11 @@ def lr_first(context: Context) -> Item:
 
 def lr_log(context: Context) -> Item:
     what = "Learning rate searched on a log scale"
-    entries = [entry for sweep in context.searches for entry in sweep.space if is_lr(entry.key) and hasattr(entry.spec, "log")]
-    if not entries:
+    entries = [entry for sweep in context.searches for entry in sweep.space if is_lr(entry.key)]
+    ranges = [(entry.key, entry.spec) for entry in entries if isinstance(entry.spec, (space.Float, space.Int))]
+    if not ranges:
         return Item(what, None if _keys(context, is_lr) else False, "no range of a learning rate is recorded")
-    bad = sorted({entry.key for entry in entries if not entry.spec.log})
+    bad = sorted({key for key, spec in ranges if not spec.log})
     return Item(what, not bad, f"linear range: {listing(bad)}" if bad else "every range of a learning rate is logarithmic")
 
 

@@ -32,7 +32,7 @@ def best(context: Context) -> Chart | None:
     """Learning curves of the best five trials of the last search, and of the one in the middle of its completed trials."""
     sweep = next((sweep for sweep in reversed(context.searches) if len(sweep.curves) and len(sweep.ranked)), None)
     column = value_column(sweep) if sweep is not None else None
-    if column is None:
+    if sweep is None or column is None:
         return None
     ranked, scale = sweep.ranked, context.scale
     chosen = [(f"trial {int(n)}", int(n), SERIES[i], "solid") for i, n in enumerate(ranked["number"].head(5))]
@@ -68,8 +68,8 @@ def zoomed(axis: Axis, values: np.ndarray) -> Axis:
 def everything(context: Context, sweep: Sweep) -> Chart | None:
     """Every curve of a search (of very many, MOST of them), what was stopped pale, and the rungs where that happened."""
     column = value_column(sweep)
-    numbers = sweep.trials.loc[sweep.trials["step"] > 1, "number"] if column else []
-    if not len(numbers):
+    numbers = sweep.trials.loc[sweep.trials["step"] > 1, "number"]
+    if column is None or not len(numbers):
         return None
     ranks = np.flatnonzero(numbers.isin(sweep.ranked["number"].head(50)))
     drawn = numbers.iloc[keep(len(numbers), ranks, MOST)]

@@ -24,7 +24,7 @@ SLICES = 8
 def charts(context: Context, sweep: Sweep, found: Importance | None, folded: bool = False) -> list[Chart]:
     """One chart of the parameters with something to see, the most important first, and one of the rest, which the page folds."""
     known = found is not None and found.trusted
-    order = list(found.share) if known else []
+    order = list(found.share) if found is not None and known else []
     keys = [*order, *(key for key in sweep.params if key not in order)]
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
     first = [panel for panel in panels if panel.telling][:FIRST]
@@ -143,7 +143,7 @@ def abscissa(column: pd.Series, spec: object, numbers: np.ndarray) -> tuple[np.n
             return values, Axis("", range=(low - pad, high + pad)), []
         pad = 0.04 * (np.log(high / low) if log else high - low)
         limits = (low * np.exp(-pad), high * np.exp(pad)) if log else (low - pad, high + pad)
-        ends = [float(spec.low), float(spec.high)] if hasattr(spec, "low") else []
+        ends = [float(spec.low), float(spec.high)] if isinstance(spec, (space.Float, space.Int)) else []
         return values, Axis("", log, range=(float(limits[0]), float(limits[1]))), ends
     text = column.map(value_text)
     known = [value_text(option) for option in spec.options] if isinstance(spec, space.Choice) else []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from trivet.diagnosis.choosing import Gain, sampling_error
+from trivet.diagnosis.seeds import Seeds
+from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
 from trivet.reporting.context import Context
 from trivet.reporting.decision import Decision
@@ -28,7 +31,7 @@ def build(context: Context, decision: Decision) -> Section:
         for line in context.results.left_out:
             section.say(line, kind="note")
     if context.tested["winner"] and context.seeds is not None:
-        _tested(section, context)
+        _tested(section, context, context.seeds)
     return section
 
 
@@ -43,28 +46,27 @@ def story(context: Context) -> list[tuple[str, LIKE]]:
     if context.best is None:
         return []
     if context.seeds is None:
-        return _searched(context)
-    return _default_won(context) if context.default_won else _proved(context)
+        return _searched(context, *context.best)
+    return _default_won(context, context.seeds) if context.default_won else _proved(context, context.seeds)
 
 
-def _proved(context: Context) -> list[tuple[str, LIKE]]:
-    scale, runs, where = _side(context, "winner")
+def _proved(context: Context, seeds: Seeds) -> list[tuple[str, LIKE]]:
+    scale, runs, where = _side(context, seeds, "winner")
     summary = finalists.summary(list(runs.values()))
-    name = "The default configuration, the only one that was trained," if context.seeds.winner == 0 else "The tuned configuration"
+    name = "The default configuration, the only one that was trained," if seeds.winner == 0 else "The tuned configuration"
     value = (Code(scale.metric), " ", Strong(scale.show(summary.mean)))
     rows: list[tuple[str, LIKE]] = [("Result", (f"{name} reaches ", *value, f" on {where}{spread(scale, summary)}."))]
     gained = context.gain
     if gained is None:
         return rows
-    base = float(np.mean(list(_side(context, "default")[1].values())))
+    base = float(np.mean(list(_side(context, seeds, "default")[1].values())))
     rows.append(("Against the default", (by_how_much(scale, gained), f" The default configuration reaches {scale.show(base)}.")))
     return [*rows, ("Sure?", sure(scale, gained, context.n_test))]
 
 
-def _default_won(context: Context) -> list[tuple[str, LIKE]]:
-    scale, runs, where = _side(context, "default")
+def _default_won(context: Context, seeds: Seeds) -> list[tuple[str, LIKE]]:
+    scale, runs, where = _side(context, seeds, "default")
     summary = finalists.summary(list(runs.values()))
-    seeds = context.seeds
     rival = seeds.tuned[0]
     behind = abs(seeds.mean(rival) - seeds.mean(0))
     result = ("The default configuration reaches ", Code(scale.metric), " ", Strong(scale.show(summary.mean)))
@@ -74,25 +76,25 @@ def _default_won(context: Context) -> list[tuple[str, LIKE]]:
         ("Result", (Strong("Tuning brought nothing here."), " ", *result, f" on {where}{spread(scale, summary)}.")),
         ("Against the default", (best,)),
     ]
-    return [*rows, ("Worth knowing", (_worth(context, rival),))]
+    return [*rows, ("Worth knowing", (_worth(context, seeds, rival),))]
 
 
-def _worth(context: Context, rival: int) -> str:
+def _worth(context: Context, seeds: Seeds, rival: int) -> str:
     """What a search that found nothing better says of the default."""
     trials = sum(len(sweep.trials) for sweep in context.searches)
     words = f"{count(trials, 'configuration')} were tried within these ranges and none held up against the default: it is no weak baseline"
-    gained = context.seeds.gain(rival)
-    if gained is None or gained.low is None:
+    gained = seeds.gain(rival)
+    if gained is None or gained.high is None:
         return words + "; with one seed each, a small gain could have been missed."
     return words + f"; a gain of more than {context.scale.delta(max(gained.high, 0.0))} by the best of them is ruled out at 95 %."
 
 
-def _side(context: Context, side: str) -> tuple[Scale, dict[int, float], str]:
+def _side(context: Context, seeds: Seeds, side: str) -> tuple[Scale, dict[int, float], str]:
     """(scale, values by seed, where they were measured): test data where the side was tested, else validation data over fresh seeds."""
     if context.tested[side]:
         return context.test_scale, context.tested[side], "test data that no search ever saw"
-    finalist = context.seeds.winner if side == "winner" else 0
-    return context.scale, context.seeds.values.get(finalist, {}), "validation data over fresh seeds (no test was made)"
+    finalist = seeds.winner if side == "winner" else 0
+    return context.scale, seeds.values.get(finalist, {}), "validation data over fresh seeds (no test was made)"
 
 
 def spread(scale: Scale, summary: finalists.Summary) -> str:
@@ -118,9 +120,9 @@ def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:
     """Whether the difference is more than the noise between seeds, the choosing and the finite test set; with the intervals."""
     if gained.verdict == "equal":
         return (Strong("No difference"), " was seen.")
-    if gained.verdict == "unknown":
+    pair, whole = gained.pair, gained.whole
+    if whole is None or pair.p is None or gained.low is None or gained.high is None:
         return (Strong("Not known:"), " with one pair of runs nothing can be said about seed noise.")
-    pair = gained.pair
     chosen = f", corrected for choosing the best of {pair.comparisons} (Bonferroni)" if pair.comparisons > 1 else ""
     p = "below 0.001" if pair.p < 0.001 else f"= {pair.p:.3f}"
     interval = bounds(scale, gained.low, gained.high)
@@ -129,16 +131,15 @@ def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:
         return (Strong("No:"), f" seed noise alone could explain it ({over_seeds}).")
     if gained.samples is None:
         return (Strong("Yes, it is more than seed noise:"), f" {over_seeds}.")
-    whole = bounds(scale, *gained.whole)
-    samples = f"the {n_test:,} test samples add a standard error of up to {scale.delta(gained.samples)}; with it the interval is {whole}"
+    wider = bounds(scale, *whole)
+    samples = f"the {n_test:,} test samples add a standard error of up to {scale.delta(gained.samples)}; with it the interval is {wider}"
     if gained.verdict == "samples":
         return (Strong("Not quite:"), f" more than seed noise ({over_seeds}), but {samples}.")
     return (Strong("Yes:"), f" more than seed noise ({over_seeds}), and {samples}.")
 
 
-def _searched(context: Context) -> list[tuple[str, LIKE]]:
+def _searched(context: Context, sweep: Sweep, row: pd.Series) -> list[tuple[str, LIKE]]:
     total = sum(len(sweep.trials) for sweep in context.searches)
-    sweep, row = context.best
     value, trial = sweep.value(sweep.score[row.name]), int(row["number"])
     pruned = "" if row["state"] == "COMPLETE" else ", although it was pruned (no trial ran to its end)"
     best = (Code(context.scale.metric), " ", Strong(context.scale.show(value)), f" (trial {trial}, {context.better}){pruned}.")
@@ -165,9 +166,9 @@ def _configuration(section: Section, context: Context) -> None:
         section.say(which, ": ", *configuration(context.winner_settings, limit=None), ".")
 
 
-def _tested(section: Section, context: Context) -> None:
+def _tested(section: Section, context: Context, seeds: Seeds) -> None:
     """What else the test stage found: the ensembles, published figures, the error of the test set itself, and the chart."""
-    scale, test = context.test_scale, context.results.test
+    scale, test = context.test_scale, context.test
     mean = float(np.mean(list(context.tested["winner"].values())))
     if scale.percent and context.n_test is not None:
         error = sampling_error(mean, context.n_test)
@@ -180,7 +181,7 @@ def _tested(section: Section, context: Context) -> None:
     if published:
         best = [f"{label}: {scale.show(value)}" for label, value in published.items()]
         section.say("Published figures for this data, for comparison: " + "; ".join(best) + ".")
-    section.add(_chart(context, scale, test, published))
+    section.add(_chart(context, seeds, test, published))
 
 
 def _ensembles(section: Section, scale: Scale, test: dict, mean: float, maximize: bool) -> None:
@@ -194,7 +195,7 @@ def _ensembles(section: Section, scale: Scale, test: dict, mean: float, maximize
 
 
 def _published(context: Context, scale: Scale) -> dict[str, float]:
-    data = context.results.data or {}
+    data = context.run.data or {}
     published = data.get("published") or ((context.last.study.get("config") or {}).get("data") or {}).get("published") or {}
     known = {str(label): float(value) for label, value in published.items() if isinstance(value, (int, float))}
     if scale.percent:
@@ -202,10 +203,10 @@ def _published(context: Context, scale: Scale) -> dict[str, float]:
     return known
 
 
-def _chart(context: Context, scale: Scale, test: dict, published: dict) -> Chart:
-    winner, default = context.tested["winner"], context.tested["default"]
+def _chart(context: Context, seeds: Seeds, test: dict, published: dict) -> Chart:
+    scale, winner, default = context.test_scale, context.tested["winner"], context.tested["default"]
     groups = [("Default", default, "orange"), ("Tuned", winner, "blue")]
-    if context.seeds.winner == 0:
+    if seeds.winner == 0:
         groups = [("Default (winner)", default or winner, "orange")]
     groups = [group for group in groups if group[1]]
     layers, ticks = [], []
@@ -224,7 +225,7 @@ def _chart(context: Context, scale: Scale, test: dict, published: dict) -> Chart
         layers.append(Layer("hline", y=[scale.factor * value], name=f"published: {label}", color="muted", dash=dash, width=1.5))
     note = "Dots are single runs, each with its own seed; the bar is their mean." + (" Dashed lines are published figures." if near else "")
     x = Axis("", ticks=tuple(ticks), range=(-0.6, place - 0.4))
-    means = [f"{label} {scale.show(np.mean(list(runs.values())))}" for label, runs, _ in groups]
+    means = [f"{label} {scale.show(float(np.mean(list(runs.values()))))}" for label, runs, _ in groups]
     alt = f"{scale.label} on the test data: " + "; ".join(means)
     return Chart("test", "Result on the test data", [Panel(x, Axis(scale.label), layers)], alt, note, height=260)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from trivet.reporting.context import Context
-from trivet.reporting.model import Axis, Bullets, Chart, Code, Layer, Panel, Section
+from trivet.reporting.model import Axis, Bullets, Chart, Code, Inline, Layer, Panel, Section
 from trivet.reporting.thin import keep
 from trivet.reporting.words import count, duration, number, value_text
 
 
 def build(context: Context) -> Section:
     section = Section("learning-rate", "Learning rate first")
-    check = context.results.check or {}
-    table = context.results.lr_range
+    check = context.run.check or {}
+    table = context.run.lr_range
     if table is None or not len(table) or not {"lr", "loss"} <= set(table.columns):
         section.say("The check stage has published no learning-rate range test.")
     else:
@@ -34,17 +36,15 @@ def _words(found: dict) -> list:
     if not _region(found):
         return [first, "The loss fell at no learning rate, so look at the data and the model before anything else."]
     name = f" (with {found['optimizer']})" if found.get("optimizer") else ""
-    words = [first, f"Rates from {number(found['low'], 2)} to {number(found['high'], 2)} train{name}"]
+    words: list[Inline] = [first, f"Rates from {number(found['low'], 2)} to {number(found['high'], 2)} train{name}"]
     if found.get("suggested"):
         words += ["; the test suggests ", Code(number(found["suggested"], 2))]
     if found.get("default"):
         words += [", the default is ", Code(number(found["default"], 2))]
     if found.get("searched") is None:
         return [*words, ". The learning rate was not searched."]
-    verdict = {True: " covers this region.", False: " does not cover all of this region: widen it."}.get(
-        found.get("covered"), " was searched."
-    )
-    return [*words, ". The range ", Code(str(found["searched"])), verdict]
+    verdicts: dict[Any, str] = {True: " covers this region.", False: " does not cover all of this region: widen it."}
+    return [*words, ". The range ", Code(str(found["searched"])), verdicts.get(found.get("covered"), " was searched.")]
 
 
 def _region(found: dict) -> bool:
@@ -53,7 +53,9 @@ def _region(found: dict) -> bool:
 
 def _space(section: Section, check: dict) -> None:
     """Warnings on the space, values that could not be trained, and what the search was expected to take."""
-    items = [(f"{finding.get('message', '')}. {finding.get('mend', '')}.".replace("..", "."),) for finding in check.get("findings") or []]
+    items: list[tuple[Inline, ...]] = [
+        (f"{finding.get('message', '')}. {finding.get('mend', '')}.".replace("..", "."),) for finding in check.get("findings") or []
+    ]
     tried = check.get("extremes") or []
     bad = [row for row in tried if row.get("result") not in (None, "ok")]
     items += [

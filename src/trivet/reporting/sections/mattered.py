@@ -111,7 +111,7 @@ def budgets(context: Context, sweep: Sweep) -> Chart | None:
     keys = sorted({key for one in found for key in one.share}, key=lambda key: -max(one.share.get(key, 0.0) for one in found))[
         : len(SERIES)
     ]
-    steps = [one.step for one in found]
+    steps = [one.step for one in found if one.step is not None]
     layers = []
     for key, color in zip(keys, SERIES, strict=False):
         shares = [100 * one.share.get(key, 0.0) for one in found]
@@ -136,7 +136,7 @@ def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:
         if found is None or found.blind or len(sweep.params) < 2:
             continue
         title = context.name(sweep)
-        shown.append(sweep)
+        shown.append(f"{title}: R2 {found.r2:.2f}")
         panels.append(_bars(f"{title}: parameters", found.share, found.noise, "blue"))
         if len(found.groups) > 1:
             panels.append(_bars(f"{title}: option groups", found.groups, None, "green"))
@@ -144,7 +144,7 @@ def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:
         return None
     note = "What would change if a parameter alone were drawn anew within its range, as part of the whole. "
     note += "Dotted: what a column of random numbers reaches. "
-    note += "; ".join(f"{context.name(sweep)}: R2 {known[sweep.name].r2:.2f}" for sweep in shown) + "."
+    note += "; ".join(shown) + "."
     return Chart("importance", "Importance", panels, "Importance of parameters and option groups in each search.", note, height=300)
 
 

@@ -39,15 +39,15 @@ class Move:
 
 def moves(coarse: Sweep, fine: Sweep, proposed: pd.DataFrame | None) -> list[Move]:
     """Every line of both spaces, coarse first. `proposed`: the table of the narrow stage, which knows the reasons of what it proposed."""
-    before = {(entry.key, condition(entry)): entry.spec for entry in coarse.space}
-    after = {(entry.key, condition(entry)): entry.spec for entry in fine.space}
+    before: dict[tuple[str, str], space.Spec | space.Fixed] = {(entry.key, condition(entry)): entry.spec for entry in coarse.space}
+    after: dict[tuple[str, str], space.Spec | space.Fixed] = {(entry.key, condition(entry)): entry.spec for entry in fine.space}
     after |= {place: space.Fixed(value) for place, value in _fixed(fine).items() if place in before and place not in after}
     reasons = {(_text(row["key"]).lstrip("+"), _text(row["when"])): row for row in _rows(proposed)}
     found = []
     for place in dict.fromkeys([*before, *after]):
         old, new = before.get(place), after.get(place)
-        texts = [space.to_text(spec) if spec is not None else None for spec in (old, new)]
-        found.append(Move(*place, *texts, change(old, new), _why(reasons.get(place), texts[1])))
+        was, now = (space.to_text(spec) if spec is not None else None for spec in (old, new))
+        found.append(Move(*place, was, now, change(old, new), _why(reasons.get(place), now)))
     return found
 
 
@@ -75,7 +75,7 @@ def _why(row: dict | None, fine: str | None) -> str:
     return f"Not as the narrow stage had proposed ({proposed or 'to drop it'}): it was edited."
 
 
-def change(old: object | None, new: object | None) -> str:
+def change(old: space.Spec | space.Fixed | None, new: space.Spec | space.Fixed | None) -> str:
     """kept | narrowed | widened | changed (neither holds the other) | fixed | dropped | added."""
     if old is None or new is None:
         return "added" if old is None else "dropped"
@@ -86,24 +86,24 @@ def change(old: object | None, new: object | None) -> str:
     if isinstance(old, space.Choice) and isinstance(new, space.Choice):
         ours, theirs = ({value_text(option) for option in spec.options} for spec in (old, new))
         return "narrowed" if theirs < ours else "widened" if theirs > ours else "changed"
-    if not (hasattr(old, "low") and hasattr(new, "low")):
+    if not (isinstance(old, (space.Float, space.Int)) and isinstance(new, (space.Float, space.Int))):
         return "changed"
     if new.low < old.low or new.high > old.high:
         return "widened" if new.low <= old.high and new.high >= old.low else "changed"
     return "narrowed" if new.low > old.low or new.high < old.high else "changed"
 
 
-def fill(section: Section, context: Context) -> None:
+def fill(section: Section, context: Context, fine: Sweep) -> None:
     """Says how the ranges moved, and whether the second search paid."""
-    coarse, fine = context.results.coarse, context.results.fine
+    coarse = context.run.coarse
     if coarse is None:
         section.say("The coarse search is not here, so how the ranges moved is not known.")
         return
     if not coarse.space or not fine.space:
         section.say("The studies do not name the spaces that they searched, so how the ranges moved is not known.")
     else:
-        _moved(section, moves(coarse, fine, context.results.moves))
-    section.say(*paid(context))
+        _moved(section, moves(coarse, fine, context.run.moves))
+    section.say(*paid(context, coarse, fine))
 
 
 def _moved(section: Section, found: list[Move]) -> None:
@@ -127,13 +127,13 @@ def _moved(section: Section, found: list[Move]) -> None:
     section.add(Table(columns, tuple(rows), "How the ranges moved.", limit=40, folded=len(rows) > 4))
 
 
-def paid(context: Context) -> list:
+def paid(context: Context, coarse: Sweep, fine: Sweep) -> list:
     """Whether the second search brought what noise would not: the best of each, their finalists over seeds, and what it cost."""
-    coarse, fine, scale = context.results.coarse, context.results.fine, context.scale
+    scale = context.scale
     cost = f"It cost {count(fine.epochs, 'epoch')} and {duration(fine.wall)}."
-    if coarse.best is None or fine.best is None:
+    values = [sweep.value(sweep.score[best.name]) for sweep in (coarse, fine) if (best := sweep.best) is not None]
+    if len(values) < 2:
         return ["One of the searches has no trial with a value, so whether the second paid is not known. ", cost]
-    values = [sweep.value(sweep.score[sweep.best.name]) for sweep in (coarse, fine)]
     first = f"The best single run of the coarse search shows {scale.show(values[0])}, that of the fine search {scale.show(values[1])}"
     return [f"{first}. ", _over_seeds(context) or _by_single_runs(context, values), " ", cost]
 

@@ -43,7 +43,7 @@ def search(context: Context, sweep: Sweep) -> Section:
     section.say(budget(sweep))
     section.add(_facts(context, sweep))
     if sweep.name == "fine" and context.results is not None:
-        moves.fill(section, context)
+        moves.fill(section, context, sweep)
     tradeoff.fill(section, sweep)
     section.add(_space(sweep), top(context, sweep))
     return section

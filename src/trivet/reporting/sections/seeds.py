@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from trivet.diagnosis.choosing import Choosing
+from trivet.diagnosis.seeds import Seeds
 from trivet.reporting.context import PHASES, Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.sections.headline import strip
@@ -21,15 +23,15 @@ def build(context: Context) -> Section:
     section.say(f"Goal: {PHASES['seeds'][1]}.")
     runs = sum(len(values) for values in seeds.values.values())
     tuned = len(seeds.tuned)
-    failed = len(context.results.seeds.trials) - runs
+    failed = (len(context.run.seeds.trials) if context.run.seeds is not None else runs) - runs
     section.say(
         f"{count(tuned, 'finalist')}{' and the default' if 0 in seeds.values else ''} were trained with "
         f"{count(max(len(values) for values in seeds.values.values()), 'fresh seed')} each: "
         + (f"all {count(runs, 'run')} finished." if not failed else f"{count(runs, 'run')} finished, {failed:,} did not.")
     )
-    section.add(_chart(context))
-    _luck(section, context)
-    section.add(_table(context))
+    section.add(_chart(context, seeds))
+    _luck(section, context, seeds)
+    section.add(_table(context, seeds))
     if seeds.noise is not None:
         section.say(
             f"Between seeds of one and the same configuration the value varies with a standard deviation of {scale.delta(seeds.noise)}."
@@ -37,23 +39,22 @@ def build(context: Context) -> Section:
     return section
 
 
-def _luck(section: Section, context: Context) -> None:
+def _luck(section: Section, context: Context, seeds: Seeds) -> None:
     """How much of what was seen is luck: of the search's best, of the winner, and of the choice between them."""
-    seeds = context.seeds
     if 1 in seeds.values and 1 in seeds.shown and seeds.winner != 1:
-        section.say(_of_the_first(context, 1))
+        section.say(_of_the_first(context, seeds, 1))
     if seeds.winner == 0:
         return
     if seeds.choosing is None:
         section.say("With one seed each nothing is known of the noise between seeds, nor of how much of the winner's lead is luck.")
         return
-    section.say(_of_the_winner(context))
+    section.say(_of_the_winner(context, seeds, seeds.choosing))
     if seeds.choosing.k > 1:
-        section.say(_of_the_choice(context))
+        section.say(_of_the_choice(context, seeds.choosing))
 
 
-def _of_the_first(context: Context, finalist: int) -> str:
-    seeds, scale = context.seeds, context.scale
+def _of_the_first(context: Context, seeds: Seeds, finalist: int) -> str:
+    scale = context.scale
     luck = (seeds.shown[finalist] - seeds.mean(finalist)) * (1 if context.maximize else -1)
     shown, mean = scale.show(seeds.shown[finalist]), scale.show(seeds.mean(finalist))
     words = f"The trial that had looked best (finalist {finalist}) had shown {shown} in the search and reaches {mean} over fresh seeds"
@@ -72,8 +73,8 @@ def _verdict(scale: Scale, luck: float, noise: float | None, n: int) -> str:
     return f": nothing says that the first value was luck (standard error {scale.delta(error)})."
 
 
-def _of_the_winner(context: Context) -> str:
-    seeds, scale, found = context.seeds, context.scale, context.seeds.choosing
+def _of_the_winner(context: Context, seeds: Seeds, found: Choosing) -> str:
+    scale = context.scale
     words = f"The winner (finalist {seeds.winner}) reaches {scale.show(seeds.mean(seeds.winner))} over {count(found.n, 'fresh seed')}. "
     true = seeds.corrected(seeds.winner)
     if found.k > 1:
@@ -90,8 +91,7 @@ def _of_the_winner(context: Context) -> str:
     return words + f"; in the search it had shown {scale.show(seeds.shown[seeds.winner])}" + _verdict(scale, luck, seeds.noise, found.n)
 
 
-def _of_the_choice(context: Context) -> str:
-    found = context.seeds.choosing
+def _of_the_choice(context: Context, found: Choosing) -> str:
     if found.alike:
         return (
             f"The means of these {found.k} finalists differ no more than those of one configuration would, so which of them is "
@@ -104,8 +104,8 @@ def _of_the_choice(context: Context) -> str:
     )
 
 
-def _chart(context: Context) -> Chart:
-    seeds, scale = context.seeds, context.scale
+def _chart(context: Context, seeds: Seeds) -> Chart:
+    scale = context.scale
     layers, ticks = [], []
     for place, finalist in enumerate(seeds.values):
         color = "green" if finalist == seeds.winner else "orange" if finalist == 0 else "blue"
@@ -135,8 +135,8 @@ def _shown(scale: Scale, place: float, label: str, value: float, named: bool) ->
     )
 
 
-def _table(context: Context) -> Table:
-    seeds, scale = context.seeds, context.scale
+def _table(context: Context, seeds: Seeds) -> Table:
+    scale = context.scale
     rows = []
     for finalist in seeds.order:
         summary = seeds.summary(finalist)

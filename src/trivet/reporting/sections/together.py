@@ -98,7 +98,7 @@ def drawn(sweep: Sweep, lr: str, entry: Entry | None) -> pd.Index:
     return sweep.trials.index[mask]
 
 
-def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> Chart:
+def scatter(context: Context, sweep: Sweep, batch: str, lr: str, name: str) -> Chart | None:
     """A panel for each range of the learning rate that three completed trials drew from: different optimizers share no axis."""
     known = [(entry, sweep.complete.loc[sweep.complete.index.intersection(drawn(sweep, lr, entry))]) for entry in rates(sweep, lr)]
     panels = [_scatter(context, sweep, batch, lr, entry, rows.dropna(subset=[batch, lr])) for entry, rows in known[:3] if len(rows) >= 3]
@@ -203,7 +203,7 @@ def contour(context: Context, sweep: Sweep, found: Importance | None) -> Chart |
     ]
     points = Layer("points", rows[a], rows[b], color="white", size=6, hover=hover, edge=True)
     axes = [_padded(key, grid, log or span) for key, grid, log, span in zip(keys, (x, y), logs, spans, strict=True)]
-    panel = Panel(*axes, [heat, points])
+    panel = Panel(axes[0], axes[1], [heat, points])
     title = f"The two numeric parameters that matter most of those always in play, {context.name(sweep)}"
     note = "Colour: what a model of boosted trees expects, averaged over all other parameters. Dots: trials that ran to the end."
     alt = f"Expected {context.scale.label} over {a} and {b}."

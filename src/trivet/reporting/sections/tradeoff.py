@@ -100,8 +100,8 @@ def _chart(sweep: Sweep, rows: pd.DataFrame, front: pd.DataFrame) -> Chart:
         Layer("line", front[first], front[second], color="blue", width=1.5),
         Layer("points", front[first], front[second], name="Pareto front", color="blue", size=8, hover=hover(front)),
     ]
-    axes = [Axis(f"{name} ({direction})") for name, direction in zip(names(sweep), sweep.directions, strict=True)][:2]
-    return Chart("tradeoff", "One objective against the other", [Panel(*axes, layers)], "Completed trials by their first two objectives.")
+    x, y = [Axis(f"{name} ({direction})") for name, direction in zip(names(sweep), sweep.directions, strict=True)][:2]
+    return Chart("tradeoff", "One objective against the other", [Panel(x, y, layers)], "Completed trials by their first two objectives.")
 
 
 def _table(sweep: Sweep, front: pd.DataFrame) -> Table:

@@ -64,7 +64,9 @@ def progress_words(context: Context) -> list:
 
 def progress_chart(context: Context) -> Chart:
     scale = context.scale
-    by_trial, by_epoch, thinned = [], [], False
+    by_trial: list[Layer] = []
+    by_epoch: list[Layer] = []
+    thinned = False
     first_trial = first_epoch = 0.0
     values, before = [], -np.inf
     for sweep, color in zip(context.searches, ("orange", "blue"), strict=False):
@@ -109,8 +111,8 @@ def _pruning(section: Section, context: Context) -> None:
     saved_all = spent_all = 0
     for sweep in context.searches:
         cost = costs(sweep)
-        saved_all += cost["epochs_unpruned"] - cost["epochs"]
-        spent_all += cost["epochs"]
+        saved_all += sweep.epochs_unpruned - sweep.epochs
+        spent_all += sweep.epochs
         cells = [Cell(context.name(sweep)), _number(cost["epochs"]), _number(cost["epochs_unpruned"])]
         cells += [Cell(duration(cost[key]), cost[key]) for key in ("wall", "wall_unpruned", "alone", "alone_unpruned")]
         if price:
