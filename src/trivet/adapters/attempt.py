@@ -74,7 +74,8 @@ class Trainer:
 
     def examine(self, config: Mapping[str, Any], searched: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], list[str]]:
         """The learning-rate range test of the default configuration and, of a table, the baselines: sections of check.yaml, and lines."""
-        summary, *self._curve = lr_range.examine(config, self.data, searched.get(lr_range.KEY, []))
+        summary, rates, losses = lr_range.examine(config, self.data, searched.get(lr_range.KEY, []))
+        self._curve = rates, losses
         name = config["metric"].rpartition("/")[2]
         found = baselines.values(self.data.train, self.data.val, name, self.data.meta, config["loss"])
         more = {"baselines": {"metric": f"val/{name}", "values": found}} if found else {}

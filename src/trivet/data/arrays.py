@@ -40,7 +40,7 @@ def read_arrays(values: dict[str, Any]) -> Raw:
         found = npz.read(path, NAMES)
     except npz.Unreadable as error:
         raise UserError(f"data.file={path}: is not an .npz of plain arrays ({error})") from error
-    layout = None
+    layout = ""
     for key, of in (("x", "y"), ("x_test", "y_test")):
         if key in found:
             x = _inputs(found[key], found[of], key, path)

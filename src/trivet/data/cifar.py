@@ -85,7 +85,8 @@ def _batch(archive: tarfile.TarFile, name: str, path: Path) -> tuple[np.ndarray,
     content = _unpickle(archive, name, path)
     x, labels = content.get(b"data"), content.get(b"labels")
     plain = isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 2 and x.shape[1] == np.prod(SHAPE)
-    if not plain or not isinstance(labels, list) or len(labels) != len(x) or not all(isinstance(label, int) for label in labels):
+    whole = isinstance(labels, list) and all(isinstance(label, int) for label in labels)
+    if x is None or labels is None or not plain or not whole or len(labels) != len(x):
         raise UserError(f"{path}: {INSIDE}/{name} must hold data (N, 3072) of bytes and N whole-number labels")
     if any(not 0 <= label < 10 for label in labels):
         raise UserError(f"{path}: {INSIDE}/{name} has a label outside 0..9")

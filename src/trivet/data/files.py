@@ -57,6 +57,10 @@ def content_hash(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def _save(file: BinaryIO, arrays: Mapping[str, Any]) -> None:
+    np.savez(file, **arrays)
+
+
 def write(folder: Path, search: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Any]:
     """Write the three files, each whole, data.yaml last. Returns `meta` with the hash of the search arrays added.
 
@@ -65,8 +69,8 @@ def write(folder: Path, search: Mapping[str, np.ndarray], test: Mapping[str, np.
     _check_place(folder)
     meta = {**meta, "sha256": content_hash(search)}
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / SEARCH, lambda file: np.savez(file, **search))
-    _replace(folder / TEST, lambda file: np.savez(file, **test))
+    _replace(folder / SEARCH, lambda file: _save(file, search))
+    _replace(folder / TEST, lambda file: _save(file, test))
     _replace(folder / META, lambda file: file.write(yaml.safe_dump(meta, sort_keys=False, allow_unicode=True).encode()))
     return meta
 

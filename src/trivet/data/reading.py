@@ -103,7 +103,7 @@ def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(_bytes(path), encoding, newline="")
 
 
-def _bytes(path: Path) -> io.BufferedIOBase:
+def _bytes(path: Path) -> io.BufferedReader | gzip.GzipFile:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
@@ -143,7 +143,7 @@ def _find_separator(sample: str, whole: bool, where: str) -> str:
     """The character that cuts every row of the sample into as many cells as the header, and more than one."""
     fits, counts, broken = [], {}, ""
     for sep in SEPARATORS:
-        rows = []
+        rows: list[list[str]] = []
         try:
             rows.extend(_rows(io.StringIO(sample, newline=""), sep))  # what came before an error counts
         except csv.Error as error:

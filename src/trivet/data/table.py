@@ -25,6 +25,7 @@ class TableRaw(Raw):
     numeric: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
     rules: encoding.Rules = field(default_factory=encoding.Rules)
+    summary: dict[str, Any] = field(default_factory=dict)
 
     def take(self, indices: np.ndarray) -> pd.DataFrame:
         return self.x.iloc[indices]

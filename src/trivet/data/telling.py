@@ -50,8 +50,8 @@ def understood(meta: dict[str, Any]) -> list[str]:
     found = dict(meta.get("understood") or {})
     warnings, columns = found.pop("warnings", []), found.pop("columns", [])
     lines = [f"{key}: {facts(value)}" for key, value in found.items()]
-    rows = [("column", "kind", "missing", "distinct", "values")]
-    rows += [tuple(str(row[key]) for key in rows[0]) for row in columns[:SHOWN]]
+    names = ("column", "kind", "missing", "distinct", "values")
+    rows: list[tuple[str, ...]] = [names, *(tuple(str(row[key]) for key in names) for row in columns[:SHOWN])]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     if columns:
         lines += ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows]

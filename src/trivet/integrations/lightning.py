@@ -7,14 +7,14 @@ trainer = Trainer(callbacks=[ReportCallback("val/acc")])
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import trivet
 from trivet import reports
 from trivet.errors import UserError
 from trivet.integrations.metrics import pick
 
-if importlib.util.find_spec("lightning") is not None:  # the two names under which the library is installed
+if TYPE_CHECKING or importlib.util.find_spec("lightning") is not None:  # the two names under which the library is installed
     from lightning.pytorch import Callback, LightningModule, Trainer
 else:
     from pytorch_lightning import Callback, LightningModule, Trainer

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from trivet import space
 from trivet.errors import UserError
@@ -325,9 +326,11 @@ REASONS_NOT: tuple[tuple[Callable[[Case, int], str], str], ...] = (
 _SHARES = re.compile(r"(.*_)?(acc|accuracy|f1|auc|auroc|precision|recall)(_.*)?", re.IGNORECASE)
 
 
-def _is_share(probe: Probe | None) -> bool:
+def _is_share(probe: Probe | None) -> TypeGuard[Probe]:
     """Whether the metric is a share of samples, by its name and its values."""
-    named = probe is not None and probe.maximize and bool(_SHARES.fullmatch(probe.metric.rpartition("/")[2]))
+    if probe is None:
+        return False
+    named = probe.maximize and bool(_SHARES.fullmatch(probe.metric.rpartition("/")[2]))
     return named and bool(probe.val) and all(0 <= v <= 1 for v in (*probe.train, *probe.val))
 
 

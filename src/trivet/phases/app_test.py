@@ -117,6 +117,7 @@ class CommandEvaluator:
 
 def metric_in(text: str, pattern: str, name: str) -> float:
     """The value in what a command printed: the last match of the pattern, or the last line, a number or a JSON mapping with `name`."""
+    last: Any
     if pattern:
         found = re.findall(pattern, text)
         last = found[-1][0] if found and isinstance(found[-1], tuple) else found[-1] if found else None

@@ -36,6 +36,7 @@ from trivet.space.linting import lint
 from trivet.space.probing import draw as random_value
 from trivet.space.probing import ends
 from trivet.study.tables import write_text
+from trivet.sweep.configs import mapping, task_of
 from trivet.sweep.jobs import Composer
 from trivet.sweep.spaces import Space
 
@@ -49,7 +50,9 @@ class Trainer(Protocol):
         """Train a configuration for a moment: seconds that an epoch would take (NaN: unknown), the problem ("": none), and whether
         it cannot be trained at all. Never raises."""
 
-    def examine(self, config: Mapping[str, Any], searched: Mapping[str, Sequence[space.Spec]]) -> tuple[dict[str, Any], list[str]]:
+    def examine(
+        self, config: Mapping[str, Any], searched: Mapping[str, Sequence[space.Spec | space.Fixed]]
+    ) -> tuple[dict[str, Any], list[str]]:
         """Whatever else a trainer can tell of the default configuration: sections of check.yaml, and lines for a person. `searched`: the
         ranges that count in it, by key."""
 
@@ -88,11 +91,11 @@ class Search:
         mark = tuple(groups.items())
         if mark not in self.cache:
             full = self.where.composer.base(groups)
-            self.cache[mark] = OmegaConf.to_container(OmegaConf.masked_copy(full, [k for k in full if k != "hydra"]), resolve=True)
+            self.cache[mark] = mapping(task_of(full), resolve=True)
         config = OmegaConf.create(self.cache[mark])
         for key, value in values.items():
             OmegaConf.update(config, key.lstrip("+"), value, force_add=True)
-        return OmegaConf.to_container(config)
+        return mapping(config)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -108,12 +111,13 @@ def compose(arguments: Sequence[str], root: Path) -> Search:
     try:
         with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3", job_name="train"):
             hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
             loader = hydra.config_loader
             task = [a for a in arguments if not a.lstrip("+~").startswith("hydra")]
             swept, fixed = space.parse_overrides(task, loader)
             others = [a for a in arguments if a not in task]
             config = hydra.compose_config("config", [*others, *fixed], RunMode.MULTIRUN, from_shell=False)
-            given = OmegaConf.to_container(config.hydra.sweeper.get("params") or OmegaConf.create({}), resolve=True)
+            given = mapping(config.hydra.sweeper.get("params") or OmegaConf.create({}), resolve=True)
             named = {a.partition("=")[0].lstrip("+~") for a in task}
             explicit = [p for p in space.parse_params({k: v for k, v in given.items() if v is not None}) if p.key not in named]
             composer = Composer(HydraContext(config_loader=loader, callbacks=Callbacks()), config, fixed, ".")
@@ -179,7 +183,7 @@ def check(
     shared, several = (int(sweeper.get(key, 1)) for key in ("trials_per_gpu", "gpus_per_trial"))
     n_workers = workers(sweeper.get("n_jobs", 1), shared, config["threads"], several)
     times = estimate(n_trials, config["epochs"], default.seconds, [p.seconds for p in points], n_workers, config.get("pruner") or {})
-    searched: dict[str, list[space.Spec]] = {}
+    searched: dict[str, list[space.Spec | space.Fixed]] = {}
     for param in params:
         if param.active(search.defaults):
             searched.setdefault(param.key, []).append(param.spec)

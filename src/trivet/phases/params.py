@@ -21,7 +21,7 @@ from trivet.options import Real, Whole, show
 PLAIN = re.compile(r"[A-Za-z0-9_+./:@%][A-Za-z0-9_+./:@%=,-]*")  # nothing that a shell takes for more than text, and no option
 NAME = re.compile(r"[A-Za-z0-9_]\w*([.-]\w+)*")
 NAMES = ("data", "model")  # files of conf/
-KNOBS = {
+KNOBS: dict[str, Whole | Real] = {
     "seed": Whole(0),
     "epochs": Whole(1),
     "coarse.n_trials": Whole(1),

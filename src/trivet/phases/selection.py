@@ -65,7 +65,7 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
     options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
     defaults = study["coarse"].get("defaults")
     default = find_default(tables["coarse"], defaults or {}, options)
-    best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default and default.params, options)
+    best = finalists.top_k(tables, k, study["coarse"]["directions"][0], default.params if default is not None else None, options)
     if not best and default is None:
         raise UserError("no trial of coarse or fine is COMPLETE: see the reason column of results/coarse/trials.csv")
     if default is None and defaults is not None:  # it is a configuration, and was no trial of the searches

@@ -94,6 +94,9 @@ def build(config: Mapping[str, Any], meta: Mapping[str, Any]) -> nn.Module:
 class Rescale(nn.Module):
     """Standardised outputs (N, T) to the target's units: y_std * x + y_mean."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: list[float], std: list[float]):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
@@ -175,7 +178,10 @@ def _chain(dims: int, *layers: nn.Module) -> nn.Sequential:
 
     Torch has that layout for 2-D convolutions only, which is why signals become images of height 1.
     """
-    return nn.Sequential(AsImage(), *layers).to(memory_format=torch.channels_last) if dims == 1 else nn.Sequential(*layers)
+    if dims != 1:
+        return nn.Sequential(*layers)
+    image: Any = nn.Sequential(AsImage(), *layers)  # torch does not declare this form of `to`
+    return image.to(memory_format=torch.channels_last)
 
 
 def _norm(kind: str | None, channels: int) -> list[nn.Module]:

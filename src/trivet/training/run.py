@@ -77,10 +77,11 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
     with reproducible(config, device), warnings.catch_warnings():
         # fp16 leaves out a step whose gradients overflow, often the very first, and torch then takes the schedule to be called too early
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-        run, key = Run(config, data), None
-        if folder is not None:
+        run = Run(config, data)
+        kept = None if folder is None else Path(folder)
+        if kept is not None:
             key = checkpoint.identity(config, str(data.meta.get("sha256", "")), device)
-            run = _continued(run, Path(folder), key)
+            run = _continued(run, kept, key)
         if run.lr_factor != 1:
             rate = config["optimizer"]["lr"]
             log.info("lr_scaling=%s: optimizer.lr=%g is used as %g", config["lr_scaling"], rate, rate * run.lr_factor)
@@ -89,12 +90,12 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
                 report(metrics[run.metric], step, metrics)
         while not run.finished:
             metrics = run.epoch()
-            if key is not None:
-                checkpoint.save(Path(folder), key, run.state_dict())
+            if kept is not None:
+                checkpoint.save(kept, key, run.state_dict())
             if report is not None:
                 report(metrics[run.metric], len(run.curves), metrics)
-        if key is not None:
-            checkpoint.remove(Path(folder))
+        if kept is not None:
+            checkpoint.remove(kept)
     return Result(run.curves[run.best_step - 1][run.metric], run.best_step, run.curves, run.best)
 
 

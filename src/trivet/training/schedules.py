@@ -115,6 +115,7 @@ def _by_batch(values: dict[str, Any], optimizer: Optimizer, total: int, n: int) 
     lr = optimizer.param_groups[0]["lr"]
     warm = lr_scheduler.LinearLR(optimizer, start_factor=1 / (n + 1), end_factor=1.0, total_iters=n) if n else None
     rest = max(1, total - n)
+    main: lr_scheduler.LRScheduler
     if name == "cosine":
         main = lr_scheduler.CosineAnnealingLR(optimizer, T_max=rest, eta_min=lr * values["end"])
     elif name == "linear":

@@ -66,8 +66,8 @@ def check(config: Mapping[str, Any], task: str | None = None) -> dict[str, Any]:
             raise UserError(f"{group}={show(config.get(group))}: must be one of the choices in conf/{group}")
     _check_objective(values["metric"], values["direction"], task)
     _check_further(values["objectives"], values["metric"], task)
-    for name in values["metrics"] if task is not None else ():
-        if name not in metrics.NAMES[task]:
+    for name in values["metrics"]:
+        if task is not None and name not in metrics.NAMES[task]:
             raise UserError(f"metrics={name}: the data is a {task} task: choose among {', '.join(metrics.NAMES[task][1:])}")
     return values
 
@@ -137,7 +137,8 @@ def reproducible(config: Mapping[str, Any], device: torch.device) -> Iterator[No
     What is drawn inside leaves no trace outside: random states, threads and flags are put back. An operation that has no
     deterministic form raises UserError.
     """
-    cudnn, utils = torch.backends.cudnn, torch.utils.deterministic
+    cudnn = torch.backends.cudnn
+    utils: Any = torch.utils.deterministic  # a module that is also what it sets
     mode = torch.get_deterministic_debug_mode()
     before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark, utils.fill_uninitialized_memory
     states = random.getstate(), np.random.get_state()

@@ -28,7 +28,8 @@ def keep_compiler_out() -> None:
             method.__wrapped__.__dict__.setdefault("__dynamo_disable", method.__wrapped__)  # what the wrapper looks for before it imports
     for cls in vars(torch.optim).values():
         if inspect.isclass(cls) and _wrapped_in(vars(cls).get("step"), "optimizer.py"):
-            cls.step = _without_graph_break(cls.step)
+            optimizer: Any = cls
+            optimizer.step = _without_graph_break(optimizer.step)
 
 
 def _wrapped_in(method: Any, file: str) -> bool:
@@ -36,7 +37,7 @@ def _wrapped_in(method: Any, file: str) -> bool:
     return code is not None and hasattr(method, "__wrapped__") and code.co_filename.endswith(file)
 
 
-def _without_graph_break(step: Callable) -> Callable:
+def _without_graph_break(step: Any) -> Callable:
     inner = step.__wrapped__
 
     @functools.wraps(inner)
