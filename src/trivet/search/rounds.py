@@ -22,13 +22,16 @@ class Done(Protocol):
     """What rules look at in a settled trial; `metrics` as the study stores them, {"columns": [...], "rows": [[step, ...], ...]} or {}."""
 
     number: int
-    state: str
     values: list[float]
     reason: str
     curve: list[tuple[int, float]]
     params: dict[str, Any]
     metrics: Mapping[str, Any]
     trial: FrozenTrial
+
+    @property
+    def state(self) -> str:
+        """COMPLETE, PRUNED or FAIL."""
 
 
 Propose = Callable[[int, Sequence[Done], Sequence[Mapping[str, Any]]], Given]
