@@ -77,8 +77,10 @@ class Rounds:
     """Which round a trial belongs to, as far as is known. `first`: the number of the rule's first trial."""
 
     def __init__(self, rule: Rule, first: int) -> None:
-        self._rule, self._plan = rule, None
-        self._begins, self._rounds = [first], []
+        self._rule = rule
+        self._plan: Plan | None = None
+        self._begins = [first]
+        self._rounds: list[Round] = []
         self._over = False
 
     def is_over(self, number: int, done: Sequence[Done]) -> bool:
