@@ -60,7 +60,8 @@ class Ladder:
 
     def plan(self, done: Sequence[Done]) -> Plan:
         """A trial a round, each with its reason."""
-        rate, tried, why = self.start, [], "begins small"
+        rate, why = self.start, "begins small"
+        tried: list[float] = []
         while len(tried) < self.most and not any(1 / SAME < rate / other < SAME for other in tried):
             done = yield Round.of([self._trial(rate, why)])
             tried.append(rate)

@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from trivet import copied
 from trivet.search import replicates
 from trivet.study import constrained
-from trivet.study.records import Official, Outcome, State
+from trivet.study.records import Official, Outcome, State, ended
 
 if TYPE_CHECKING:
     from trivet.study.study import Study
@@ -65,7 +65,7 @@ def copy_of(study: Study, first: Official) -> Copied:
     attrs = study.trials[first.number].user_attrs
     curve = tuple((step, value) for step, value in first.curve)
     reason, held = copied.reason(first.number), constrained.copied(attrs) | replicates.copied(attrs)
-    return Copied(first.trial.state.name, tuple(first.values), reason, curve, attrs.get("trivet:metrics"), held)
+    return Copied(ended(first.trial.state.name), tuple(first.values), reason, curve, attrs.get("trivet:metrics"), held)
 
 
 def finish(study: Study, number: int, copy: Copied, worker: str) -> None:

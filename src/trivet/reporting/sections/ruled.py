@@ -97,10 +97,11 @@ def ladder(context: Context, sweep: Sweep) -> Section | None:
         (cell(int(row["number"])), code_cell(row[key]), Cell(str(row["why"])), Cell(str(row["state"])), _value(context, sweep, row))
         for row in sweep.trials.to_dict("records")
     )
-    if not len(sweep.complete):
+    best = sweep.best
+    if not len(sweep.complete) or best is None:
         section.say(f"No run came to its end: begin with a smaller {key}, or look at the data and the model first.")
     else:
-        rate = float(sweep.best[key])
+        rate = float(best[key])
         last = sweep.trials.iloc[-1]
         section.say(
             f"{count(len(rows), 'run')} from ", Code(f"{key}={sweep.trials[key].iloc[0]:g}"), "; the best is ", Code(f"{key}={rate:g}"),
