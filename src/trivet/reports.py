@@ -66,11 +66,17 @@ def set_reporter(reporter: Reporter | None) -> None:
 
 def pruned(why: str) -> TrialPruned:
     """What is to be raised in this process, which may be a rank of a trial, where the trial is pruned."""
-    return TrialPruned(why) if ranks.folder() is None or _is_workers() else RankPruned(why)
+    return TrialPruned(why) if ranks.folder() is None or _own() is not None else RankPruned(why)
 
 
-def _is_workers() -> bool:
-    return _reporter is not None and _process == os.getpid()
+def _own() -> Reporter | None:
+    """Who hears the reports of this process; None in one that was forked from it."""
+    return _reporter if _process == os.getpid() else None
+
+
+def _is_whole(step: object) -> bool:
+    """Whether it is a whole number of any kind, NumPy's included; the type checker knows of int alone."""
+    return isinstance(step, numbers.Integral) and not isinstance(step, bool)
 
 
 def report(value: float, step: int, metrics: Mapping[str, float] | None = None) -> None:
@@ -84,7 +90,7 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
     Where several processes train one trial (DDP), rank 0's reports count; in the other ranks a call waits for rank 0's of that step, and
     raises what that raised. So either all ranks call it, or rank 0 alone.
     """
-    if isinstance(step, bool) or not isinstance(step, numbers.Integral) or step < 1:
+    if not _is_whole(step) or step < 1:
         more = "; a loop that counts from 0 reports epoch + 1" if not isinstance(step, bool) and step == 0 else ""
         raise UserError(f"trivet.report: step={_short(step)} must be a whole number >= 1 (epochs finished, say){more}")
     try:
@@ -95,8 +101,8 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
         numbers_of = {_column(k): float(v) for k, v in (metrics or {}).items()}
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise UserError(f"trivet.report: metrics={_short(metrics)} must be a mapping of name: number") from None
-    if _is_workers():
-        _reporter.report(number, int(step), numbers_of)  # type: ignore[union-attr]
+    if (own := _own()) is not None:
+        own.report(number, int(step), numbers_of)
     elif (why := ranks.ask(number, int(step), numbers_of)) is not None:
         raise RankPruned(why)
 

@@ -17,6 +17,8 @@ from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
+Kept = Literal[State, "INFEASIBLE"]
+"""What the record says: INFEASIBLE for a trial that completed or was pruned, and breaks a constraint."""
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -77,7 +79,7 @@ class Official:
     """A finished trial as the record has it. INFEASIBLE: it completed or was pruned, and breaks a constraint."""
 
     number: int
-    state: State | Literal["INFEASIBLE"]
+    state: Kept
     values: list[float]
     reason: str
     curve: list[tuple[int, float]]

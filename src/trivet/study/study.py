@@ -31,7 +31,7 @@ from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank
 from trivet.study import constrained, copies
 from trivet.study.metrics import MetricsFile
-from trivet.study.records import Claim, Official, Outcome, StudySpec, ended
+from trivet.study.records import Claim, Kept, Official, Outcome, StudySpec, ended
 from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
 
 GIVEN = "trivet:given"
@@ -169,10 +169,11 @@ class Study:
             intermediate_values=dict(rows) if len(self.spec.directions) == 1 else {},
         )
         metrics = trial.user_attrs.get("trivet:metrics", {})
-        state, reason = str(outcome.state), outcome.reason
+        state: Kept = outcome.state
+        reason = outcome.reason
         if state != "FAIL" and constraints.broken(self.spec.constraints, held):
             state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
-        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held)  # type: ignore[arg-type]
+        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held)
 
     def _held(self, number: int, state: str) -> list[float | None]:
         """The constrained metrics of an ended trial; those of a failed one are not looked at."""
