@@ -29,7 +29,7 @@ compare: setup ## show this run beside earlier ones and experiments, in few colu
 	@dvc exp show --drop '(conf|data|pipelines|results|scripts|src)/.*'
 
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
-	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 mutate: setup ## change the code of the diagnosis and the report at one place at a time: does a test notice? (MUTANTS="trivet.diagnosis.choosing*")
 	@OMP_NUM_THREADS=1 nice mutmut run --max-children 2 $(if $(MUTANTS),"$(MUTANTS)"); mutmut results

@@ -9,12 +9,12 @@ import shutil
 
 import pytest
 import yaml
-from apps.running import HERE, Running, curves, meeting, notes, rows, run, run_all, table
+from apps.running import HERE, Running, curves, meeting, notes, rows, run_all, table
 
 # Each with the arguments that choose it; the space holds a float, an int, a log float, a choice, and where it says so a choice of groups.
 SEARCHES = {
-    "tpe+median": ["hydra.sweeper.pruner=median", "optimizer=sgd,adam"],
-    "tpe+asha": ["hydra.sweeper.pruner=asha"],
+    "gp+median": ["hydra.sweeper.pruner=median", "optimizer=sgd,adam"],
+    "tpe+asha": ["hydra.sweeper.sampler=tpe", "hydra.sweeper.pruner=asha"],
     "random+percentile": ["hydra.sweeper.sampler=random", "hydra.sweeper.pruner={name:percentile,percentile:40}"],
     "cmaes+hyperband": ["hydra.sweeper.sampler=cmaes", "hydra.sweeper.pruner={name:hyperband,max_resource:6,reduction_factor:2}"],
     "qmc": ["hydra.sweeper.sampler=qmc"],
@@ -33,20 +33,32 @@ def with_one_worker(tmp_path_factory):
     return {name: base / name / "sweep" for name in SEARCHES}
 
 
+@pytest.fixture(scope="module")
+def with_several(tmp_path_factory):
+    """(search, number of workers) -> the end of its sweep, and the folder in which it ran."""
+    base = tmp_path_factory.mktemp("several")
+    cases = {(search, n_jobs): base / f"{search}-{n_jobs}" for search in SEARCHES for n_jobs in (2, 4)}
+    commands = []
+    for (search, n_jobs), folder in cases.items():
+        folder.mkdir()
+        commands.append((folder, ["-m", *SEARCHES[search], f"hydra.sweeper.n_jobs={n_jobs}", PACE, meeting(folder)]))
+    return dict(zip(cases, zip(run_all("curves.py", commands, cwd=base), cases.values(), strict=True), strict=True))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [2, 4])
 @pytest.mark.parametrize("search", SEARCHES)
-def test_the_table_is_the_same_for_every_number_of_workers(search, n_jobs, with_one_worker, tmp_path):
-    ended = run("curves.py", "-m", *SEARCHES[search], f"hydra.sweeper.n_jobs={n_jobs}", PACE, meeting(tmp_path), cwd=tmp_path)
+def test_the_table_is_the_same_for_every_number_of_workers(search, n_jobs, with_one_worker, with_several):
+    ended, folder = with_several[search, n_jobs]
     assert ended.code == 0, ended.text
-    assert table(tmp_path / "sweep") == table(with_one_worker[search])
-    assert curves(tmp_path / "sweep") == curves(with_one_worker[search])
-    assert len({row["worker"] for row in rows(tmp_path / "sweep")}) > 1
-    assert all(lines[0] == "begin 0" and len(lines) <= 2 for lines in notes(tmp_path / "sweep").values()), "each trial runs once"
+    assert table(folder / "sweep") == table(with_one_worker[search])
+    assert curves(folder / "sweep") == curves(with_one_worker[search])
+    assert len({row["worker"] for row in rows(folder / "sweep")}) > 1
+    assert all(lines[0] == "begin 0" and len(lines) <= 2 for lines in notes(folder / "sweep").values()), "each trial runs once"
 
 
 def test_a_search_finds_the_optimum_and_prunes(with_one_worker):
-    found = rows(with_one_worker["tpe+median"])
+    found = rows(with_one_worker["gp+median"])
     assert [int(row["number"]) for row in found] == list(range(20))
     states = [row["state"] for row in found]
     assert states.count("PRUNED") >= 3
