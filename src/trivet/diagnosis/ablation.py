@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ class Effect:
     @property
     def verdict(self) -> Verdict:
         """brings: surely more than nothing. nothing: its interval reaches 0, and it is less than one run varies by itself. Else unclear."""
-        if self.interval is None:
+        if self.interval is None or self.noise is None:
             return "nothing" if self.gain <= 0 else "unclear"
         if self.interval[0] > 0:
             return "brings"
@@ -86,7 +86,7 @@ def residual(table: Sequence[Sequence[float]]) -> Noise | None:
     return Noise(math.sqrt(float((rest**2).sum()) / df), df)
 
 
-def noise_of(values: Mapping[object, Mapping[int, float]]) -> Noise | None:
+def noise_of(values: Mapping[Any, Mapping[int, float]]) -> Noise | None:
     """The same of {configuration: {seed: value}}, over the configurations that have all seeds."""
     seeds = sorted({seed for runs in values.values() for seed in runs})
     return residual([[runs[seed] for seed in seeds] for runs in values.values() if len(runs) == len(seeds)])

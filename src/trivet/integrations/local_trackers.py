@@ -66,7 +66,7 @@ class WandB(Tracker):
         settings = wandb.Settings(
             console="off", silent=True, x_disable_stats=True, x_disable_meta=True, disable_git=True, disable_code=True
         )
-        place = {"project": self.project, "dir": str(root), "id": mark, "name": name, "group": sweep.name, "job_type": kind}
+        place: dict[str, Any] = {"project": self.project, "dir": str(root), "id": mark, "name": name, "group": sweep.name, "job_type": kind}
         run = wandb.init(mode="offline", reinit="create_new", config=dict(config), settings=settings, **place)
         for step, row in sorted(curve.items()):
             run.log(dict(row), step=step)

@@ -14,7 +14,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import optuna
@@ -38,7 +38,7 @@ OPTUNAS = {
 }
 
 
-def is_own(name: Any) -> bool:
+def is_own(name: Any) -> TypeGuard[str]:
     """Whether a strategy's name is a dotted path."""
     return isinstance(name, str) and "." in name
 

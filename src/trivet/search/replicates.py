@@ -71,7 +71,7 @@ def attribute(i: int) -> str:
 
 def done(attrs: Mapping[str, Any], steps: float) -> list[Mapping[str, Any]]:
     """What the first replicates of a trial gave, at most `steps` of them, up to the first that is missing."""
-    found = []
+    found: list[Mapping[str, Any]] = []
     while len(found) < steps and attribute(len(found)) in attrs:
         found.append(attrs[attribute(len(found))])
     return found

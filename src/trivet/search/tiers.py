@@ -7,6 +7,7 @@ choice that a later tier makes anew (another optimizer) brings its own parameter
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ class Tiers:
             found = best(done, self.maximize)
             bar = float("-inf") if incumbent is None else score(incumbent, self.maximize)
             if found is not None and score(found, self.maximize) > bar and n > first:
-                done = yield Round(n - first, lambda place, known, pending, a=asked, f=first: a.propose(place + f, known, pending))
+                done = yield Round(n - first, functools.partial(asked.propose, first=first))
 
 
 class _Asked:
@@ -107,21 +108,21 @@ class _Asked:
         defaults: Mapping[str, Any],
     ) -> None:
         self.name, self.params, self.incumbent, self.begin = name, params, incumbent, begin
-        self.specs = {p.name: p.spec for p in params if not isinstance(p.spec, space.Fixed)}
+        self.specs = space.searched(params)
         self.sampler = Sampler(rule.sampler, params, rule.directions, seed, defaults)
 
-    def propose(self, place: int, known: Sequence[Done], pending: Sequence[Mapping[str, Any]]) -> Given:
-        """Trial `place` of the tier."""
+    def propose(self, place: int, known: Sequence[Done], pending: Sequence[Mapping[str, Any]], first: int = 0) -> Given:
+        """Trial `first + place` of the tier."""
         seen = [self.incumbent] if self.incumbent is not None else []
         told = [self._told(trial.trial, trial.params) for trial in [*seen, *known[self.begin :]]]
         running = [self._told(blank(0, {}, {}), params) for params in pending]
-        asked = self.sampler.ask(place, told, None, running)
+        asked = self.sampler.ask(first + place, told, None, running)
         chosen: dict[str, Any] = {}
         values: dict[str, Any] = {}
         for param in self.params:
             if param.active(chosen):
-                fixed = isinstance(param.spec, space.Fixed)
-                value = param.spec.value if fixed else external(param.spec, asked.params[param.name])
+                spec = param.spec
+                value = spec.value if isinstance(spec, space.Fixed) else external(spec, asked.params[param.name])
                 chosen[param.key] = values[param.name] = value
         return {"params": values, "overrides": None, "attrs": {"tier": self.name}}
 

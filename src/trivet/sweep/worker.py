@@ -152,7 +152,7 @@ class Worker:
             }
         }
         # as the job resolved it: ${hydra:job.num} means nothing any more once the job is over
-        if self.plan.spec.replicates is None:  # those have folders of their own, within the trial's
+        if self.plan.spec.replicates is None and result.hydra_cfg is not None:  # those have folders of their own, within the trial's
             subdir = os.path.relpath(str(result.hydra_cfg.hydra.runtime.output_dir), os.path.abspath(folder))
             if subdir != str(claim.number) and os.path.isdir(folder / subdir):
                 attrs["trivet:folder"] = subdir
