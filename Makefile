@@ -34,8 +34,8 @@ test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST
 mutate: setup ## change the code of the diagnosis and the report at one place at a time: does a test notice? (MUTANTS="trivet.diagnosis.choosing*")
 	@OMP_NUM_THREADS=1 nice mutmut run --max-children 2 $(if $(MUTANTS),"$(MUTANTS)"); mutmut results
 
-lint: setup ## check style and formatting
-	@ruff check . && ruff format --check .
+lint: setup ## check style, formatting and types
+	@ruff check . && ruff format --check . && mypy
 
 clean: ## remove caches, single runs and sweeps in progress (keeps results, data, what git tracks, and the only copy of a result; ALL=1 does not)
 	@$(or $(PYTHON),python3) scripts/clean.py $(if $(ALL),--all)

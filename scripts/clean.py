@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ("sweeps", "outputs", "multirun")
-CACHES = ("build", ".pytest_cache", ".ruff_cache", ".hypothesis")
+CACHES = ("build", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis")
 NOT_SEARCHED = {".venv", ".git", ".dvc", "data", "results", *RUNS}  # for __pycache__, at the top
 UNFINISHED = ("", "null", "interrupted")
 
