@@ -51,7 +51,8 @@ def run(config: dict, folder: Path, single: bool) -> float | list[float]:
 
     training.check_config(config)
     device = training.pick_device(config["device"])
-    loaded = data.load(prepared.folder_for(config["data"], Path(to_absolute_path("."))), device)
+    parts = config["data"].get("folds"), config["data"].get("fold", 0)
+    loaded = data.load(prepared.folder_for(config["data"], Path(to_absolute_path("."))), device, *parts)
     if config.get("lr_range") is not None:
         from trivet.training import lr_range
 

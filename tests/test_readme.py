@@ -62,6 +62,7 @@ COMMANDS = {
     "python src/train.py -m hparams=search costs=[parameters] 'hydra.sweeper.constraints={parameters: \"<= 20000\"}'": COMPOSED,
     "python src/train.py -m hparams=search pruner=none objectives=[flops] hydra.sweeper.direction=[maximize,minimize]": COMPOSED,
     "python src/train.py -m hparams=search 'hydra.sweeper.replicates={key: seed, values: [0, 1, 2], aggregate: mean}'": COMPOSED,
+    "python src/train.py -m hparams=search +replicates=folds": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=joblib": COMPOSED,
     "python src/train.py -m hparams=search hydra/launcher=submitit_slurm hydra.sweeper.n_jobs=16 hydra.sweeper.lag=16": COMPOSED,
     "python src/train.py -m hparams=search hydra.sweeper.storage=postgresql://user@host/optuna": COMPOSED,

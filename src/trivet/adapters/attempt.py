@@ -30,7 +30,8 @@ class Trainer:
 
     def __init__(self, config: Mapping[str, Any], root: Path) -> None:
         check_config(config)
-        self.data = data.load(folder_for(config["data"], root), pick_device(config["device"]))
+        parts = config["data"].get("folds"), config["data"].get("fold", 0)
+        self.data = data.load(folder_for(config["data"], root), pick_device(config["device"]), *parts)
         check_config(config, self.data.meta["task"])
         self._curve: tuple[list[float], list[float]] = [], []
 

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from trivet.data import npz
+from trivet.data.folds import fold_of
 from trivet.errors import UserError
 from trivet.options import Real
 
@@ -108,14 +109,15 @@ def _umask() -> int:
     return mask
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu") -> Data:
-    """The training and validation parts on `device`; read and moved once per process, until the files change.
+def load(folder: str | Path, device: str | torch.device = "cpu", folds: int | None = None, fold: int = 0) -> Data:
+    """The training and validation parts on `device`; read and moved once per process, until the files change. With `folds` they are
+    other parts of the same samples, see folds.py.
 
     UserError when the folder holds no prepared data, or files that do not belong together. test.npz is not opened.
     """
     folder = Path(folder).resolve()
     stamps = tuple(_stamp(folder, name) for name in (SEARCH, META))
-    return _load(folder, str(device), stamps)
+    return _load(folder, str(device), stamps, folds, fold)
 
 
 def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
@@ -127,11 +129,13 @@ def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
     return _split(arrays["x"], arrays["y"], _read_meta(folder), str(device))
 
 
-@lru_cache(maxsize=4)
-def _load(folder: Path, device: str, stamps: tuple[tuple[int, int, int], ...]) -> Data:
+@lru_cache(maxsize=8)
+def _load(folder: Path, device: str, stamps: tuple[tuple[int, int, int], ...], folds: int | None, fold: int) -> Data:
     meta, arrays = _read_meta(folder), _read_npz(folder / SEARCH)
     if content_hash(arrays) != meta.get("sha256"):
         raise UserError(f"data.path={folder}: {SEARCH} is not the file that {META} describes: run `python pipelines/prepare.py` again")
+    if folds is not None:
+        arrays, meta = fold_of(arrays, meta, folds, fold)
     train = _split(arrays["x_train"], arrays["y_train"], meta, device)
     return Data(train, _split(arrays["x_val"], arrays["y_val"], meta, device), meta)
 

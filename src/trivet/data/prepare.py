@@ -12,6 +12,7 @@ from trivet.data import files
 from trivet.data.fields import FIELDS, PLACE_ONLY
 from trivet.data.origin import Origin
 from trivet.data.raw import Encoded, Raw
+from trivet.data.scaling import statistics
 from trivet.data.sources import SOURCES
 from trivet.data.split import split_indices
 from trivet.errors import UserError
@@ -108,7 +109,7 @@ def _check(x: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> None:
 
 def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | None, encoded: Encoded) -> dict[str, Any]:
     x = search["x_train"]
-    mean, std = _statistics(x, encoded.scaled)
+    mean, std = statistics(x, encoded.scaled)
     meta = {
         "name": values["name"],
         "task": raw.task,
@@ -122,7 +123,7 @@ def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | 
         "std": std,
     }
     if classes is None:
-        meta["y_mean"], meta["y_std"] = _statistics(search["y_train"])
+        meta["y_mean"], meta["y_std"] = statistics(search["y_train"])
     else:
         meta["classes"] = [raw.names[label] for label in classes] if raw.names else classes
     if encoded.columns is not None:
@@ -131,17 +132,3 @@ def _describe(values: dict, raw: Raw, search: dict, test: dict, classes: list | 
         meta["understood"] = raw.summary
     made_with = {key: value for key, value in values.items() if key not in PLACE_ONLY}
     return {**meta, "published": dict(values["published"]), "config": made_with}
-
-
-def _statistics(x: np.ndarray, scaled: np.ndarray | None = None) -> tuple[list[float], list[float]]:
-    """Mean and deviation per channel or column (axis 1); deviation 1 where nothing varies. Where `scaled` is False: 0 and 1."""
-    mean, std = [], []
-    for column in range(x.shape[1]):
-        part = x[:, column]
-        deviation = float(part.std(dtype=np.float64))
-        mean.append(float(part.mean(dtype=np.float64)))
-        std.append(deviation if deviation > 1e-12 * max(1.0, abs(mean[-1])) else 1.0)
-    if scaled is not None:
-        mean = [value if use else 0.0 for value, use in zip(mean, scaled, strict=True)]
-        std = [value if use else 1.0 for value, use in zip(std, scaled, strict=True)]
-    return mean, std
