@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
+from trivet.command import app
 from trivet.command.app import load
 from trivet.errors import UserError
 
@@ -127,3 +129,15 @@ def test_the_phases_name_of_the_objective_serves(tmp_path):
 def test_files_that_decide_results(project):
     command, _ = load(project / "trivet.yaml")
     assert command.named_files(project) == ["fit.py"]
+
+
+@pytest.mark.parametrize(("visible", "expected"), [("2,3", ("2,3", 2)), ("", ("", 0)), (None, ("", 0))])
+def test_what_a_command_is_told_of_its_trial(monkeypatch, tmp_path, visible, expected):
+    """The devices are those that the worker was given (trials_per_gpu, gpus_per_trial)."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(app.HydraConfig, "get", lambda: OmegaConf.create({"job": {"num": 7}}))
+    given = app._given(OmegaConf.create({"seed": 5}), tmp_path)
+    assert (given["gpus"], given["n_gpus"]) == expected
+    assert (given["folder"], given["seed"], given["trial"]) == (str(tmp_path), 5, 7)

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import distributed
 from transformers import Trainer, TrainingArguments
 
 import trivet
+from trivet import ranks
 from trivet.errors import UserError
-from trivet.integrations.transformers import ReportCallback
+from trivet.integrations.transformers import ReportCallback, _together
 
 X = torch.linspace(-1, 1, 16).reshape(8, 2)
 DATA = [{"x": x, "labels": x.sum(0, keepdim=True)} for x in X]
@@ -72,3 +74,15 @@ def test_a_pruned_training_ends(heard, tmp_path):
 def test_mistakes(heard, tmp_path, make, options, message):
     with pytest.raises(UserError, match=message):
         train(tmp_path, make(), **options)
+
+
+def test_every_process_of_a_trial_that_is_pruned_ends_in_order(monkeypatch, tmp_path):
+    """A launcher takes any other end for a failure. Here a group of one process stands for all."""
+    monkeypatch.setenv(ranks.VARIABLE, f"1 00 {tmp_path}")
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        ended = _together(trivet.TrialPruned("poor"))
+        assert isinstance(ended, trivet.TrialPruned) and isinstance(ended, SystemExit) and ended.code == 0
+        assert _together(None) is None
+    finally:
+        distributed.destroy_process_group()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 import trivet
+from trivet import reports
 from trivet.errors import UserError
 from trivet.integrations.metrics import pick
 
@@ -72,4 +73,4 @@ def _together(pruned: trivet.TrialPruned | None) -> trivet.TrialPruned | None:
 
     told = [None if pruned is None else str(pruned)]
     distributed.broadcast_object_list(told, src=0)
-    return None if told[0] is None else trivet.TrialPruned(told[0])
+    return None if told[0] is None else reports.pruned(told[0])
