@@ -1,5 +1,6 @@
 """Errors that reach a user as one line: what is wrong, with which value, and the mend."""
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -21,6 +22,20 @@ class UserError(ValueError):
 
 class StorageGone(UserError):
     """A study's storage cannot be reached: no fault of a trial, so it makes no row."""
+
+
+_NAMED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")
+
+
+def is_hint(line: str) -> bool:
+    """Whether a line is what Hydra prints after every error, which says nothing of it."""
+    return "HYDRA_FULL_ERROR" in line
+
+
+def last_words(text: str, otherwise: str) -> str:
+    """The line of a failed program's output that says why: the last one that names an exception, else the last; `otherwise` for none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not is_hint(line)]
+    return ([line for line in lines if _NAMED.match(line)] or lines or [otherwise])[-1]
 
 
 def exit_code(main: Callable[[], int | None]) -> int:

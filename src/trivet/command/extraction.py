@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from trivet.errors import UserError
+from trivet.errors import UserError, is_hint
 
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
 LONGEST_LINE = 100_000  # characters; what a program prints without an end of line is cut there
@@ -112,7 +112,8 @@ class Extractor:
         line = _CONTROL.sub("", line).strip()
         if not line:
             return
-        self.last_line = line
+        if not is_hint(line):
+            self.last_line = line
         if self.definitions.step is not None and (match := self.definitions.step.search(line)):
             step = _number(match[1])
             self._step = None if step is None else int(step)

@@ -35,7 +35,7 @@ import yaml
 from trivet import app as description
 from trivet import secrets
 from trivet.app import App
-from trivet.errors import UserError
+from trivet.errors import UserError, last_words
 from trivet.phases import test
 
 FOLDER = "results/test"
@@ -81,10 +81,8 @@ class CommandEvaluator:
         except OSError as error:
             raise UserError(f"test.command: {words[0]}: cannot be started ({error.strerror}); mend {description.FILE}") from None
         if done.returncode:
-            last = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip()]
-            raise UserError(
-                f"test.command: ended with {done.returncode}: {last[-1] if last else 'it printed nothing'} ({shlex.join(words)})"
-            )
+            why = last_words(done.stderr or done.stdout, "it printed nothing")
+            raise UserError(f"test.command: ended with {done.returncode}: {why} ({shlex.join(words)})")
         return metric_in(f"{done.stdout}\n{done.stderr}" if self.test.metric else done.stdout, self.test.metric, self.metric)
 
     def predictions(self, path: Path) -> np.ndarray | None:

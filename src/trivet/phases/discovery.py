@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from trivet.errors import UserError
+from trivet.errors import UserError, last_words
 
 SKIPPED = {"node_modules", "site-packages", "build", "dist", "tests", "test", "sweeps", "outputs", "multirun", "results", "reports"}
 SEED = re.compile(r"(random_|global_|manual_)?seed|random_state")
@@ -95,8 +95,7 @@ def compose(app: str, root: Path) -> Composed:
     except yaml.YAMLError:
         content = None
     if not isinstance(content, dict) or "hydra" not in content:
-        last = [line for line in done.stderr.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
-        why = last[-1] if last else "it printed no config"
+        why = last_words(done.stderr, "it printed no config")
         raise UserError(f"app={app}: `{app} --cfg all` does not give its config: {why}")
     hydra = content.pop("hydra")
     runtime = hydra.get("runtime") or {}
