@@ -105,11 +105,18 @@ def compared(alone, killed, last=SEARCHES[-1], n_seeds=4):
 def test_a_strangers_hydra_app_from_init_to_the_report(tmp_path):
     answers = "\n\n"  # metric and direction: what init suggests
     alone = Project("foreign", tmp_path / "alone", 1, HYDRA, answers)
-    compared(alone, Project("foreign", tmp_path / "killed", 2, HYDRA, answers))
+    killed = Project("foreign", tmp_path / "killed", 2, HYDRA, answers)
+    compared(alone, killed)
+    for project in (alone, killed):
+        project.trivet("ablation")
+    apart = alone.tables(["ablation"])
+    assert apart == killed.tables(["ablation"]) and "changes" in apart["ablation"][0] and len(apart["ablation"]) > 3
+    alone.trivet("report", "results")
     found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
     assert found["metric"] == "test/acc" and len(found["winner"]["seeds"]) == 2 and 0 < found["ensemble_winner"] <= 1
     summary = (alone.folder / "reports/summary.md").read_text()
     assert "test/acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary
+    assert "## Which changes brought the gain" in summary and "left out" not in summary
 
 
 @pytest.mark.slow
