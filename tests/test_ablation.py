@@ -208,6 +208,7 @@ TIERS = by_rule("tiers", "tier", ["", *["rates"] * 3, *["sizes"] * 2, "rest"], [
 FRUITLESS = by_rule("tiers", "tier", ["", "rates", "sizes"], [0.95, 0.91, 0.90])
 STEADY = by_rule("ladder", "why", ["begins small", "fell", "fell"], [0.90, 0.95, 0.93], key="lr")
 BROKEN = by_rule("ladder", "why", ["begins small", "fell"], [0.90, 0.5], ["COMPLETE", "FAIL"], key="lr")
+BROKEN.study["stopped_by"] = "rule"
 HOPELESS = by_rule("ladder", "why", ["begins small"], [0.5], ["FAIL"], key="lr")
 RULED = [
     (r"The tier rates brought most: 5\.00 percentage points of 6\.00 percentage points in all", TIERS, FRUITLESS),
@@ -216,6 +217,7 @@ RULED = [
     (r"\| rates \| 3 \| 60 \| 90\.00 % \| 95\.00 % \| 5\.00 percentage points \|", TIERS, FRUITLESS),
     (r"3 runs from lr=0\.001; the best is lr=0\.01, a default to search around\.", STEADY, TIERS),
     (r"At 0\.1 training is unstable", BROKEN, STEADY),
+    (r"the search ended because its rule had nothing more to try", BROKEN, STEADY),
     (r"No run came to its end: begin with a smaller lr", HOPELESS, BROKEN),
     (r"\| begins small \| COMPLETE \|", STEADY, HOPELESS),
     (r"-m hparams=search model=mlp 'lr=tag\(log, interval\(0\.001, 0\.1\)\)' 'hydra\.sweeper\.enqueue=\[\{lr: 0\.01", STEADY, HOPELESS),

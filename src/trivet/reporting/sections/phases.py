@@ -15,6 +15,7 @@ STOPPED = {
     "target": "the target was reached",
     "epochs": "the budget of epochs was spent",
     "seconds": "the time was up",
+    "rule": "its rule had nothing more to try",
     "interrupted": "it was interrupted",
 }
 
