@@ -324,6 +324,22 @@ def test_what_next_follows_the_flags(tmp_path):
     assert decision(lambda f: failed(f).iloc[:30]) == ("look", "")
 
 
+@pytest.mark.parametrize(
+    ("trials", "title", "reason"),
+    [
+        (
+            lambda f: f.assign(state="PRUNED"),
+            "Let some finish:",
+            "all 40 trials of the sweep odd were pruned, so nothing of it can be compared.",
+        ),
+        (failed, "Find out why first:", "no trial of the sweep odd ran to its end with a value."),
+    ],
+)
+def test_a_search_without_a_result_says_what_became_of_its_trials(tmp_path, trials, title, reason):
+    found = decide(Context([read_sweep(published(tmp_path / "odd", 40, trials=trials, curves=False))]))
+    assert (found.action, found.title, found.reason) == ("look", title, reason)
+
+
 def test_an_audit_is_reported(run, tmp_path):
     results = read_results(run)
     pruned = results.coarse.trials[results.coarse.trials["state"] == "PRUNED"].head(4)

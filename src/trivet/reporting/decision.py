@@ -55,7 +55,7 @@ def decide(context: Context) -> Decision:
     search that still improves, trainings cut off; else stop."""
     sweep, state = context.last, progress(context.last)
     if state is None:
-        return Decision("look", "Find out why first:", "no trial ran to its end with a value.", "Price: reading the log of one trial.")
+        return _look(context, sweep)
     serious = next((flag for flag in context.flags if flag.level == "serious"), None)
     if serious is not None:
         reason = f"{serious.title[:1].lower()}{serious.title[1:]}, and until that is dealt with more trials are pointless."
@@ -73,6 +73,14 @@ def decide(context: Context) -> Decision:
     if "best_last" in keys:
         return _longer(context, sweep)
     return _stop(context, sweep)
+
+
+def _look(context: Context, sweep: Sweep) -> Decision:
+    where = f"of the {context.name(sweep)}"
+    if (pruned := sweep.count("PRUNED")) and pruned == len(sweep.trials):
+        reason = f"all {count(pruned, 'trial')} {where} were pruned, so nothing of it can be compared."
+        return Decision("look", "Let some finish:", reason, "Price: a few full trainings, with more trials or a milder pruner.")
+    return Decision("look", "Find out why first:", f"no trial {where} ran to its end with a value.", "Price: reading the log of one trial.")
 
 
 def _keep(context: Context) -> Decision:
