@@ -62,7 +62,8 @@ def run(config: dict, folder: Path, single: bool) -> float | list[float]:
     def report(value: float, step: int, metrics: dict[str, float]) -> None:
         if single:
             table(value, step, metrics)
-        trivet.report(value, step, metrics)
+        further = [metrics[name] for name in config["objectives"]]
+        trivet.report([value, *further] if further else value, step, metrics)
 
     with console.profiled(folder, device.type) if config.get("profile") else contextlib.nullcontext():
         result = training.train(config, loaded, report, folder)

@@ -42,6 +42,8 @@ TAKEN = {
     "search_space": ["mapping"],
     "custom_search_space": [],
     "pruner": ["text", "mapping"],
+    "weights": ["list"],
+    "scales": ["list"],
     "constraints": ["mapping"],
     "replicates": [],
     "metric": ["text"],

@@ -13,7 +13,7 @@ import logging
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,8 +79,11 @@ def _is_whole(step: object) -> bool:
     return isinstance(step, numbers.Integral) and not isinstance(step, bool)
 
 
-def report(value: float, step: int, metrics: Mapping[str, float] | None = None) -> None:
+def report(value: float | Sequence[float], step: int, metrics: Mapping[str, float] | None = None) -> None:
     """Tell the study the objective's `value` (a float, NaN allowed) after `step` (an integer >= 1, usually epochs finished).
+
+    A search over several objectives takes a list of them, too: what `hydra.sweeper.weights` make of it is what a pruner judges; without
+    weights the first is kept.
 
     `metrics` are further numbers of this step for `curves.csv`; one called number, step or value becomes `metric/<name>` there. Steps
     count from 1 and rise, gaps allowed: the first report of a step stays, and a later one of it, or of an earlier step, changes nothing,
@@ -94,7 +97,7 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
         more = "; a loop that counts from 0 reports epoch + 1" if not isinstance(step, bool) and step == 0 else ""
         raise UserError(f"trivet.report: step={_short(step)} must be a whole number >= 1 (epochs finished, say){more}")
     try:
-        number = float(value)
+        number = _numbers(value)
     except (TypeError, ValueError, OverflowError):
         raise UserError(f"trivet.report: value={_short(value)} must be a number; pass a float, such as loss.item()") from None
     try:
@@ -105,6 +108,13 @@ def report(value: float, step: int, metrics: Mapping[str, float] | None = None) 
         own.report(number, int(step), numbers_of)
     elif (why := ranks.ask(number, int(step), numbers_of)) is not None:
         raise RankPruned(why)
+
+
+def _numbers(value: Any) -> Any:
+    """A number as a float, and a list of two or more, one per objective, as floats; raises as `float` does."""
+    if isinstance(value, (list, tuple)) and len(value) > 1:
+        return [float(one) for one in value]
+    return float(value)
 
 
 def _column(name: Any) -> str:

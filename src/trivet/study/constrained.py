@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trivet.search.constraints import Constraint, Values, broken
+from trivet.search.weights import OBJECTIVES
 
 _AT = "trivet:constrained:"
 RETURNED = "trivet:returned"
@@ -31,7 +32,7 @@ def merged(old: Values, new: Values) -> list[float | None]:
 
 def copied(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a trial that its copy has as well."""
-    return {key: value for key, value in attrs.items() if key.startswith(_AT) or key == RETURNED}
+    return {key: value for key, value in attrs.items() if key.startswith(_AT) or key in (RETURNED, OBJECTIVES)}
 
 
 def given(values: Values) -> dict[str, Any]:

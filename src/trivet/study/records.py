@@ -15,6 +15,7 @@ from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
 from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
+from trivet.search.weights import Weights
 
 State = Literal["COMPLETE", "PRUNED", "FAIL"]
 Kept = Literal[State, "INFEASIBLE"]
@@ -51,6 +52,7 @@ class StudySpec:
     warm_prunes: bool = False
     constraints: tuple[Constraint, ...] = ()
     replicates: Replicates | None = None
+    weights: Weights | None = None  # of several objectives, of which one is made
     reuse: bool = False  # a proposal whose configuration has a result already is not trained: see copies.py
     storage_timeout: float = 60.0  # seconds for which a server that is gone is tried again
     keep_files: tuple[str, ...] = ()  # files of a trial's folder that are published
@@ -58,6 +60,11 @@ class StudySpec:
     max_restarts: int = 3
     session: str = ""
     deadline: float | None = None  # time.time() at which `stop.seconds` is used up
+
+    @property
+    def n_objectives(self) -> int:
+        """How many objectives a run returns: weights make one of several."""
+        return len(self.directions if self.weights is None else self.weights.directions)
 
     @property
     def maximize(self) -> bool:

@@ -20,6 +20,7 @@ from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import std
+from trivet.search.weights import OBJECTIVES
 from trivet.study.records import Official
 from trivet.study.study import Study
 
@@ -101,6 +102,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}  # labels, which change nothing
     names = list(dict.fromkeys(name for given in attrs.values() for name in given))
     held, runs = constrained_columns(spec.constraints, spec.params), spec.replicates.columns() if spec.replicates is not None else []
+    objectives = [f"objective_{i}" for i in range(len(spec.weights.directions))] if spec.weights is not None else []
     rows = []
     for t in trials:
         stored = study.trials[t.number]
@@ -110,6 +112,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
+                *(cell(v) for v in stored.user_attrs.get(OBJECTIVES) or [None] * len(objectives)),
                 *_replicate_cells(t.replicates, len(runs)),
                 *(cell(v) for v in t.constrained or [None] * len(held)),
                 *(cell(attrs[t.number].get(name)) for name in names),
@@ -118,7 +121,7 @@ def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
                 str(len(stored.intermediate_values) - len(t.curve)),
             ]
         )
-    return ["number", "state", "reason", *value_columns, "step", "best_step", *runs, *held, *names, *keys, *VARYING], rows
+    return ["number", "state", "reason", *value_columns, "step", "best_step", *objectives, *runs, *held, *names, *keys, *VARYING], rows
 
 
 def _replicate_cells(found: Sequence[float], n_columns: int) -> list[str]:

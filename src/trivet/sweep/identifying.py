@@ -19,6 +19,7 @@ from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
 from trivet.search.stopping import StopRules
+from trivet.search.weights import Weights
 from trivet.study import code, identity, values
 from trivet.sweep.configs import plain as plain_config
 from trivet.sweep.configs import task_of, without_space
@@ -46,6 +47,7 @@ class Search:
     ruled: Ruled | None = None  # of a search by rule
     constraints: tuple[Constraint, ...] = ()
     replicates: Replicates | None = None
+    weights: Weights | None = None
 
 
 def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:
@@ -61,6 +63,7 @@ def identify(s: Settings, search: Search, task_function: TaskFunction, root: Pat
         "sampler": sampler.as_dict() if sampler.name not in ENUMERATING else {"name": sampler.name},
         "pruner": search.pruner,
         "seed": search.seed,
+        **({"weights": search.weights.as_dict()} if search.weights is not None else {}),
         **({"replicates": search.replicates.as_dict()} if search.replicates is not None else {}),
         **({"constraints": {c.metric: str(c) for c in search.constraints}} if search.constraints else {}),
         "lag": s.lag if sampler.name not in INDEPENDENT else None,

@@ -16,6 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from trivet import secrets
 from trivet.reports import Diverged, TrialPruned, is_bad
 from trivet.search.constraints import Constraint, Values, pick
+from trivet.search.weights import OBJECTIVES, Weights
 from trivet.study import constrained
 from trivet.study.records import Outcome
 from trivet.sweep.alarm import TrialTimeout
@@ -90,6 +91,13 @@ def _outcome_of_value(value: Any, n_objectives: int) -> Outcome:
     except Exception:  # an app's object may raise anything here
         return Outcome("FAIL", reason=one_line(f"returned {_text(value)[:80]}: what is in a mapping must be numbers"))
     return replace(_outcome_of_objective(value["value"], n_objectives), metrics=metrics)
+
+
+def weighed(outcome: Outcome, weights: Weights | None) -> tuple[Outcome, dict[str, Any]]:
+    """The outcome of a trial whose objectives are made one, and what to store of them."""
+    if weights is None or outcome.state != "COMPLETE":
+        return outcome, {}
+    return replace(outcome, values=(weights.of(outcome.values),)), {OBJECTIVES: list(outcome.values)}
 
 
 def held_by(constraints: Sequence[Constraint], outcome: Outcome, reported: Values) -> tuple[Outcome, dict[str, Any]]:

@@ -14,7 +14,7 @@ from trivet.search import replicates
 from trivet.search.constraints import Values, pick
 from trivet.study.constrained import merged
 from trivet.study.study import Study
-from trivet.sweep.outcome import outcome_of
+from trivet.sweep.outcome import outcome_of, weighed
 
 
 class Hearing(Protocol):
@@ -41,7 +41,7 @@ def run(study: Study, number: int, hearing: Hearing, job: Callable[[int], JobRet
         if i == len(found):
             hearing.begin_replicate()
             result = job(i)
-            outcome = outcome_of(result, 1)
+            outcome, _ = weighed(outcome_of(result, spec.n_objectives), spec.weights)
             if hearing.left or hearing.fault is not None or outcome.state != "COMPLETE":
                 return result
             held = merged(hearing.held, pick(spec.constraints, outcome.metrics))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trivet.search import replicates
+from trivet.search.weights import OBJECTIVES
 from trivet.study import constrained, identity, tables
 from trivet.study.copies import Copied
 from trivet.study.records import ended
@@ -95,6 +96,8 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
             held = constrained.given([float(row[c]) if row[c] else None for c in columns])
             runs = [float(row[c]) if row.get(c) else None for c in search.replicates.columns()[2:]] if search.replicates else []
             held |= replicates.given(runs)
+            parts = [row[c] for c in row if re.fullmatch(r"objective_\d+", c)] if search.weights is not None else []
+            held |= {OBJECTIVES: [float(part) for part in parts]} if parts and all(parts) else {}
             given["kept"] = Copied(state, tuple(values), reason, tuple(steps), metrics, held).as_dict()
         trials.append(given)
     return (*trials, *map(dict, search.trials[len(rows) :]))

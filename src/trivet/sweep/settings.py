@@ -106,6 +106,12 @@ class Settings:
             "median percentile asha hyperband threshold patient, {name: ..., <arguments>}, or {_target_: my.Class, ...}; null: none",
         ),
     )
+    weights: Sequence[float] | None = field(
+        default=None, metadata=_takes(Maybe(ListOf(Real(0), 0)), "make one objective of several: their weighted sum, each by its scale")
+    )
+    scales: Sequence[float] | None = field(
+        default=None, metadata=_takes(Maybe(ListOf(Real(0, open="low"), 0)), "with weights: how much of each objective is worth its weight")
+    )
     constraints: Mapping[str, Any] = field(
         default_factory=dict,
         metadata=_takes(_ANYTHINGS, "bounds on metrics that trials report or return: {parameters: '<= 200000'}; who breaks one never wins"),

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import ranks, secrets, space
 from trivet.errors import UserError
-from trivet.search import constraints
+from trivet.search import constraints, weights
 from trivet.search.choosing import choose
 from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
 from trivet.search.sampling import Sampler
@@ -174,6 +174,8 @@ class Sweep:
             sampler, sampler_seed = sampler_spec(s.sampler)
         seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
         directions = directions_of(s.direction)
+        weighed = weights.read(s.weights, s.scales, directions)
+        directions = directions[:1] if weighed is not None else directions
         pruner = rules.pruner_of(s.pruner, directions)
         rules.tell_varying(s.constraints)
         with _warnings_logged():
@@ -202,7 +204,7 @@ class Sweep:
             by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, self.root, seed)
             sampler = by_rule.sampler
         stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
-        must = constraints.read(s.constraints), rules.replicates_of(s, where, directions)
+        must = constraints.read(s.constraints), rules.replicates_of(s, where, directions), weighed
         return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, *must)
 
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
@@ -226,6 +228,7 @@ class Sweep:
             warm_prunes=s.warm_start_prunes,
             constraints=search.constraints,
             replicates=search.replicates,
+            weights=search.weights,
             storage_timeout=float(s.storage_timeout),
             keep_files=tuple(s.publish_files) if s.publish is not None else (),
             max_failure_rate=float(s.max_failure_rate),
@@ -334,6 +337,7 @@ class Sweep:
             "lag": spec.lag,
             "sampler": spec.sampler.as_dict() if spec.sampler.name != "list" else {"name": "list"},
             "pruner": spec.pruner or {"name": "none"},
+            **({"weights": spec.weights.as_dict()} if spec.weights is not None else {}),
             **({"replicates": spec.replicates.as_dict()} if spec.replicates is not None else {}),
             "constraints": {c.metric: str(c) for c in spec.constraints},
             "n_trials": spec.stop.n_trials,

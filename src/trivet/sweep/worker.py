@@ -24,7 +24,7 @@ from omegaconf import DictConfig, open_dict
 from trivet import reports, space
 from trivet.errors import StorageGone, UserError
 from trivet.reports import TrialPruned
-from trivet.search.constraints import Constraint, Values, pick
+from trivet.search.constraints import Values, pick
 from trivet.study import copies
 from trivet.study.constrained import merged
 from trivet.study.invocation import Invocation
@@ -34,7 +34,7 @@ from trivet.sweep import replicating
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.listening import Ear
-from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of
+from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of, weighed
 from trivet.sweep.single_run import SingleRun, leave_group
 from trivet.targets import locate
 
@@ -117,7 +117,7 @@ class Worker:
         clock, started = time.monotonic(), time.localtime()
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
-        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec.constraints, self.around.leaving)
+        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec, self.around.leaving)
         reports.set_reporter(reporter)
         try:
             with alarm.set(self.plan.trial_timeout):
@@ -140,7 +140,10 @@ class Worker:
         if reporter.left:  # whatever the app made of it
             self.study.leave(claim.number)
             return
-        outcome = outcome_of(result, len(self.plan.spec.directions), self.plan.trial_timeout, alarm.rang)
+        spec = self.plan.spec
+        whole = spec.replicates is None  # else the result is made of several already
+        outcome = outcome_of(result, spec.n_objectives if whole else 1, self.plan.trial_timeout, alarm.rang)
+        outcome, objectives = weighed(outcome, spec.weights if whole else None)
         if reporter.pruned_elsewhere and not alarm.rang:
             outcome = Outcome("PRUNED")
         outcome, returned = held_by(self.plan.spec.constraints, outcome, reporter.held)
@@ -156,7 +159,7 @@ class Worker:
             subdir = os.path.relpath(str(result.hydra_cfg.hydra.runtime.output_dir), os.path.abspath(folder))
             if subdir != str(claim.number) and os.path.isdir(folder / subdir):
                 attrs["trivet:folder"] = subdir
-        self.study.tell(claim.number, outcome, attrs | returned | reporter.metrics.attrs())
+        self.study.tell(claim.number, outcome, attrs | objectives | returned | reporter.metrics.attrs())
         reporter.metrics.remove()
 
     def _run_job(self, number: int, reporter: _Reporter, replicate: int | None = None) -> JobReturn:
@@ -231,10 +234,12 @@ class _Reporter:
         number: int,
         alarm: Alarm,
         ear: Ear,
-        constraints: Sequence[Constraint] = (),
+        spec: StudySpec | None = None,
         leaving: Callable[[], bool] = lambda: False,
     ) -> None:
+        constraints = spec.constraints if spec is not None else ()
         self._constraints, self._leaving, self.left = constraints, leaving, False
+        self._weights = spec.weights if spec is not None else None
         self._study, self._number, self._alarm, self._ear = study, number, alarm, ear
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
@@ -258,12 +263,19 @@ class _Reporter:
             self.pruned_elsewhere = True
             raise
 
+    def _one(self, value: float | Sequence[float]) -> float:
+        """The objective of a report, which may name several: what the weights make of them, else the first."""
+        if self._weights is not None:
+            return self._weights.heard(value)
+        return value[0] if isinstance(value, Sequence) else value
+
     def begin_replicate(self) -> None:
         """Hear a replicate: its reports are no steps of the trial, and tell of constrained metrics alone."""
         self._replicated, self._last, self._before = True, 0, 0
         self.held = [None] * len(self._constraints)
 
-    def _record(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
+    def _record(self, value: float | Sequence[float], step: int, metrics: Mapping[str, float]) -> None:
+        value = self._one(value)
         self._note(step)
         with self._alarm.held():
             try:

@@ -72,6 +72,10 @@ def _constraints(study: dict) -> list[tuple[str, str]]:
     """What a configuration had to hold to count, and how often it was run."""
     held, runs = study.get("constraints"), study.get("replicates")
     rows = [("Must hold (constraints)", ", ".join(f"{metric} {bound}" for metric, bound in held.items()))] if held else []
+    if weights := study.get("weights"):
+        parts = zip(weights["weights"], weights["directions"], weights["scales"], strict=True)
+        each = "; ".join(f"{weight:g} per {scale:g} ({direction})" for weight, direction, scale in parts)
+        rows.append(("Objectives made one (weights)", each))
     if runs:
         each = (
             f"one for {runs['key']}={listing([str(value) for value in runs['values']])}; the value of a trial is their {runs['aggregate']}"
