@@ -84,10 +84,12 @@ def test_the_best_of_a_search_is_taken_apart_without_what_the_command_fixed(root
     assert sorted(names) == ["batch", "opt.lr"] and len(rows) == 4 and len(study["sampler"]["seeds"]) == 1
 
 
-def test_the_ladder_begins_at_a_tenth_of_the_default(root, conf):
+def test_the_ladder_begins_at_a_tenth_of_the_default_and_says_what_to_search(root, conf, capsys):
     rows, study = swept(conf, root / "ladder", "{name: ladder, key: opt.lr, metric: train/loss}", "opt=sgd")
     assert rows[0]["opt.lr"] == "0.05" and rows[0]["why"] == "begins small" and study["sampler"]["start"] == 0.05
     assert [float(row["opt.lr"]) for row in rows] == [0.05, 0.15, 0.45, 1.35, 4.05]
+    told = capsys.readouterr().out
+    assert "-m opt=sgd 'opt.lr=tag(log, interval(0.005, 0.5))' 'hydra.sweeper.enqueue=[{opt.lr: 0.05}]'" in told
 
 
 def test_tiers_share_the_trials_of_the_sweep(root, conf):

@@ -3,7 +3,7 @@
 import pytest
 
 from trivet import space
-from trivet.space.suggesting import suggest
+from trivet.space.suggesting import around, suggest
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,16 @@ def test_suggestions(key, value, text):
     assert [s.text for s in found] == ([] if text is None else [text])
     if text is not None:
         assert found[0].key == key and space.contains(space.parse(text), value)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "words"),
+    [
+        (["hparams=ladder", "model=mlp", "hydra.sweeper.n_jobs=2"], ["hparams=search", "model=mlp"]),
+        (["+trivet=ladder", "hydra/sweeper=trivet", "data=x"], ["+trivet=search", "hydra/sweeper=trivet", "data=x"]),
+        ([], []),
+    ],
+)
+def test_a_search_around_the_result_of_a_ladder(fixed, words):
+    given = ["lr=tag(log, interval(0.0003, 0.03))", "hydra.sweeper.enqueue=[{lr: 0.003}]"]
+    assert around("lr", 0.003, fixed) == [*words, *given]

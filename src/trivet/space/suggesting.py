@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from trivet.space.specs import Choice, Float, Int, Spec, to_text
 
 SKIPPED = ("eps", "epsilon", "temperature", "l1", "l2", "max_norm")  # known by name, and hardly ever worth a search
 LR_FACTOR, DECAY_FACTOR = 30, 100  # a range reaches so far to both sides of the default
+AROUND = 10.0  # how far around the rate that a ladder has found it is worth searching
 DECAYS = (0, 1e-5, 1e-4, 1e-3, 1e-2)
 DEPTHS = ("depth", "layers", "blocks")
 MUST_DIVIDE = ("heads", "kernel", "kernel_size", "patch")
@@ -66,3 +67,11 @@ def _around(value: float, factor: float, low: float, high: float) -> Float:
     """A log range around a value, its ends with one digit, within what a quantity of this kind can be."""
     ends = (float(f"{max(low, value / factor):.0e}"), float(f"{min(high, value * factor):.0e}"))
     return Float(min(ends[0], value), max(ends[1], value), log=True)
+
+
+def around(key: str, rate: float, fixed: Sequence[str]) -> list[str]:
+    """The overrides of a search around the result of a ladder, whose own are `fixed`: another phase, a factor of ten to each side, and the
+    rate among the first trials."""
+    phase = {"hparams=ladder": ["hparams=search"], "+trivet=ladder": ["+trivet=search", "hydra/sweeper=trivet"]}
+    words = [part for word in fixed if not word.lstrip("+~").startswith(("hydra.", "hydra/")) for part in phase.get(word, [word])]
+    return [*words, f"{key}=tag(log, interval({rate / AROUND:.3g}, {rate * AROUND:.3g}))", f"hydra.sweeper.enqueue=[{{{key}: {rate:g}}}]"]

@@ -40,6 +40,10 @@ class Invocation:
         mode = [] if self.multirun else ["hydra.mode=RUN"]  # the config says MULTIRUN, and would start a sweep again
         return shlex.join([*self.program, *self.flags, *mode, *overrides])
 
+    def multi(self, overrides: Sequence[str]) -> str:
+        """The command of a sweep with these overrides (secrets masked), quoted for a shell."""
+        return shlex.join([*self.program, *self.flags, "-m", *map(secrets.argument, overrides)])
+
 
 def _parsed(words: Sequence[str]) -> Any:
     """Hydra's own reading of its command line; None where the words are not meant for it (a notebook's kernel, a test)."""

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trivet import secrets
+from trivet.space.suggesting import around
 from trivet.study import tables
 from trivet.study.invocation import Invocation
 from trivet.study.records import Official
@@ -200,6 +201,9 @@ def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str)
         if len(study.spec.directions) == 1:
             command = Invocation.current().single(tables.overrides_of(study, state.best.number, fixed))
             say(console, f"To retrain the best: {command}")
+        if study.spec.sampler.name == "ladder":
+            key = str(study.spec.sampler.arguments["key"])
+            say(console, f"To search around it: {Invocation.current().multi(around(key, float(state.best.params[key]), fixed))}")
     for line in Failures(folder, study.folders).summary(state.trials):
         say(console, line)
     say(console, f"Tables: {folder}")

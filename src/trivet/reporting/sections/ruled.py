@@ -12,8 +12,7 @@ from trivet.reporting.commands import split_command
 from trivet.reporting.context import Context
 from trivet.reporting.model import Cell, Code, Command, Inline, Section, Table
 from trivet.reporting.words import cell, code_cell, count, plain, scale_cell, value_text
-
-AROUND = 10.0  # how far around the rate of a ladder it is worth searching
+from trivet.space.suggesting import around
 
 
 def build(context: Context) -> list[Section]:
@@ -101,29 +100,20 @@ def ladder(context: Context, sweep: Sweep) -> Section | None:
     if not len(sweep.complete) or best is None:
         section.say(f"No run came to its end: begin with a smaller {key}, or look at the data and the model first.")
     else:
-        rate = float(best[key])
+        rate, program = float(best[key]), split_command(sweep)[0]
+        fixed = [str(word) for word in sweep.study.get("overrides") or []]
         last = sweep.trials.iloc[-1]
         section.say(
             f"{count(len(rows), 'run')} from ", Code(f"{key}={sweep.trials[key].iloc[0]:g}"), "; the best is ", Code(f"{key}={rate:g}"),
             ", a default to search around", "." if last["state"] != "FAIL" else f". At {last[key]:g} training is unstable.",
         )  # fmt: skip
-        section.add(Command(around(sweep, key, rate), "To search around it:"))
+        section.add(Command(shlex.join([*program, "-m", *around(key, rate, fixed)]), "To search around it:"))
     section.add(Table(("Trial", key, "Why", "State", context.scale.metric), rows, "Each run with its reason.", sortable=False))
     return section
 
 
 def _value(context: Context, sweep: Sweep, row: dict) -> Cell:
     return scale_cell(context.scale, float(row[sweep.objectives[0]]) if row["state"] == "COMPLETE" else None)
-
-
-def around(sweep: Sweep, key: str, rate: float) -> str:
-    """The search around a rate: the same command with another phase, a factor of ten to each side, and the rate among the first trials."""
-    program, _ = split_command(sweep)
-    fixed = [str(word) for word in sweep.study.get("overrides") or []]
-    phase = {"hparams=ladder": "hparams=search", "+trivet=ladder": "+trivet=search"}
-    words = [phase.get(word, word) for word in fixed if not word.startswith("hydra.")]
-    given = [f"{key}=tag(log, interval({rate / AROUND:.3g}, {rate * AROUND:.3g}))", f"hydra.sweeper.enqueue=[{{{key}: {rate:g}}}]"]
-    return shlex.join([*program, "-m", *words, *given])
 
 
 # Ablation ------------------------------------------------------------------------------------------------------------------
