@@ -102,7 +102,7 @@ def test_the_report_of_a_table_has_it(run, monkeypatch):
     for name, module in vars(build).items():
         if getattr(module, "__package__", "").endswith("sections") and module is not baselines:
             made = Section(name, name)
-            monkeypatch.setattr(module, "build", lambda *_, made=made, many=name == "phases": [made] if many else made)
+            monkeypatch.setattr(module, "build", lambda *_, made=made, many=name in ("phases", "ruled"): [made] if many else made)
     results = copy.copy(run)
     results.test = (run.test or {}) | {"baselines": {"majority": 0.5}}
     found = [section.id for section in build.sections(Context(results.searches, results))]
