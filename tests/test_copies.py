@@ -10,6 +10,7 @@ from trivet.study import tables
 from trivet.study.copies import Copied, Seen, finish
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study
+from trivet.study.view import View
 from trivet.sweep.progress import State
 
 SMALL = (space.Param("z", space.Choice((1, 2, True, "a"))), space.Param("y", space.Int(1, 2), (("z", "a"),)))
@@ -62,7 +63,7 @@ def trained(folder, **changes):
     TRAINED.clear()
     worker = SimulatedWorker(spec(folder, **changes), trial=noisy)
     worker.run()
-    study = Study.view(worker.study.spec)
+    study = View(worker.study.spec)
     return study, list(TRAINED)
 
 

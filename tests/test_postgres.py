@@ -17,6 +17,7 @@ from trivet.study.postgres import Database, PostgresClaims, PostgresJournal, Tri
 from trivet.study.records import Claim, Outcome
 from trivet.study.storage import check_reachable
 from trivet.study.study import Study
+from trivet.study.view import View
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_metrics_and_files_reach_another_machine(server, tmp_path):
 
 def test_a_view_makes_nothing(server, tmp_path):
     with pytest.raises(UserError, match="holds no study"):
-        Study.view(replace(spec_of(tmp_path, "random", None, 6), name="nowhere", storage=server.url))
+        View(replace(spec_of(tmp_path, "random", None, 6), name="nowhere", storage=server.url))
     assert server.sql("select count(*) from trivet_studies where name = 'nowhere'").strip() == "0"
 
 

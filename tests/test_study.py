@@ -12,6 +12,7 @@ from trivet import space
 from trivet.search.sampling import Sampler
 from trivet.study.records import Claim, Outcome
 from trivet.study.study import Study
+from trivet.study.view import View
 
 N = 14
 TPE = ("tpe", {"n_startup_trials": 3})
@@ -450,7 +451,7 @@ def test_a_view_writes_nothing_and_gives_no_verdict(tmp_path):
     for _ in range(20):
         worker.advance()
     before = (tmp_path / "journal.log").read_bytes()
-    view = Study.view(spec)
+    view = View(spec)
     assert [t.number for t in view.trials] == list(range(len(worker.study.trials)))
     assert {t.number for t in view.finished()} <= {t.number for t in worker.study.trials}
     assert (tmp_path / "journal.log").read_bytes() == before
@@ -463,4 +464,4 @@ def test_a_view_of_nothing_says_so(tmp_path):
     from trivet.errors import UserError
 
     with pytest.raises(UserError, match="holds no study"):
-        Study.view(spec_of(tmp_path))
+        View(spec_of(tmp_path))

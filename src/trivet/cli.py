@@ -37,7 +37,7 @@ def _open(folder: Path) -> Any:
     from trivet.study import tables
     from trivet.study.records import StudySpec
     from trivet.study.storage import JOURNAL
-    from trivet.study.study import Study
+    from trivet.study.view import View
 
     meta = tables.load_study(folder)
     if meta["storage"] is None and not (folder / JOURNAL).exists():
@@ -56,7 +56,7 @@ def _open(folder: Path) -> Any:
         lag=meta["lag"],
         storage=meta["storage"],
     )
-    return Study.view(spec)
+    return View(spec)
 
 
 def _status(folder: Path) -> None:

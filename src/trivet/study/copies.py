@@ -17,6 +17,7 @@ from trivet.study.records import Official, Outcome, State, ended
 
 if TYPE_CHECKING:
     from trivet.study.study import Study
+    from trivet.study.view import View
 
 COPIED = "trivet:copied"
 """The attribute of a trial that says of which it is a copy."""
@@ -60,7 +61,7 @@ def _mark(params: Mapping[str, Any]) -> str:
     return json.dumps({k: float(v) if isinstance(v, int) and not isinstance(v, bool) else v for k, v in params.items()}, sort_keys=True)
 
 
-def copy_of(study: Study, first: Official) -> Copied:
+def copy_of(study: View, first: Official) -> Copied:
     """A settled trial as what another one takes over."""
     attrs = study.trials[first.number].user_attrs
     curve = tuple((step, value) for step, value in first.curve)

@@ -7,10 +7,8 @@ when it is pruned depend on the fixed history alone (`lag`, history.py), so the 
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,213 +20,57 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trivet import space
-from trivet.errors import UserError
-from trivet.search import constraints, pruning, replicates
+from trivet.search import constraints, pruning
 from trivet.search.history import History
 from trivet.search.rounds import Rounds, build
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, USES_PENDING
-from trivet.search.sampling import Sampler, distribution, external, internal
+from trivet.search.sampling import Sampler, distribution, internal
 from trivet.search.teaching import blank
 from trivet.study import constrained, copies
-from trivet.study.metrics import MetricsFile
-from trivet.study.records import Claim, Kept, Official, Outcome, StudySpec, ended
-from trivet.study.storage import Trials, batch, close, files_of, open_locks, open_storage
+from trivet.study.records import Claim, Official, Outcome, StudySpec
+from trivet.study.storage import batch, open_locks, open_storage
+from trivet.study.view import GIVEN, View
 
-GIVEN = "trivet:given"
-"""The attribute of a trial that a rule has made: what `records.StudySpec.explicit` holds of those that were given outright."""
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
 
 
-class Study:
+class Study(View):
     """One worker's hold on a study. Opening it creates the study where it does not exist yet."""
 
     def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
-        self._read(spec, storage or open_storage(spec.storage, spec.folder, spec.name, spec.storage_timeout), spec.pruner)
+        storage = storage or open_storage(spec.storage, spec.folder, spec.name, spec.storage_timeout)
+        prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
+        self._read_from(spec, storage, _study_in(storage, spec), History(pruning.build(spec.pruner), spec.maximize, prior))
+        self._take_part()
         self.locks = open_locks(self.storage, self.study_id, spec.folder)
         self.sync()
 
-    @classmethod
-    def view(cls, spec: StudySpec) -> Study:
-        """A study to look at only: it takes no part, gives no verdicts and writes nothing. Raises `UserError` where there is none."""
-        study = cls.__new__(cls)
-        study._looks_only = True
-        try:
-            study._read(replace(spec, warm=(), warm_prunes=False), open_storage(spec.storage, spec.folder, spec.name, make=False), None)
-        except KeyError:
-            raise UserError(f"{spec.storage or spec.folder}: holds no study {spec.name}") from None
-        study.sync()
-        return study
-
-    def _read(self, spec: StudySpec, storage: BaseStorage, pruner: Mapping[str, Any] | None) -> None:
-        self.spec, self.storage = spec, storage
-        self.study_id = storage.get_study_id_from_name(spec.name) if self._looks_only else self._open()
-        self.files = files_of(storage)
-        prior = [row["curve"] for row in spec.warm if row["curve"]] if spec.warm_prunes else []
-        self.history = History(pruning.build(pruner), spec.maximize, prior)
-        samples = not self._looks_only and spec.sampler.name not in (*ENUMERATING, *RULED)
+    def _take_part(self) -> None:
+        spec = self.spec
+        samples = spec.sampler.name not in (*ENUMERATING, *RULED)
         self.sampler = Sampler(spec.sampler, spec.params, spec.directions, spec.seed, spec.defaults) if samples else None
-        self.rounds = None if self._looks_only or spec.sampler.name not in RULED else Rounds(_rule(spec), len(spec.explicit))
-        self._names = {p.name for p in spec.params}
+        self.rounds = Rounds(_rule(spec), len(spec.explicit)) if spec.sampler.name in RULED else None
         self._searched = space.searched(spec.params)
-        self._stored = Trials(storage, self.study_id)
-        self._fed: dict[int, int] = {}  # number -> reported values handed to the history
-        self._official: list[Official] = []  # the settled prefix
         self._last_step: dict[int, int] = {}  # of the trials that this worker runs
         self._last_held: dict[int, list[float | None]] = {}  # their constrained metrics
         self._known = [self._warm_trial(i, row) for i, row in enumerate(spec.warm)]  # what samplers may learn of: then the settled ones
         self._n_failed = [0]  # among the first 0, 1, 2 ... settled trials
         self._sync_due = 0.0
         self._seen = copies.Seen()
-
-    def _open(self) -> int:
-        directions = [StudyDirection.MAXIMIZE if d == "maximize" else StudyDirection.MINIMIZE for d in self.spec.directions]
-        with contextlib.suppress(DuplicatedStudyError):
-            return self.storage.create_new_study(directions, self.spec.name)
-        return self.storage.get_study_id_from_name(self.spec.name)
+        self._extend: Any = None  # custom_search_space, set by the worker
 
     def close(self) -> None:
         """Give up every claim and connection."""
         self.locks.close()
-        close(self.storage)
+        super().close()
 
-    # What is known -----------------------------------------------------------------------------------------------------
+    def _has_ended(self, number: int, state: str) -> None:
+        self.history.end(number, failed=state != "COMPLETE")
 
-    def sync(self) -> None:
-        """Read what is new in the storage and give the verdicts that follow."""
-        self._stored.read()
-        for number in range(len(self._official), len(self.trials)):
-            trial = self.trials[number]
-            self.history.curve(number)
-            if len(trial.intermediate_values) > self._fed.get(number, 0):
-                for step in sorted(trial.intermediate_values):
-                    barred = constrained.breaks(self.spec.constraints, trial.user_attrs, step)
-                    self.history.report(number, step, trial.intermediate_values[step], barred)
-                self._fed[number] = len(trial.intermediate_values)
-            if trial.state.is_finished():
-                self.history.settle(number, trial.user_attrs.get("trivet:step") if trial.state == TrialState.PRUNED else None)
-                self.history.curve(number).failed = trial.state != TrialState.COMPLETE
-            elif "trivet:end" in trial.user_attrs and not self._looks_only:
-                self.history.end(number, failed=trial.user_attrs["trivet:end"]["state"] != "COMPLETE")
-        self.history.judge()
-        for number in range(len(self._official), self.history.n_settled):
-            official = self._make_official(number)
-            self._official.append(official)
-            self._known.append(official.trial)
-            self._n_failed.append(self._n_failed[-1] + (official.state == "FAIL"))
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        """All trials as the storage has them at the last sync."""
-        return self._stored.all
-
-    @property
-    def settled(self) -> list[Official]:
-        """The finished trials from number 0 on, without a gap."""
-        return self._official
-
-    def finished(self) -> list[Official]:
-        """Every trial that is final, in number order, gaps or not."""
-        later = range(len(self._official), len(self.trials))
-        return [*self._official, *(self._make_official(n) for n in later if self.history.curve(n).final)]
-
-    def _outcome(self, number: int) -> tuple[Outcome, list[tuple[int, float]]]:
-        """How a trial that is final ended, and its curve as far as it counts."""
-        trial, curve = self.trials[number], self.history.curve(number)
-        rows = sorted(trial.intermediate_values.items())
-        if curve.pruned_at is not None:
-            rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
-            outcome = Outcome("PRUNED", reason=trial.user_attrs.get(copies.COPIED, ""))
-        elif trial.state.is_finished():
-            outcome = Outcome(ended(trial.state.name), tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))
-        else:
-            outcome = Outcome(**trial.user_attrs["trivet:end"])
-        if outcome.state == "PRUNED":
-            known_last = rows and len(self.spec.directions) == 1 and not math.isnan(rows[-1][1])
-            outcome = Outcome("PRUNED", (rows[-1][1],) if known_last else (), outcome.reason)
-        return outcome, rows
-
-    def _make_official(self, number: int) -> Official:
-        trial, (outcome, rows) = self.trials[number], self._outcome(number)
-        values = list(outcome.values) if outcome.state != "FAIL" else []
-        held = self._held(number, outcome.state)
-        pruned_at = self.history.curve(number).pruned_at
-        runs = [run["value"] for run in replicates.done(trial.user_attrs, math.inf if pruned_at is None else pruned_at)]
-        known = FrozenTrial(
-            number=number,
-            trial_id=number + 1,
-            state=TrialState[outcome.state],
-            value=None,
-            values=values or None,
-            datetime_start=trial.datetime_start or datetime.min,
-            datetime_complete=trial.datetime_start or datetime.min,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs={},
-            system_attrs={**trial.system_attrs, **constraints.attributes(self.spec.constraints, held)},
-            intermediate_values=dict(rows) if len(self.spec.directions) == 1 else {},
-        )
-        metrics = trial.user_attrs.get("trivet:metrics", {})
-        state: Kept = outcome.state
-        reason = outcome.reason
-        if state != "FAIL" and constraints.broken(self.spec.constraints, held):
-            state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
-        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held)
-
-    def _held(self, number: int, state: str) -> list[float | None]:
-        """The constrained metrics of an ended trial; those of a failed one are not looked at."""
-        if state == "FAIL":
-            return [None] * len(self.spec.constraints)
-        pruned_at = self.history.curve(number).pruned_at
-        step = math.inf if pruned_at is None else pruned_at
-        return constrained.final(self.spec.constraints, self.trials[number].user_attrs, step, pruned_at is None)
-
-    def given(self, number: int) -> Mapping[str, Any] | None:
-        """What makes a trial, where it was given outright or by rule; None where a sampler chose it."""
-        if number < len(self.spec.explicit):
-            return self.spec.explicit[number]
-        return self.trials[number].user_attrs.get(GIVEN) if self.spec.sampler.name in RULED and number < len(self.trials) else None
-
-    def params_of(self, number: int) -> dict[str, Any]:
-        """The parameters of a trial by name, as the space writes them; those of an explicit trial as it gave them."""
-        given = self.given(number)
-        if given is not None:
-            return dict(given["params"])
-        outside = self.trials[number].user_attrs.get("trivet:params")
-        if outside is not None:
-            return dict(outside)
-        sampled = self.trials[number].params
-        values: dict[str, Any] = {}
-        chosen: dict[str, Any] = {}
-        for param in self.spec.params:
-            if isinstance(param.spec, space.Fixed):
-                if param.active(chosen):
-                    values[param.name] = chosen[param.key] = param.spec.value
-            elif param.name in sampled:
-                values[param.name] = chosen[param.key] = external(param.spec, sampled[param.name])
-        return values | {name: value for name, value in sampled.items() if name not in self._names}
-
-    def overrides_of(self, number: int) -> tuple[dict[str, Any], list[str]]:
-        """What makes a trial's config of the sweep's: group choices, and overrides of single keys."""
-        groups: dict[str, Any] = {}
-        values = []
-        explicit = self.given(number)
-        if explicit is not None and explicit["overrides"] is not None:
-            for override in explicit["overrides"]:
-                key, _, value = override.partition("=")
-                if key in self.spec.groups:
-                    groups[key] = value
-                else:
-                    values.append(override)
-            return groups, values
-        keys = {p.name: p.key for p in self.spec.params}
-        for name, value in self.params_of(number).items():
-            key = keys.get(name, name)
-            if key in self.spec.groups:
-                groups[key] = value
-            else:
-                values.append(f"{key}={space.sweep_text(value)}")
-        return groups, values
+    def _has_settled(self, official: Official) -> None:
+        self._known.append(official.trial)
+        self._n_failed.append(self._n_failed[-1] + (official.state == "FAIL"))
 
     def _warm_trial(self, i: int, row: Mapping[str, Any]) -> FrozenTrial:
         """A row of an earlier table, declared in this study's ranges; parameters outside them were left out by the reader."""
@@ -437,9 +279,6 @@ class Study:
                 self.storage.set_trial_system_attr(trial._trial_id, key, value)
         self.sync()
 
-    _looks_only = False
-    _extend: Any = None  # custom_search_space, set by the worker
-
     # Running -------------------------------------------------------------------------------------------------------------
 
     def report(self, number: int, step: int, value: float, held: constraints.Values = (), attrs: Mapping[str, Any] | None = None) -> bool:
@@ -519,19 +358,6 @@ class Study:
             self.storage.set_trial_state_values(trial_id, TrialState[outcome.state], list(values) or None)
         self.sync()
 
-    def left_behind(self, number: int) -> dict[str, Any]:
-        """The metrics that a worker which is gone kept in the trial's folder, as attributes to store."""
-        return self.metrics_of(number).attrs()
-
-    def metrics_of(self, number: int) -> MetricsFile:
-        """The metrics that a trial has reported, to read and to add to."""
-        return MetricsFile(Path(self.spec.folder) / str(number), self.files)
-
-    def folders(self) -> dict[int, Path]:
-        """Where Hydra put the files of trials, where `hydra.sweep.subdir` names another folder than the trial's number."""
-        named = {t.number: t.user_attrs.get("trivet:folder") for t in self.trials}
-        return {number: Path(self.spec.folder) / name for number, name in named.items() if name is not None}
-
     def _keep_files(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Store what is to be published of a trial that has ended: its folder may be on another machine than the one that publishes."""
         folders = {str(number), attrs.get("trivet:folder", str(number))}
@@ -558,6 +384,14 @@ class Study:
         """Why no further trial is to begin; None while trials are left to begin or to finish."""
         self.sync()
         return None if self._stored.unfinished else self._stop_reason(len(self.trials))
+
+
+def _study_in(storage: BaseStorage, spec: StudySpec) -> int:
+    """The study's id, made where there is none."""
+    directions = [StudyDirection.MAXIMIZE if d == "maximize" else StudyDirection.MINIMIZE for d in spec.directions]
+    with contextlib.suppress(DuplicatedStudyError):
+        return storage.create_new_study(directions, spec.name)
+    return storage.get_study_id_from_name(spec.name)
 
 
 def _rule(spec: StudySpec) -> Any:

@@ -22,7 +22,7 @@ from trivet.search.constraints import Constraint
 from trivet.search.replicates import std
 from trivet.search.weights import OBJECTIVES
 from trivet.study.records import Official
-from trivet.study.study import Study
+from trivet.study.view import View
 
 VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
@@ -65,7 +65,7 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def best_of(study: Study, trials: Sequence[Official]) -> Official | None:
+def best_of(study: View, trials: Sequence[Official]) -> Official | None:
     """The completed trial with the best first value; of equals that with the lowest val/loss at its best step, then the earliest."""
 
     def rank(trial: Official) -> tuple[float, float]:
@@ -75,7 +75,7 @@ def best_of(study: Study, trials: Sequence[Official]) -> Official | None:
     return min((t for t in trials if t.state == "COMPLETE"), key=rank, default=None)
 
 
-def _tie_losses(study: Study, trial: Official) -> dict[int | None, float]:
+def _tie_losses(study: View, trial: Official) -> dict[int | None, float]:
     """Step -> val/loss, where the app reports it beside its objective: what breaks ties, as accuracies of small data are often equal."""
     table = study.trials[trial.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []})
     if TIE_BREAKER not in table["columns"]:
@@ -93,7 +93,7 @@ def pareto(trials: Sequence[Official], directions: Sequence[str]) -> list[Offici
     ]  # fmt: skip
 
 
-def trial_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
+def trial_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of trials.csv."""
     spec = study.spec
     value_columns = ["value"] if len(spec.directions) == 1 else [f"value_{i}" for i in range(len(spec.directions))]
@@ -136,7 +136,7 @@ def constrained_columns(constraints: Sequence[Constraint], params: Sequence[spac
     return [f"metric/{c.metric}" if c.metric in taken else c.metric for c in constraints]
 
 
-def _best_step(trial: Official, study: Study) -> int | None:
+def _best_step(trial: Official, study: View) -> int | None:
     """The step with the best value; of equals that with the lowest val/loss, then the earliest."""
     sign, losses = -1 if study.spec.maximize else 1, _tie_losses(study, trial)
     if study.spec.replicates is not None:  # steps are replicates, and the last is what counts
@@ -145,7 +145,7 @@ def _best_step(trial: Official, study: Study) -> int | None:
     return min(curve)[2] if curve else None
 
 
-def curve_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
+def curve_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of curves.csv."""
     metrics = {t.number: study.trials[t.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []}) for t in trials}
     columns = list(dict.fromkeys(c for m in metrics.values() for c in m["columns"]))
@@ -158,7 +158,7 @@ def curve_rows(study: Study, trials: Sequence[Official]) -> tuple[list[str], lis
     return ["number", "step", "value", *columns], rows
 
 
-def write_tables(study: Study, folder: Path, fixed: Sequence[str]) -> None:
+def write_tables(study: View, folder: Path, fixed: Sequence[str]) -> None:
     """Write trials.csv, curves.csv, and best.yaml and optimization_results.yaml where a trial completed."""
     trials = study.finished()
     write_text(folder / "trials.csv", _csv(*trial_rows(study, trials)))
@@ -180,12 +180,12 @@ def write_tables(study: Study, folder: Path, fixed: Sequence[str]) -> None:
         write_yaml(folder / "optimization_results.yaml", {"name": "optuna", "solutions": front_results})
 
 
-def _by_key(study: Study, trial: Official) -> dict[str, Any]:
+def _by_key(study: View, trial: Official) -> dict[str, Any]:
     key_of = {p.name: p.key.lstrip("+") for p in study.spec.params}
     return {key_of.get(n, n): v for n, v in trial.params.items()}
 
 
-def overrides_of(study: Study, number: int, fixed: Sequence[str]) -> list[str]:
+def overrides_of(study: View, number: int, fixed: Sequence[str]) -> list[str]:
     """The overrides that make this trial's config: what the command fixed (not trivet's own group, which is about the sweep alone), group
     choices, values. Secrets are masked, where they are not what is searched."""
     groups, values = study.overrides_of(number)
