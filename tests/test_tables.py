@@ -101,7 +101,9 @@ def study_of(maximize, losses=None, n=6):
     """What `best_of` looks at: the direction, and each trial's val/loss by step."""
     rows = [sorted([step, 0.1, loss] for step, loss in (losses or {}).get(number, {}).items()) for number in range(n)]
     kept = [{"trivet:metrics": {"columns": ["lr", "val/loss"], "rows": of_trial}} if of_trial else {} for of_trial in rows]
-    return SimpleNamespace(spec=SimpleNamespace(maximize=maximize), trials=[SimpleNamespace(user_attrs=attrs) for attrs in kept])
+    return SimpleNamespace(
+        spec=SimpleNamespace(maximize=maximize, replicates=None), trials=[SimpleNamespace(user_attrs=attrs) for attrs in kept]
+    )
 
 
 def test_best_is_the_earliest_of_equals():
