@@ -39,10 +39,11 @@ def _open(folder: Path) -> Any:
     from trivet.study.storage import JOURNAL
     from trivet.study.view import View
 
-    meta = tables.load_study(folder)
+    needed = ("name", "directions", "space", "sampler", "pruner", "seed", "n_trials", "lag", "storage")
+    meta = tables.load_study(folder, needed)
     if meta["storage"] is None and not (folder / JOURNAL).exists():
         raise UserError(f"{folder}: holds a finished sweep's tables only; status and top need the folder that the sweep ran in")
-    params = tuple(space.Param(p["key"], space.parse(p["spec"], p["key"]), tuple(p["when"].items())) for p in meta["space"])
+    params = tuple(space.Param(p["key"], space.parse(p["spec"], p["key"]), tuple((p.get("when") or {}).items())) for p in meta["space"])
     sampler = dict(meta["sampler"])
     spec = StudySpec(
         name=meta["name"],
@@ -65,7 +66,7 @@ def _status(folder: Path) -> None:
     from trivet.study import tables
     from trivet.sweep.progress import State, say
 
-    study, meta = _open(folder), tables.load_study(folder)
+    study, meta = _open(folder), tables.load_study(folder, ("stopped_by", "started"))
     state = State(study)
     console = Console(highlight=False)
     over = f"ended ({meta['stopped_by']})" if meta["stopped_by"] else "not ended"
@@ -91,7 +92,7 @@ def _dashboard(folder: Path) -> None:
     from trivet.study import tables
     from trivet.study.storage import JOURNAL
 
-    if tables.load_study(folder)["storage"] is None:
+    if tables.load_study(folder, ("storage",))["storage"] is None:
         print(f"optuna-dashboard {shlex.quote(str(folder / JOURNAL))}")
     else:  # which reads the URL, and any password, where it is kept
         print(f"python -m trivet.study.dashboard {shlex.quote(str(folder))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from trivet import space
+from trivet import space, studyfile
 from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.errors import UserError
 
@@ -52,7 +53,7 @@ def read_yaml(path: Path) -> object:
         return None
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]}); run the stage that writes it again") from None
 
 
@@ -119,6 +120,8 @@ def read_trials(path: Path, labels: tuple[str, ...] = ()) -> tuple[pd.DataFrame,
             frame[name] = np.nan
     for name in ("reason", "worker", "started"):
         frame[name] = frame[name].fillna("").astype(str) if name in frame else ""
+    if not frame["number"].map(lambda number: math.isfinite(number) and number == int(number)).all():
+        raise UserError(f"{path}: number must be a whole number in each row; publish the sweep again")
     frame["number"] = frame["number"].astype(int)
     return frame.sort_values("number", kind="stable").reset_index(drop=True), params
 
@@ -162,6 +165,7 @@ def read_sweep(folder: Path, name: str | None = None) -> Sweep:
     """A published sweep. Only trials.csv must be there; without curves or study.yaml the report has less to say."""
     folder = Path(folder)
     study = read_mapping(folder / "study.yaml") or {}
+    studyfile.check(study, folder / "study.yaml")
     sampler = study.get("sampler")
     trials, params = read_trials(folder / "trials.csv", LABELS.get(str(sampler.get("name")), ()) if isinstance(sampler, dict) else ())
     best = read_mapping(folder / "best.yaml")

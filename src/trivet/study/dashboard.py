@@ -25,7 +25,7 @@ def main() -> None:
         from optuna_dashboard import run_server
     except ModuleNotFoundError:
         raise UserError("the dashboard needs optuna-dashboard; install it with: pip install optuna-dashboard") from None
-    meta = load_study(given.folder)
+    meta = load_study(given.folder, ("storage", "name"))
     try:
         storage = open_storage(meta["storage"], given.folder, meta["name"], make=False)
     except KeyError:

@@ -39,7 +39,7 @@ def named(spec: StudySpec, given: str | None, mark: str, resumed: bool) -> Study
     if given is None or (spec.storage is not None and in_own_tables(spec.storage)):
         return spec
     if resumed and spec.storage is None:  # its journal is known, and may be long
-        return replace(spec, name=tables.load_study(Path(spec.folder))["name"])
+        return replace(spec, name=tables.load_study(Path(spec.folder), ("name",))["name"])
     storage = open_storage(spec.storage, spec.folder)
     found = claim(storage, given, mark, spec.directions)
     close(storage)

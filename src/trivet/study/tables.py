@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from trivet import secrets, space
+from trivet import secrets, space, studyfile
 from trivet.errors import UserError
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import std
@@ -221,14 +221,16 @@ def from_cell(spec: space.Spec | space.Fixed, text: str) -> Any:
     return int(float(text)) if isinstance(spec, space.Int) and float(text).is_integer() else float(text)
 
 
-def load_study(folder: Path) -> dict[str, Any]:
-    """study.yaml of a sweep folder. Raises `UserError` where there is none."""
+def load_study(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """study.yaml of a sweep folder, its values checked. Raises `UserError` where there is none, or a key of `needed` is not in it."""
+    path = folder / "study.yaml"
     try:
-        content = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(content, Mapping):
             raise TypeError
-        return dict(content)
-    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
             f"{folder}: is not a sweep's folder (study.yaml: {type(error).__name__}); name the folder that a sweep printed"
         ) from None
+    studyfile.check(content, path, needed)
+    return dict(content)
