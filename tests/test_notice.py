@@ -68,7 +68,7 @@ def test_a_worker_that_is_told_twice_is_told_once():
 
 def test_the_next_report_stops_the_trial_and_is_kept():
     record, going = Record(), []
-    reporter = _Reporter(record, 0, Alarm(), EAR, (), lambda: bool(going))
+    reporter = _Reporter(record, 0, Alarm(), EAR, None, lambda: bool(going))
     reporter.report(0.5, 1, {})
     going.append(True)
     with pytest.raises(TrialPruned, match="preempted: handed back at step 2"):
@@ -80,7 +80,7 @@ def test_a_trial_that_is_pruned_at_that_step_is_pruned():
     record = Record()
     record.report = lambda *_: True
     record.history = SimpleNamespace(curve=lambda number: SimpleNamespace(pruned_at=1))
-    reporter = _Reporter(record, 0, Alarm(), EAR, (), lambda: True)
+    reporter = _Reporter(record, 0, Alarm(), EAR, None, lambda: True)
     with pytest.raises(TrialPruned, match="pruned: see the pruner's rule"):
         reporter.report(0.5, 1, {})
     assert not reporter.left
