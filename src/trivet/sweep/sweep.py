@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
 import uuid
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,30 +17,24 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import ranks, secrets, space
 from trivet.errors import UserError
-from trivet.search import constraints, weights
-from trivet.search.choosing import choose
-from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
-from trivet.search.sampling import Sampler
-from trivet.study import identity, naming, publishing, tables, warm
+from trivet.study import identity, naming, publishing, tables
 from trivet.study.invocation import Invocation
 from trivet.study.mirror import offer
 from trivet.study.records import StudySpec
 from trivet.study.storage import check_reachable, from_root
 from trivet.study.study import Study
-from trivet.sweep import places, planning, resolving, retrying, ruled, rules
-from trivet.sweep.configs import choices, mapping, task_of
+from trivet.sweep import places, resolving, retrying, ruled
+from trivet.sweep.configs import mapping, task_of
 from trivet.sweep.crew import crew
-from trivet.sweep.foreign import Named
 from trivet.sweep.identifying import Search, identify
-from trivet.sweep.jobs import Composer
 from trivet.sweep.launched import Launched
 from trivet.sweep.notice import Notice, Preempted
 from trivet.sweep.pool import Job, Pool
 from trivet.sweep.progress import Progress, summarize
-from trivet.sweep.settings import Settings, directions_of, plain, read_mapping
+from trivet.sweep.searching import searched
+from trivet.sweep.settings import Settings, plain
 from trivet.sweep.spaces import Space
 from trivet.sweep.worker import IN_PROCESS, Around, Worker, WorkerPlan
-from trivet.targets import locate
 
 log = logging.getLogger("trivet")
 
@@ -54,7 +46,6 @@ class Sweep:
         self.settings, self.context, self.config, self.task_function = settings, context, config, task_function
         self.root = Path(str(config.hydra.runtime.cwd))
         self._publish_to: Path | None = None
-        self._swept: set[str] = set()  # keys that the command line sweeps
 
     def run(self, arguments: Sequence[str]) -> Any:
         """Plan and run. Returns the best value (a list of values with several objectives).
@@ -119,7 +110,7 @@ class Sweep:
         """Everything that the sweep needs, checked; nothing is written yet but a database that the storage names."""
         s = self.settings
         ranks.refuse_launched()
-        search = self._search(arguments)
+        search = searched(s, self.context, self.config, self.root, arguments)
         parts, varying = identify(s, search, self.task_function, self.root)
         if varying:
             log.info(f"{', '.join(varying)}: gives another value each time, so its text counts for the study's identity, not its value")
@@ -164,49 +155,6 @@ class Sweep:
         }
         return plan, {**meta, "overrides": list(search.fixed)}
 
-    def _search(self, arguments: Sequence[str]) -> Search:
-        """What is searched and how, checked."""
-        s = self.settings
-        publishing.check_files(s.publish_files)
-        if s.publish is not None:
-            publishing.target_of(s.publish, self.root)
-        with _warnings_logged():
-            sampler, sampler_seed = sampler_spec(s.sampler)
-        seed = next((x for x in (s.seed, sampler_seed) if x is not None), 0)
-        directions = directions_of(s.direction)
-        weighed = weights.read(s.weights, s.scales, directions)
-        directions = directions[:1] if weighed is not None else directions
-        pruner = rules.pruner_of(s.pruner, directions)
-        rules.tell_varying(s.constraints)
-        with _warnings_logged():
-            explicit, fixed = self._explicit_params(arguments)
-            composer = Composer(self.context, self.config, fixed, ".")
-            where = Space(composer, explicit, s.config_space)
-        if not where.params and sampler.name not in ("list", "ladder", "ablation") and s.custom_search_space is None:
-            raise UserError(
-                "nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config"
-            )
-        if sampler.name == "auto":
-            sampler, why = choose(sampler, where.params, directions, s.custom_search_space is not None)
-            log.info(f"hydra.sweeper.sampler=auto: {sampler.name} ({why})")
-        if sampler.name not in (*ENUMERATING, *RULED):
-            Sampler(sampler, where.params, directions, seed).try_out()
-        if s.custom_search_space is not None:
-            locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
-        if sampler.name == "nsgaii" and len(directions) < 2:
-            log.info("nsgaii is made for several objectives; with one, tpe usually finds more")
-        with _warnings_logged():
-            ranges = {p.key for p in explicit}
-            trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, self.root, ranges, self._swept)
-        known = warm.read_warm(s.warm_start, where.params, self.root, directions, choices(where.config))
-        by_rule = None
-        if sampler.name in RULED:
-            by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, self.root, seed)
-            sampler = by_rule.sampler
-        stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
-        must = constraints.read(s.constraints), rules.replicates_of(s, where, directions), weighed
-        return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, *must)
-
     def _spec(self, search: Search, name: str, folder: Path) -> StudySpec:
         s, stop = self.settings, search.stop
         spent = _previous_seconds(folder) if stop.seconds is not None else 0.0
@@ -246,32 +194,6 @@ class Sweep:
         if secrets.text(str(found)) != str(found):
             log.warning("hydra.sweeper.storage holds a password, which is masked in all files; write it as ${oc.env:NAME}")
         return from_root(str(found), self.root)
-
-    def _explicit_params(self, arguments: Sequence[str]) -> tuple[list[space.Param], list[str]]:
-        """Ranges that were written out, the command line's over `params` over `params_file`; and the fixed overrides."""
-        s = self.settings
-        swept, fixed = space.parse_overrides(list(arguments), self.context.config_loader)
-        self._swept = {p.key for p in swept}
-        params: list[space.Param] = []
-        if s.params_file is not None:
-            params = space.parse_params(read_mapping(self.root / s.params_file, "hydra.sweeper.params_file"))
-            named = Named(self.config)
-            for param in params:
-                named.check_range(param, f"hydra.sweeper.params_file={s.params_file}")
-        given = {k: v for k, v in (s.params or {}).items() if v is not None}  # null: not searched after all
-        if given:
-            if s.search_space:
-                log.warning("hydra.sweeper.search_space is not read, as hydra.sweeper.params is given")
-            params = _over(space.parse_params(given), params)
-        elif s.search_space:
-            log.warning("hydra.sweeper.search_space is the old form; write the ranges into hydra.sweeper.params")
-            params = _over(space.parse_search_space(s.search_space), params)
-        params = _over(swept, params)
-        fixed_keys = {f.partition("=")[0].lstrip("+~") for f in fixed}
-        params = [p for p in params if p.key.lstrip("+") not in fixed_keys]
-        always = {p.name: p.spec for p in params if isinstance(p.spec, space.Fixed) and not p.when}
-        fixed += [f"{key}={space.value_text(spec.value)}" for key, spec in always.items()]
-        return [p for p in params if p.name not in always], fixed
 
     def _folder(self, name: str, mark: str, parts: Mapping[str, Any]) -> tuple[Path, bool]:
         """The sweep's folder and whether it holds this study already.
@@ -376,26 +298,10 @@ class _Here(Around):
         return super().end(number, several)
 
 
-@contextlib.contextmanager
-def _warnings_logged() -> Iterator[None]:
-    """Tell each warning that the block gives as a line of the log, without the source that gave it."""
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
-        yield
-    for text in dict.fromkeys(str(warning.message) for warning in heard):
-        log.warning(text)
-
-
 def _groups(where: Space, overrides: Sequence[str], by_rule: ruled.Ruled | None) -> tuple[str, ...]:
     """The config groups that a trial may choose from: searched ones, and those that a trial given outright, or by rule, names."""
     given = [text.partition("=")[0] for text in [*overrides, *(o for p in (by_rule.prospects if by_rule else ()) for o in p)]]
     return tuple(dict.fromkeys([*where.groups, *(key for key in given if where.is_group(key))]))
-
-
-def _over(strong: Sequence[space.Param], weak: Sequence[space.Param]) -> list[space.Param]:
-    """Both, without the weak ones whose key the strong ones name."""
-    keys = {p.key.lstrip("+") for p in strong}
-    return [*(p for p in weak if p.key.lstrip("+") not in keys), *strong]
 
 
 def _previous_seconds(folder: Path) -> float:
