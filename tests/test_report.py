@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -338,6 +339,16 @@ def test_what_next_follows_the_flags(tmp_path):
 def test_a_search_without_a_result_says_what_became_of_its_trials(tmp_path, trials, title, reason):
     found = decide(Context([read_sweep(published(tmp_path / "odd", 40, trials=trials, curves=False))]))
     assert (found.action, found.title, found.reason) == ("look", title, reason)
+
+
+def test_every_sweep_of_a_run_is_read(run, tmp_path):
+    """The pipeline's own, and those that were asked for besides."""
+    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
+    for name in ("audit", "ablation"):
+        shutil.copytree(run / "results/coarse", tmp_path / "results" / name)
+    found = read_results(tmp_path)
+    sweeps = (found.coarse, found.fine, found.seeds, found.audit, found.ablation)
+    assert [sweep.name for sweep in sweeps] == ["coarse", "fine", "seeds", "audit", "ablation"]
 
 
 def test_an_audit_is_reported(run, tmp_path):

@@ -199,6 +199,7 @@ def read_results(root: Path) -> Results:
         fine=sweeps.get("fine"),
         seeds=sweeps.get("seeds"),
         audit=sweeps.get("audit"),
+        ablation=sweeps.get("ablation"),
         finalists=read_frame(folder / "finalists" / "finalists.csv"),
         finalist_overrides=overrides if isinstance(overrides, list) else [],
         moves=read_frame(folder / "narrow" / "moves.csv"),
