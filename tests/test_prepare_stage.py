@@ -27,7 +27,10 @@ def test_prepares_what_the_overrides_say(tmp_path, capsys):
             "error: In 'config': Could not find 'data/digit' Available options in 'data': arrays cifar10 digits mnist1d mnist5k table",
         ),
         (["data.fraction=1"], "error: Could not override 'data.fraction'."),
-        (["+data.fraction=1"], "error: data.fraction is not a key of data=mnist1d: allowed are path, val_fraction, seed, published"),
+        (
+            ["+data.fraction=1"],
+            "error: data.fraction is not a key of data=mnist1d: allowed are path, val_fraction, seed, folds, fold, published",
+        ),
         (["data.val_fraction=2"], "error: data.val_fraction=2: must be a number > 0 and < 1"),
         (["data=table"], "error: data.file=null: name the CSV or Parquet file"),
     ],

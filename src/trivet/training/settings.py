@@ -16,12 +16,15 @@ import numpy as np
 import torch
 
 from trivet.errors import UserError
-from trivet.options import Flag, ListOf, Maybe, OneOf, Real, Text, Whole, nearest, show
+from trivet.options import Described, Flag, ListOf, Maybe, OneOf, Real, Text, Whole, nearest, show
 from trivet.training import costs, metrics
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; without it cuBLAS may differ from run to run
 
 NAMES = tuple(f"{split}/{name}" for split in ("val", "train") for name in ("loss", *(n for names in metrics.NAMES.values() for n in names)))
+OBJECTIVES = (
+    f"val/ or train/ with one of {', '.join(name[4:] for name in NAMES if name.startswith('val/'))}, or one of {', '.join(costs.NAMES)}"
+)
 GROUPS = ("data", "model", "optimizer", "schedule", "loss")
 LARGEST = 2**31 - 1  # of what torch takes as a size
 SCALING = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}  # the power of batch_size / reference_batch_size by which optimizer.lr is multiplied
@@ -34,7 +37,7 @@ FIELDS: dict[str, Any] = {
     "reference_batch_size": Whole(1, LARGEST, default=64),
     "metric": OneOf(NAMES),
     "metrics": ListOf(OneOf(metrics.ASKED), low=0, default=()),
-    "objectives": ListOf(OneOf((*NAMES, *costs.NAMES)), low=0, default=()),
+    "objectives": ListOf(Described(OneOf((*NAMES, *costs.NAMES)), OBJECTIVES), low=0, default=()),
     "costs": ListOf(OneOf(costs.NAMES), low=0, default=()),
     "direction": OneOf(("maximize", "minimize")),
     "precision": OneOf(("fp32", "bf16", "fp16"), default="fp32"),
