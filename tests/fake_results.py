@@ -5,6 +5,7 @@ python tests/fake_results.py <folder>      # a complete results/ tree, dvc.yaml 
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -94,9 +95,12 @@ CHECK = {
 }
 
 
+parse = functools.cache(space.parse)
+
+
 def draw(entry: dict, rng: np.random.Generator) -> object:
     """One value of an entry of a space, as the sampler writes it."""
-    spec = space.parse(entry["spec"], entry["key"])
+    spec = parse(entry["spec"], entry["key"])
     if isinstance(spec, space.Choice):
         option = spec.options[rng.integers(len(spec.options))]
         return "null" if option is None else option

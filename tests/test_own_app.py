@@ -15,7 +15,7 @@ import yaml
 
 HERE = Path(__file__).parent
 SEARCHES = ("coarse", "fine", "seeds")
-KNOBS = {"coarse": {"n_trials": 14}, "fine": {"n_trials": 4}, "seeds": {"finalists": 1, "n": 2}}
+KNOBS = {"coarse": {"n_trials": 10}, "fine": {"n_trials": 4}, "seeds": {"finalists": 1, "n": 2}}
 STAGES = ["check", "coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
 HYDRA = ["--keep", "checkpoints/best.json", "--test", "python evaluate.py {model} {predictions}"]  # two questions are left
 PROGRAM = [
@@ -91,7 +91,7 @@ def compared(alone, killed, last=SEARCHES[-1], n_seeds=4):
     assert not (killed.folder / "results/coarse").exists()
     killed.trivet("run", last)
     ours, phases = alone.tables(SEARCHES), SEARCHES[: SEARCHES.index(last) + 1]
-    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [14, 4, n_seeds]
+    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [10, 4, n_seeds]
     assert alone.tables(phases) == killed.tables(phases)
     assert "finalist" in ours["seeds"][0] and "seed" in ours["seeds"][0]
     assert (alone.folder / "reports/report.html").stat().st_size > 10_000

@@ -192,8 +192,6 @@ def test_a_killed_pipeline_continues_to_the_same_tables(tmp_path):
     assert whole.changed("conf/model/cnn.yaml") == set()
     assert whole.changed("conf/hparams/fine.yaml") == {"fine"}
     assert whole.changed("src/trivet/training/run.py") == {*phases, "test"}
-    with (whole.folder / "src/trivet/reporting/words.py").open("a") as file:
-        file.write("\n# edited\n")
-    assert whole.ran() == ["report"]
+    assert whole.changed("src/trivet/reporting/words.py") == {"report"}
     for name in ("summary.md", "metrics.json", "headline.json", "report.html"):
         assert (whole.folder / "reports" / name).stat().st_size > 0

@@ -9,7 +9,7 @@ from small_training import blobs, config
 
 SEED = 0
 PAIRS = pairwise(product(), random.Random(SEED))
-N_SLOW = 300  # of the product of about 3,000, beside the pairs
+N_SLOW = 150  # of the product of about 3,000, beside the pairs
 
 
 def check_case(case, folder):

@@ -20,6 +20,8 @@ SEARCHES = {
     "qmc": ["hydra.sweeper.sampler=qmc"],
     "grid": ["hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=null", "x=0.2,0.4", "width=int(interval(2,4))", "optimizer.lr=0.1,0.01"],
 }
+SEVERAL = [(search, (2, 4)[i % 2]) for i, search in enumerate(SEARCHES)]
+"""Searches by numbers of workers; tests/test_study.py holds every sampler to one table for any number, in this process."""
 PACE = "pace=0.004"
 
 
@@ -37,7 +39,7 @@ def with_one_worker(tmp_path_factory):
 def with_several(tmp_path_factory):
     """(search, number of workers) -> the end of its sweep, and the folder in which it ran."""
     base = tmp_path_factory.mktemp("several")
-    cases = {(search, n_jobs): base / f"{search}-{n_jobs}" for search in SEARCHES for n_jobs in (2, 4)}
+    cases = {case: base / "-".join(map(str, case)) for case in SEVERAL}
     commands = []
     for (search, n_jobs), folder in cases.items():
         folder.mkdir()
@@ -46,8 +48,7 @@ def with_several(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", [2, 4])
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize(("search", "n_jobs"), SEVERAL)
 def test_the_table_is_the_same_for_every_number_of_workers(search, n_jobs, with_one_worker, with_several):
     ended, folder = with_several[search, n_jobs]
     assert ended.code == 0, ended.text

@@ -85,7 +85,8 @@ def test_ctrl_c_with_a_launcher(launcher, tmp_path):
         ended = running.wait(20)
         assert ended.code == 130, ended.text
         until(lambda: not running.members(), "the workers to end", 10)
-    assert ended.text.strip().splitlines()[-1] == "interrupted: the same command continues this sweep"
+    # submitit's own processes of jobs print their tracebacks when they like, before this line or after it
+    assert "interrupted: the same command continues this sweep" in ended.err.splitlines(), ended.text
     assert (folder / "trials.csv").exists()
 
 
