@@ -96,6 +96,7 @@ def test_every_schedule_gives_the_table_of_one_worker(tmp_path, monkeypatch, pru
             assert len(runs) == 3 and float(row["value"]) == float(row["mean"]) == pytest.approx(statistics.fmean(runs))
             assert float(row["std"]) == pytest.approx(statistics.stdev(runs)) and row["step"] == "3"
         elif row["state"] == "PRUNED":
+            assert bool(row["std"]) == (len(runs) > 1), "one value has no spread"
             assert int(row["step"]) == len(runs) and float(row["value"]) == pytest.approx(statistics.fmean(runs))
         assert not held or row["state"] == "FAIL" or float(row["size"]) == abs(float(row["x"])) + 1
     assert ("INFEASIBLE" if held else "PRUNED") in {row["state"] for row in found}

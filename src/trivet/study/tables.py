@@ -125,8 +125,9 @@ def trial_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list
 
 
 def _replicate_cells(found: Sequence[float], n_columns: int) -> list[str]:
-    """Mean, standard deviation and each value; empty where a replicate was not run. Nothing without replicates."""
-    cells = [cell(statistics.fmean(found)), cell(std(found)), *map(cell, found)] if found else []
+    """Mean, standard deviation (of two or more) and each value; empty where a replicate was not run. Nothing without replicates."""
+    spread = std(found) if len(found) > 1 else None
+    cells = [cell(statistics.fmean(found)), cell(spread), *map(cell, found)] if found else []
     return [*cells, *[""] * n_columns][:n_columns]
 
 
