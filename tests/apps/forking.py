@@ -1,5 +1,6 @@
 """Run an app again and again, each time in a fork of this process, which has imported what an app imports; see running.run_all."""
 
+import gc
 import json
 import os
 import runpy
@@ -43,6 +44,7 @@ def main():
     plan = json.loads(Path(sys.argv[1]).read_text())
     sys.path.insert(0, str(Path(plan["app"]).parent))
     Plugins.instance()
+    gc.disable()  # its forks are short, and going through what they share would copy all of it
     running, codes = {}, [None] * len(plan["jobs"])
     for i, job in enumerate(plan["jobs"]):
         if len(running) >= plan["at_once"]:
