@@ -73,6 +73,16 @@ class Run:
         )
         return self.trials[-1]
 
+    def train(self, values: Mapping[str, Any], history: History, number: int, event: int) -> dict[str, Any]:
+        """A trial as far as the rule of `history` lets it go; `event` tells its chance from that of the run's others."""
+        curve = self.table.observe(values, self.rng("search", event))
+        for step, value in enumerate(curve, 1):
+            history.report(number, step, float(value))
+        history.end(number)
+        history.judge()
+        cut = history.curve(number).pruned_at
+        return self.add(values, curve[: cut or len(curve)], cut is None)
+
 
 # Trivet ----------------------------------------------------------------------------------------------------------------------------
 
@@ -105,13 +115,7 @@ class Search:
             pending = [blank(t.number, t.params, t.distributions) for t in known[n_known:]] if self.pending else []
             asked = sampler.ask(number, known[:n_known], pending=pending)
             values = {**fixed, **{name: external(specs[name], value) for name, value in asked.params.items()}}
-            curve = run.table.observe(values, run.rng("search", begun + number))
-            for step, value in enumerate(curve, 1):
-                history.report(number, step, float(value))
-            history.end(number)
-            history.judge()
-            cut = history.curve(number).pruned_at
-            trial = run.add(values, curve[: cut or len(curve)], cut is None)
+            trial = run.train(values, history, number, begun + number)
             known.append(_told(number, asked.params, specs, trial))
             number += 1
 
@@ -183,14 +187,8 @@ class InTiers:
         given = default
         while run.cost < budget:
             number = len(done)
-            curve = run.table.observe(given, run.rng("search", number))
-            for step, value in enumerate(curve, 1):
-                history.report(number, step, float(value))
-            history.end(number)
-            history.judge()
-            cut = history.curve(number).pruned_at
-            trial = run.add(given, curve[: cut or len(curve)], cut is None)
-            state = "COMPLETE" if cut is None else "PRUNED"
+            trial = run.train(given, history, number, number)
+            state = "COMPLETE" if trial["complete"] else "PRUNED"
             frozen = _told(number, {}, {}, trial)
             done.append(SimpleNamespace(number=number, state=state, values=[trial["shown"]], params=given, trial=frozen))
             if rounds.is_over(number + 1, done):
@@ -374,6 +372,7 @@ def main() -> None:
     done = {(r["method"], r["table"], r["seed"]) for r in rows}
     wanted = [(m, n, s, given.tables) for s in range(given.seeds) for n in names for m in given.methods.split(",") if (m, n, s) not in done]
     if not given.only_report:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
         with multiprocessing.get_context("spawn").Pool(given.jobs) as pool, given.out.open("a") as out:
             for row in pool.imap_unordered(work, wanted):
                 out.write(json.dumps(row) + "\n")

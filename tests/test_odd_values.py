@@ -52,8 +52,8 @@ def test_odd_values_of_a_choice(group, name):
 
 @pytest.mark.parametrize("key", [*settings.FIELDS, "more"])
 def test_odd_values_of_the_config(key):
-    for value in ODD:
-        refused(config(**{key: value}), blobs())
+    verdicts = [refused(config(**{key: value}), blobs()) for value in ODD]
+    assert any(verdicts) or key == "more", "a key that the trainer does not read is the app's own"
 
 
 @pytest.mark.parametrize("name", optimizers.FIELDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -76,3 +76,12 @@ def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[str]:
             continue
         keys += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
     return keys
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in plain nested values, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, Sequence)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from strings(inner)

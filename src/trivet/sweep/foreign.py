@@ -7,13 +7,14 @@ file only where the app's config or the command line names the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from trivet import space
 from trivet.errors import UserError
+from trivet.sweep.configs import strings
 
 _RESOLVER = re.compile(r"\$\{\s*[\w.-]+\s*:")
 
@@ -64,12 +65,3 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(key, inner)
     elif isinstance(value, str):
         yield key, value
-
-
-def strings(value: Any) -> Iterator[str]:
-    """Every text in plain nested values, keys left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (Mapping, Sequence)):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from strings(inner)

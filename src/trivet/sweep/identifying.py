@@ -22,7 +22,7 @@ from trivet.search.stopping import StopRules
 from trivet.search.weights import Weights
 from trivet.study import code, identity, values
 from trivet.sweep.configs import plain as plain_config
-from trivet.sweep.configs import task_of, without_space
+from trivet.sweep.configs import strings, task_of, without_space
 from trivet.sweep.jobs import Composer
 from trivet.sweep.ruled import Ruled
 from trivet.sweep.settings import Settings, plain
@@ -132,7 +132,7 @@ def _code(s: Settings, search: Search, given: Mapping[str, Any], task_function: 
     script = source_of(task_function)
     scripts = [script, source_of(sys.modules.get("__main__"))]
     names = [str(name) for name in (given.get("call"), s.custom_search_space) if name is not None]
-    names += _strings([search.sampler.as_dict(), search.pruner])  # strategies of the project's own
+    names += strings([search.sampler.as_dict(), search.pruner])  # strategies of the project's own
     for chosen in (search.where.home, *search.where.variants):
         names += _texts(search.composer.copies(chosen)[1])
     for param in search.where.params:
@@ -151,16 +151,8 @@ def _texts(config: DictConfig) -> Iterator[str]:
             value = values.resolve(config, place)
         except Exception:  # what only a job can resolve; resolvers raise what they like
             continue
-        yield from _strings(value)
-    yield from _strings(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (Mapping, list, tuple)):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(inner)
+        yield from strings(value)
+    yield from strings(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
 
 
 def source_of(what: Any) -> Path | None:
