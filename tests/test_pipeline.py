@@ -95,7 +95,7 @@ def test_every_knob_turns_something():
 
 
 class Clone:
-    """A clone of this repository's last commit with tiny settings, or a copy of such, run with this environment's programs and its own code."""
+    """A clone of this repository's last commit (or a copy of one) with tiny settings, run with this environment's programs and own code."""
 
     def __init__(self, folder, copied=None):
         self.folder = folder
