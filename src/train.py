@@ -66,7 +66,7 @@ def run(config: dict, folder: Path, single: bool) -> float | list[float]:
         trivet.report([value, *further] if further else value, step, metrics)
 
     with console.profiled(folder, device.type) if config.get("profile") else contextlib.nullcontext():
-        result = training.train(config, loaded, report, folder)
+        result = training.train(config, loaded, report, folder, trivet.start_from())
     if single:
         console.write_curves(folder / "curves.csv", result.curves)
     if config["save_model"]:

@@ -56,6 +56,8 @@ COMMANDS = {
     "python src/train.py -m hparams=ladder": COMPOSED,
     "python src/train.py -m hparams=tiers": COMPOSED,
     "python src/train.py -m hparams=ablation": COMPOSED,
+    "python src/train.py -m hparams=pbt": COMPOSED,
+    "python src/train.py -m hparams=replay hydra.sweeper.sampler.of=sweeps/pbt-1234abcd": COMPOSED,
     "python src/train.py -m optimizer.lr=0.001,0.01 model.channels=16,32": COMPOSED,
     "python src/train.py -m hparams=search optimizer=sgd 'optimizer.lr=tag(log, interval(1e-2, 1))'": COMPOSED,
     "python src/train.py -m hparams=search lr_scaling=sqrt": COMPOSED,

@@ -25,12 +25,23 @@ TIERS = {
 CHANGES = [{"name": text, "overrides": [text]} for text in ("x=1.0", "kind=b", "depth=5", "lr=0.01")]
 ABLATION = {"changes": CHANGES, "seeds": [11, 12], "seed_key": "seed"}
 LADDER = {"key": "x", "start": 0.1, "metric": None, "most": 5}
+PBT = {
+    "population": 4,
+    "interval": 6,
+    "steps": 24,
+    "quantile": 0.25,
+    "perturb": [0.8, 1.25],
+    "resample": 0.25,
+    "change": ["*"],
+    "held": ["kind"],
+}
 BASELINE = ({"params": DEFAULTS, "overrides": []},)
 SEARCHES = {
     "ladder": ("ladder", LADDER, {}),
     "tiers": ("tiers", TIERS, {"explicit": BASELINE, "defaults": DEFAULTS}),
     "tiers by tpe, pruned": ("tiers", {**TIERS, "sampler": "tpe"}, {"explicit": BASELINE, "pruner": "median", "reuse": True}),
     "ablation": ("ablation", ABLATION, {"n_trials": changes.most(4, 2)}),
+    "pbt": ("pbt", PBT, {"explicit": BASELINE, "n_trials": 16, "reuse": True}),
 }  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def test_the_plan_has_its_price(seconds, workers, price, expected):
     assert ruled.plan_lines([{"name": "a=1"}], 1, 2, seconds, workers, price) == [expected]
 
 
-@pytest.mark.parametrize("name", ["ladder", "tiers", "ablation"])
+@pytest.mark.parametrize("name", ["ladder", "tiers", "ablation", "pbt", "replay"])
 def test_our_trainer_has_each_as_an_option_and_so_has_any_app(name):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         ours = compose("config", [f"hparams={name}"], return_hydra_config=True).hydra.sweeper

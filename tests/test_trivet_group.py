@@ -10,7 +10,7 @@ from trivet import app as description
 from trivet.search.samplers import ENUMERATING
 
 OPTIONS = {"search": None, "coarse": None, "fine": None, "seeds": "list", "audit": "list", "check": "ends"}  # None: one that learns
-OPTIONS |= {"ladder": "ladder", "tiers": "tiers", "ablation": "ablation"}
+OPTIONS |= {"ladder": "ladder", "tiers": "tiers", "ablation": "ablation", "pbt": "pbt", "replay": "replay"}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_every_option_composes_in_an_app(conf, option, sampler):
     assert chosen == "trivet" and found["study_name"] == option
     assert found["sampler"]["name"] == sampler or (sampler is None and found["sampler"]["name"] not in ENUMERATING)
     assert (found["direction"], found["metric"], found["params_file"] if option not in ("fine",) else None) == ("minimize", None, None)
-    assert bool(found["pruner"]) == (sampler not in ("list", "ladder", "ablation"))
+    assert bool(found["pruner"]) == (sampler not in ("list", "ladder", "ablation", "pbt", "replay"))
 
 
 def test_what_the_app_is_comes_from_its_description(conf, tmp_path):

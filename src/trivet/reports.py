@@ -32,6 +32,10 @@ class TrialPruned(BaseException):
     """
 
 
+class StageOver(TrialPruned):
+    """Raised by `report` where a trial has trained the steps that it was to train, and others may go on from its checkpoint."""
+
+
 class RankPruned(TrialPruned, SystemExit):
     """What `report` raises in a further process of a trial: where nobody catches it the process ends in order, as its trial does.
 
@@ -166,6 +170,26 @@ def resume_dir() -> Path:
     folder = Path(to_absolute_path(str(hydra.sweep.dir)), str(hydra.job.num)) if in_sweep else Path(hydra.runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+START = "TRIVET_START_FROM"
+"""The folder that the job goes on from, in the environment of all its processes."""
+
+
+def start_from() -> Path | None:
+    """The folder of the trial whose checkpoint this one goes on from, as `resume_dir` was for that one; None where training begins anew.
+
+    In a population (`sampler=pbt`) load the checkpoint there, weights and optimizer, and train on with this trial's config; a checkpoint of
+    one's own in `resume_dir()` goes before it, as the trial may have been killed. Steps count on from the parent's. So that a kill changes
+    nothing, write the checkpoint of a step before it is reported, and report that step (again) when training goes on from it. Nothing in
+    the folder may be changed: others go on from it, too. Raises `UserError` where the folder is not on this machine.
+    """
+    given = os.environ.get(START)
+    if not given:
+        return None
+    if not os.path.isdir(given):
+        raise UserError(f"trivet.start_from: {given} is not on this machine; put hydra.sweep.dir on a disk that all workers share")
+    return Path(given)
 
 
 def is_bad(value: float) -> bool:

@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial
 from trivet import space
 
 Given = Mapping[str, Any]
-"""A trial as a rule gives it: {"params": {name: value}, "overrides": [...] or None, "attrs": {column of trials.csv: plain value}}."""
+"""A trial as a rule gives it: {"params": {name: value}, "overrides": [...] or None, "attrs": {column of trials.csv: plain value}}; one that
+goes on from another's checkpoint has "start": {"trial": number, "step": its last} as well, and "until" is the step at which it ends."""
 
 
 class Done(Protocol):
@@ -132,10 +133,15 @@ def build(
     """The rule of that name, from arguments that are complete (sweep/ruled.py)."""
     from trivet.search.ablation import Ablation
     from trivet.search.ladder import Ladder
+    from trivet.search.population import Lineage, Population
     from trivet.search.tiers import Tiers
 
     if name == "ladder":
         return Ladder(arguments, directions[0] == "maximize")
     if name == "ablation":
         return Ablation(arguments, directions[0] == "maximize")
+    if name == "pbt":
+        return Population(arguments, params, defaults, directions, seed)
+    if name == "replay":
+        return Lineage(arguments)
     return Tiers(arguments, params, defaults, directions, seed)

@@ -31,13 +31,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 OWN = {
     **{"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []},
     **{"ladder": ["key", "start", "metric", "most"], "tiers": ["tiers", "trials", "sampler"], "ablation": ["of", "seeds", "seed_key"]},
+    **{"pbt": ["population", "interval", "steps", "quantile", "perturb", "resample", "change"], "replay": ["of"]},
 }
 """Samplers that are not Optuna's, and the arguments that they take."""
 ENUMERATING = ("grid", "list", "ends")
-RULED = ("ladder", "tiers", "ablation")
+RULED = ("ladder", "tiers", "ablation", "pbt", "replay")
 """Searches whose next trials follow by rule from finished ones, see rounds.py."""
-REPEATING = ("ablation",)
-"""Searches that train a configuration several times on purpose, where an app has no key for the seed."""
+STAGED = ("pbt", "replay")
+"""Searches whose trials go on from the checkpoints of others, for some steps each."""
+REPEATING = ("ablation", *STAGED)
+"""Searches that train a configuration several times on purpose."""
 USES_PENDING = ("gp", *RULED)
 """Samplers that look at the parameters of trials whose results they may not know yet."""
 INDEPENDENT = ("random", "qmc", *ENUMERATING)

@@ -95,6 +95,7 @@ class Official:
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"columns": [...], "rows": [[step, ...], ...]}, or nothing
     replicates: Sequence[float] = ()  # their values, as far as the trial went
     constrained: Sequence[float | None] = ()  # the metrics that constraints speak of, one each
+    begin: int = 0  # the last step of the trial whose checkpoint it went on from
 
     @property
     def step(self) -> int:
@@ -103,8 +104,8 @@ class Official:
 
     @property
     def cost(self) -> int:
-        """The steps that were trained for it: none for a copy."""
-        return 0 if is_copy(self.state, self.reason) else self.step
+        """The steps that were trained for it: none for a copy, and not those of the trial that it went on from."""
+        return 0 if is_copy(self.state, self.reason) else max(0, self.step - self.begin)
 
 
 @dataclass(frozen=True)

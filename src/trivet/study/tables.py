@@ -27,7 +27,8 @@ from trivet.study.view import View
 VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
 VARYING_METRICS = ("seconds", "peak_gpu_mb", "latency", "train_seconds", "peak_memory")
-TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml")
+SCHEDULE = "schedule.yaml"
+TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml", SCHEDULE)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -169,7 +170,8 @@ def write_tables(study: View, folder: Path, fixed: Sequence[str]) -> None:
         return
     if len(study.spec.directions) == 1:
         overrides = overrides_of(study, best.number, fixed)
-        write_yaml(folder / "best.yaml", {"number": best.number, "value": best.values[0], "overrides": overrides})
+        where = {"schedule": SCHEDULE} if study.spec.sampler.name == "pbt" else {}  # its overrides alone are the end of it
+        write_yaml(folder / "best.yaml", {"number": best.number, "value": best.values[0], "overrides": overrides, **where})
         write_yaml(
             folder / "optimization_results.yaml", {"name": "optuna", "best_params": _by_key(study, best), "best_value": best.values[0]}
         )

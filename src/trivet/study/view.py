@@ -133,7 +133,8 @@ class View:
         reason = outcome.reason
         if state != "FAIL" and constraints.broken(self.spec.constraints, held):
             state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
-        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held)
+        begin = int(((self.given(number) or {}).get("start") or {}).get("step", 0))
+        return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held, begin)
 
     def _held(self, number: int, state: str) -> list[float | None]:
         """The constrained metrics of an ended trial; those of a failed one are not looked at."""

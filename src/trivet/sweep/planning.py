@@ -81,12 +81,12 @@ def explicit_trials(
 ) -> list[dict[str, Any]]:
     """The trials that are given outright, in their order: baseline, enqueued, then those of a grid, a list or the ends of the ranges.
 
-    `baseline` None means: yes, but not for a grid or a list. A list is crossed with those of the keys `ranges` that its entry does not
-    give; one of `swept` (on the command line) it may not give. Raises `UserError` for an entry that is no configuration.
+    `baseline` None means: yes, but not for a grid, a list or a replay. A list is crossed with those of the keys `ranges` that its entry
+    does not give; one of `swept` (on the command line) it may not give. Raises `UserError` for an entry that is no configuration.
     """
     trials: list[dict[str, Any]] = []
     if baseline is None:
-        baseline = sampler.name not in ("grid", "list") and (bool(where.params) or sampler.name == "ends")
+        baseline = sampler.name not in ("grid", "list", "replay") and (bool(where.params) or sampler.name == "ends")
         if where.defaults is None:
             baseline = False
     if baseline:

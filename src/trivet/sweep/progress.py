@@ -19,7 +19,7 @@ from rich.text import Text
 
 from trivet import secrets
 from trivet.space.suggesting import around
-from trivet.study import tables
+from trivet.study import schedule, tables
 from trivet.study.invocation import Invocation
 from trivet.study.records import Official
 from trivet.study.study import Study
@@ -198,7 +198,9 @@ def summarize(study: Study, folder: Path, fixed: Sequence[str], stopped_by: str)
     say(console, f"{study.spec.name}: {state.line()} (stopped by {stopped_by})")
     if state.best is not None:
         console.print(top_table(state.trials, study.spec.directions))
-        if len(study.spec.directions) == 1:
+        if study.spec.sampler.name == schedule.SAMPLER:
+            say(console, f"To train the best one's schedule again: {schedule.command(study, folder, fixed)}")
+        elif len(study.spec.directions) == 1 and study.spec.sampler.name != "replay":  # whose last segment is no training by itself
             command = Invocation.current().single(tables.overrides_of(study, state.best.number, fixed))
             say(console, f"To retrain the best: {command}")
         if study.spec.sampler.name == "ladder":

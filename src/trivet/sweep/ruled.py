@@ -1,6 +1,7 @@
 """A search by rule before its first trial: arguments checked, and completed to plain values that workers and identity read.
 
 ladder: the rate to begin with. tiers: how many trials there are to share. ablation: the changes, from a search's winner and the default.
+pbt and replay: see staged.py.
 """
 
 from __future__ import annotations
@@ -19,20 +20,24 @@ from omegaconf.errors import OmegaConfBaseException
 from trivet import changes as changing
 from trivet import space
 from trivet.errors import UserError
-from trivet.options import ListOf, Maybe, Real, Section, Text, Whole, check
+from trivet.options import REQUIRED, ListOf, Maybe, Real, Section, Text, Whole, check
 from trivet.search import ladder
 from trivet.search.choosing import choose
-from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
+from trivet.search.samplers import ENUMERATING, RULED, STAGED, SamplerSpec
 from trivet.search.sampling import trial_seed
 from trivet.search.tiers import level, tiers_of
 from trivet.study import tables
+from trivet.sweep import staged
 from trivet.sweep.configs import as_written, choices
 from trivet.sweep.groups import package
-from trivet.sweep.settings import DEFAULT_N_TRIALS
+from trivet.sweep.settings import DEFAULT_N_TRIALS, plain
 from trivet.sweep.spaces import Space
 
 KEY = "hydra.sweeper.sampler"
-LABELS = {"ladder": ("why",), "tiers": ("tier",), "ablation": ("changes", "seed")}
+LABELS = {
+    **{"ladder": ("why",), "tiers": ("tier",), "ablation": ("changes", "seed")},
+    **{"pbt": ("generation", "member", "parent"), "replay": ("segment", "replayed")},
+}
 """Columns of trials.csv that say what a trial is for."""
 _FIELDS: dict[str, dict[str, Any]] = {
     "ladder": {
@@ -47,6 +52,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "sampler": Text(default="auto"),
     },
     "ablation": {"of": Text(default="results/seeds"), "seeds": Whole(1, 1000, default=1), "seed_key": Maybe(Text())},
+    **staged.FIELDS,
 }
 
 
@@ -72,6 +78,9 @@ def prepared(
         raise UserError(f"{KEY}={sampler.name}: writes a column {clash}, which is a parameter here; name that parameter otherwise")
     given = _checked(sampler)
     spec = replace(sampler, arguments=given)
+    if sampler.name in STAGED:
+        most, complete = staged.prepared(spec, where, n_before, n_trials, root)
+        return Ruled(complete, most, tuple(tuple(s["overrides"]) for s in complete.arguments.get("segments", ())))
     if sampler.name == "ladder":
         return _ladder(spec, where, n_before, n_trials)
     if sampler.name == "ablation":
@@ -83,8 +92,8 @@ def _checked(sampler: SamplerSpec) -> dict[str, Any]:
     values = {}
     for name, field in _FIELDS[sampler.name].items():
         value = sampler.arguments.get(name)
-        if value is None and isinstance(getattr(field, "default", None), (str, int)):
-            value = field.default
+        if value is None and getattr(field, "default", REQUIRED) is not REQUIRED:
+            value = plain(field.default)
         if value is None and not isinstance(field, Maybe):
             raise UserError(f"{KEY}.{name}: is missing ({sampler.name} needs it): give {field.allowed()}")
         check(field, value, f"{KEY}.{name}")

@@ -9,7 +9,7 @@ from typing import Any
 from trivet.errors import UserError
 from trivet.search import pruning, replicates
 from trivet.search.replicates import Replicates
-from trivet.search.samplers import ENUMERATING, RULED, SamplerSpec
+from trivet.search.samplers import ENUMERATING, RULED, STAGED, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.tables import VARYING_METRICS
 from trivet.sweep.configs import check_key
@@ -42,6 +42,18 @@ def replicates_of(s: Settings, where: Space, directions: Sequence[str]) -> Repli
     if len(directions) > 1:
         raise UserError(f"{replicates.KEY}: an aggregate is of a single objective; give one direction, or leave the replicates out")
     return found
+
+
+def refuse_beside_rule(s: Settings, sampler: str) -> None:
+    """Raise `UserError` for settings that a search by rule would not hear, or that would take its checkpoints away."""
+    if sampler not in RULED:
+        return
+    if s.custom_search_space is not None:
+        raise UserError(f"hydra.sweeper.custom_search_space: {sampler} draws from given ranges alone; write them into hydra.sweeper.params")
+    if sampler in STAGED and s.pruner is not None and pruning.build(s.pruner) is not None:
+        raise UserError(f"hydra.sweeper.pruner: {sampler} needs the checkpoint that each trial ends with; set it to null (pruner=none)")
+    if sampler in STAGED and s.replicates is not None:
+        raise UserError(f"{replicates.KEY}: {sampler} goes on from one checkpoint of each trial; leave the replicates out")
 
 
 def tell_varying(metrics: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from trivet.search.choosing import choose
 from trivet.search.samplers import ENUMERATING, RULED, sampler_spec
 from trivet.search.sampling import Sampler
 from trivet.study import publishing, warm
-from trivet.sweep import planning, ruled, rules
+from trivet.sweep import planning, ruled, rules, staged
 from trivet.sweep.configs import choices
 from trivet.sweep.foreign import Named
 from trivet.sweep.identifying import Search
@@ -48,13 +48,14 @@ def searched(s: Settings, context: HydraContext, config: DictConfig, root: Path,
         explicit, fixed = _apart(_over(swept, _written_out(s, config, root)), given)
         composer = Composer(context, config, fixed, ".")
         where = Space(composer, explicit, s.config_space)
-    if not where.params and sampler.name not in ("list", "ladder", "ablation") and s.custom_search_space is None:
+    if not where.params and sampler.name not in ("list", "ladder", "ablation", "replay") and s.custom_search_space is None:
         raise UserError("nothing to search: give ranges, such as optimizer.lr='tag(log, interval(1e-4, 1e-1))', or `space:` in the config")
     if sampler.name == "auto":
         sampler, why = choose(sampler, where.params, directions, s.custom_search_space is not None)
         log.info(f"hydra.sweeper.sampler=auto: {sampler.name} ({why})")
     if sampler.name not in (*ENUMERATING, *RULED):
         Sampler(sampler, where.params, directions, seed).try_out()
+    rules.refuse_beside_rule(s, sampler.name)
     if s.custom_search_space is not None:
         locate(s.custom_search_space, "hydra.sweeper.custom_search_space")
     if sampler.name == "nsgaii" and len(directions) < 2:
@@ -67,9 +68,10 @@ def searched(s: Settings, context: HydraContext, config: DictConfig, root: Path,
     if sampler.name in RULED:
         by_rule = ruled.prepared(sampler, where, directions, len(trials), s.n_trials, root, seed)
         sampler = by_rule.sampler
+    outright = staged.first_members(sampler, trials)
     stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
     must = constraints.read(s.constraints), rules.replicates_of(s, where, directions), weighed
-    return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(trials), tuple(known), stop, by_rule, *must)
+    return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(outright), tuple(known), stop, by_rule, *must)
 
 
 def _written_out(s: Settings, config: DictConfig, root: Path) -> list[space.Param]:

@@ -75,8 +75,8 @@ class Settings:
         default=None,
         metadata=_takes(
             Maybe(Described(Either((Text(), _ANYTHINGS)), "a name or a mapping with `name`")),
-            "auto gp tpe random qmc cmaes nsgaii optuna_gp grid list ends ladder tiers ablation, {name: ..., <arguments>}, "
-            "or {_target_: my.Class, ...}",
+            "auto gp tpe random qmc cmaes nsgaii optuna_gp grid list ends ladder tiers ablation pbt replay, "
+            "{name: ..., <arguments>}, or {_target_: my.Class, ...}",
         ),
     )
     direction: Any = field(default="minimize", metadata=_takes(_DIRECTION, "or maximize, or a list of them, one per objective"))

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import ranks, secrets, space
 from trivet.errors import UserError
-from trivet.study import identity, naming, publishing, tables
+from trivet.study import identity, naming, publishing, schedule, tables
 from trivet.study.invocation import Invocation
 from trivet.study.mirror import offer
 from trivet.study.records import StudySpec
@@ -70,6 +70,7 @@ class Sweep:
         finally:
             study.sync()
             tables.write_tables(study, folder, plan.fixed)
+            schedule.write(study, folder, plan.fixed)
             self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.monotonic() - started)
         finished = study.finished()
         summarize(study, folder, plan.fixed, stopped_by)

@@ -23,14 +23,14 @@ from omegaconf import DictConfig, open_dict
 
 from trivet import reports, space
 from trivet.errors import StorageGone, UserError
-from trivet.reports import TrialPruned
+from trivet.reports import StageOver, TrialPruned
 from trivet.search.constraints import Values, pick
 from trivet.study import copies
 from trivet.study.constrained import merged
 from trivet.study.invocation import Invocation
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
-from trivet.sweep import replicating
+from trivet.sweep import replicating, staging
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.listening import Ear
@@ -122,7 +122,7 @@ class Worker:
         try:
             with alarm.set(self.plan.trial_timeout):
                 if self.plan.spec.replicates is None:
-                    result = self._run_job(claim.number, reporter)
+                    result = staging.run(self.study, claim.number, reporter, lambda: self._run_job(claim.number, reporter))
                 else:
                     result = replicating.run(self.study, claim.number, reporter, lambda i: self._run_job(claim.number, reporter, i))
         except UserError as error:  # of composing: what a job raises is its result
@@ -216,7 +216,7 @@ class _QuietPrunes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if type(error).__name__ == "TrialPruned":  # ours, or Optuna's
+        if isinstance(error, TrialPruned) or type(error).__name__ == "TrialPruned":  # ours, or Optuna's
             return False
         return not (isinstance(record.msg, str) and "Traceback (most recent" in record.msg and "TrialPruned: " in record.msg)
 
@@ -244,6 +244,7 @@ class _Reporter:
         self.metrics = study.metrics_of(number)
         self.fault: Exception | None = None
         self.pruned_elsewhere = self._replicated = False
+        self.stage: staging.Stage | None = None  # of a trial that ends after some steps of its own
         self.held: Values = [None] * len(constraints)  # the constrained metrics as last reported
         for _, row in sorted(self.metrics.rows.items()):
             self._hold(row)
@@ -275,23 +276,28 @@ class _Reporter:
         self.held = [None] * len(self._constraints)
 
     def _record(self, value: float | Sequence[float], step: int, metrics: Mapping[str, float]) -> None:
-        value = self._one(value)
+        if self.stage is not None:
+            self.stage.check(step)
+        given, value = value, self._one(value)
         self._note(step)
         with self._alarm.held():
             try:
                 if not self._replicated:
                     self.metrics.add(step, metrics)
                 self._hold(metrics if self._replicated else self.metrics.rows.get(step, {}))
-                pruned = not self._replicated and self._study.report(self._number, step, value, self.held)
+                kept = staging.objectives(self.stage, step, given)
+                pruned = not self._replicated and self._study.report(self._number, step, value, self.held, kept)
             except (OSError, StorageGone) as error:
                 self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
                 raise
         why = f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})" if pruned else None
         if why is None and self._leaving():
             self.left, why = True, f"preempted: handed back at step {step}, to be gone on with"
+        over = why is None and self.stage is not None and step >= self.stage.until
+        why = f"the steps of this trial end at {step}" if over else why
         self._ear.note(step, why)
         if why is not None:
-            raise TrialPruned(why)
+            raise (StageOver if over else TrialPruned)(why)
 
     def _hold(self, metrics: Mapping[str, float]) -> None:
         self.held = merged(self.held, pick(self._constraints, metrics))

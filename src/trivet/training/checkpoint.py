@@ -28,7 +28,13 @@ def identity(config: Mapping[str, Any], data_sha256: str, device: torch.device) 
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def save(folder: Path, key: str, state: Mapping[str, Any]) -> None:
+def about(config: Mapping[str, Any], data_sha256: str) -> dict[str, Any]:
+    """What another training that goes on from the checkpoint has to know of it: config and data, as plain values."""
+    kept = {key: value for key, value in config.items() if key not in (*NOT_IDENTITY, "device")}
+    return {"config": json.loads(json.dumps(kept, default=str)), "data": data_sha256}
+
+
+def save(folder: Path, key: str, state: Mapping[str, Any], about: Mapping[str, Any] | None = None) -> None:
     """Replace the checkpoint: a process killed at any moment leaves the old one or the new one whole, and `load` finds it.
 
     Renaming onto an existing file makes some file systems (ext4) write it to the disk at once, 1 to 3 ms; so the old one goes first, and
@@ -37,7 +43,7 @@ def save(folder: Path, key: str, state: Mapping[str, Any]) -> None:
     tree, flat = pack(state)
     path, new = Path(folder) / NAME, Path(folder) / NEXT
     try:
-        torch.save({"identity": key, "tree": tree, "flat": flat}, new)
+        torch.save({"identity": key, "about": about, "tree": tree, "flat": flat}, new)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
@@ -127,6 +133,20 @@ def load(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     except Exception as error:  # torch's reader raises struct.error, IndexError and what not on a damaged file
         reason = str(error).strip().splitlines() or [type(error).__name__]
         log.warning("%s cannot be read (%s); starting over", path, reason[0])
+        return None
+
+
+def read(folder: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """(what `about` says, the state) of whatever training the checkpoint is of; None where there is none that can be read."""
+    path = next((p for p in (Path(folder) / NAME, Path(folder) / NEXT) if p.exists()), None)
+    if path is None:
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        known = content["about"]
+        return {"config": dict(known["config"]), "data": str(known["data"])}, unpack(content["tree"], content["flat"], device)
+    except Exception as error:  # as in load
+        log.warning("%s cannot be read (%s)", path, type(error).__name__)
         return None
 
 

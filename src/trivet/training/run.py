@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trivet.reports import Diverged
-from trivet.training import checkpoint, costs, losses, models, optimizers, schedules
+from trivet.reports import Diverged, StageOver
+from trivet.training import checkpoint, costs, inheriting, losses, models, optimizers, schedules
 from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
 from trivet.training.predictor import autocast, outputs
 from trivet.training.settings import check, derive, lr_factor, reproducible, seed_everything
@@ -55,12 +55,17 @@ def check_config(config: Mapping[str, Any], task: str | None = None) -> dict[str
     return values
 
 
-def train(config: Mapping[str, Any], data: Any, report: Report | None = None, folder: str | Path | None = None) -> Result:
+def train(
+    config: Mapping[str, Any], data: Any, report: Report | None = None, folder: str | Path | None = None, start: Path | None = None
+) -> Result:
     """Train `config` on `data` (trivet.data.Data, its tensors where the training is to run) and keep the best epoch's weights.
 
     - `report(value, step, metrics)` hears every epoch; what it raises (TrialPruned) ends the run and leaves the checkpoint.
     - `folder`: a checkpoint is kept there while the run lasts, and continued from. A continued run reports its earlier epochs
       again, and gives the same numbers, bit for bit, as one that never stopped.
+    - `start`: the folder of another training, whose checkpoint this one goes on from where it has none of its own (inheriting.py). The
+      epochs of that one are in the curves and are not reported. Where `report` raises StageOver the run ends as if it were whole, and
+      leaves the checkpoint, for others to go on from.
     - The last batch of an epoch is left out when it is smaller than half a batch (batch norm over a few samples is mostly noise);
       shuffling leaves out others each time.
     - Metrics of an epoch: train/loss and train/accuracy (train/rmse) while it trained (dropout on, weights moving), val/loss and
@@ -79,23 +84,30 @@ def train(config: Mapping[str, Any], data: Any, report: Report | None = None, fo
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
         run = Run(config, data)
         kept = None if folder is None else Path(folder)
+        about = checkpoint.about(config, str(data.meta.get("sha256", "")))
         if kept is not None:
-            key = checkpoint.identity(config, str(data.meta.get("sha256", "")), device)
+            key = checkpoint.identity(config, about["data"], device)
             run = _continued(run, kept, key)
+        if start is not None and not run.curves:
+            inheriting.take_over(run, start, about)
+            log.info("going on after epoch %d of %s", run.inherited, start)
         if run.lr_factor != 1:
             rate = config["optimizer"]["lr"]
             log.info("lr_scaling=%s: optimizer.lr=%g is used as %g", config["lr_scaling"], rate, rate * run.lr_factor)
-        if report is not None:
-            for step, metrics in enumerate(run.curves, start=1):
-                report(metrics[run.metric], step, metrics)
-        while not run.finished:
-            metrics = run.epoch()
-            if kept is not None:
-                checkpoint.save(kept, key, run.state_dict())
+        try:
             if report is not None:
-                report(metrics[run.metric], len(run.curves), metrics)
-        if kept is not None:
-            checkpoint.remove(kept)
+                for step, metrics in enumerate(run.curves[run.inherited :], start=run.inherited + 1):
+                    report(metrics[run.metric], step, metrics)
+            while not run.finished:
+                metrics = run.epoch()
+                if kept is not None:
+                    checkpoint.save(kept, key, run.state_dict(), about)
+                if report is not None:
+                    report(metrics[run.metric], len(run.curves), metrics)
+            if kept is not None:
+                checkpoint.remove(kept)
+        except StageOver:
+            log.info("the epochs of this stage are over")
     return Result(run.curves[run.best_step - 1][run.metric], run.best_step, run.curves, run.best)
 
 
@@ -147,6 +159,7 @@ class Run:
         self.curves: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_step = 0
+        self.inherited = 0  # epochs of the training that this one goes on from
 
     @property
     def finished(self) -> bool:
@@ -161,6 +174,7 @@ class Run:
         return {
             "curves": self.curves,
             "best_step": self.best_step,
+            "inherited": self.inherited,
             "best": self.best,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -183,6 +197,7 @@ class Run:
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
         self.curves, self.best, self.best_step = list(state["curves"]), dict(state["best"]), int(state["best_step"])
+        self.inherited = int(state.get("inherited", 0))
 
     def epoch(self) -> dict[str, float]:
         """Train one epoch, validate, step the schedule, keep the weights if they are the best. Returns the metrics; raises Diverged."""
