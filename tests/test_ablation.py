@@ -210,7 +210,31 @@ STEADY = by_rule("ladder", "why", ["begins small", "fell", "fell"], [0.90, 0.95,
 BROKEN = by_rule("ladder", "why", ["begins small", "fell"], [0.90, 0.5], ["COMPLETE", "FAIL"], key="lr")
 BROKEN.study["stopped_by"] = "rule"
 HOPELESS = by_rule("ladder", "why", ["begins small"], [0.5], ["FAIL"], key="lr")
+GENERATIONS = {"generation": list("000111222"), "member": list("012012012"), "parent": ["", "", "", "1", "1", "2", "3", "4", "3"]}
+CLIMBING = [0.90, 0.92, 0.91, 0.93, 0.92, 0.90, 0.96, 0.94, 0.91]
+
+
+def generations(lr, **cells):
+    """A population of three, of which trial 6 is the best by way of 1 and 3, each with this rate."""
+    sweep = by_rule("pbt", "generation", GENERATIONS["generation"], CLIMBING)
+    rates = np.array([0.1, 0.2, 0.3, 0.4, 0.2, 0.3, 0.5, 0.2, 0.4])
+    sweep.trials = sweep.trials.assign(**{**GENERATIONS, **cells}, lr=rates if lr is None else lr, step=np.repeat([5.0, 10.0, 15.0], 3))
+    sweep.study["schedule"] = {"command": "python app.py -m +trivet=replay hydra.sweeper.sampler.of=sweeps/pbt"}
+    return sweep
+
+
+POPULATION, CONSTANT = generations(None), generations(0.1)
+DAMAGED = generations(None, parent=["", "", "", "1", "7", "2", "3", "4", "3"])  # of a later trial
 RULED = [
+    (r"3 generations of 3 members; 2 of 6 starts from a checkpoint took over that of another member", POPULATION, DAMAGED),
+    (r"The best is trial 6, up to step 15: no single configuration but a schedule of 3 segments\.", POPULATION, CONSTANT),
+    (r"lr changed 2 times, from 0\.2 to 0\.5\.", POPULATION, CONSTANT),
+    (r"\| 3 \| 10 \| 0\.4 \| 93\.00 % \|", POPULATION, CONSTANT),
+    (r"kept its settings from the first generation on", CONSTANT, POPULATION),
+    (r"-m \+trivet=replay hydra\.sweeper\.sampler\.of=sweeps/pbt", POPULATION, TIERS),
+    (r"Settings over time", POPULATION, CONSTANT),
+    (r"The tree of descent", CONSTANT, DAMAGED),
+    (r"\b45 epochs\b", POPULATION, FRUITLESS),  # five each, not those of the parents again
     (r"The tier rates brought most: 5\.00 percentage points of 6\.00 percentage points in all", TIERS, FRUITLESS),
     (r"sizes brought nothing\.", TIERS, FRUITLESS),
     (r"No tier found anything better than what it set out from", FRUITLESS, TIERS),

@@ -118,9 +118,19 @@ class Sweep:
         return pd.Series(list(map(is_copy, self.trials["state"], self.trials["reason"])), index=self.trials.index, dtype=bool)
 
     @cached_property
+    def begins(self) -> pd.Series:
+        """The step after which each trial's own epochs began: that of the trial whose checkpoint it went on from, 0 elsewhere."""
+        steps = self.trials["step"].astype(float).fillna(0.0)
+        name = (self.study.get("sampler") or {}).get("name") if isinstance(self.study.get("sampler"), dict) else None
+        if name == "pbt" and "parent" in self.trials:
+            known = dict(zip(self.trials["number"].astype(str), steps, strict=True))
+            return self.trials["parent"].map(lambda parent: known.get(str(parent), 0.0)).astype(float)
+        return steps.shift(1, fill_value=0.0) if name == "replay" else steps * 0.0
+
+    @cached_property
     def spent(self) -> pd.Series:
         """Epochs that each trial trained: 0 where it reported none, and for a copy."""
-        return self.trials["step"].astype(float).fillna(0.0).where(~self.copies, 0.0)
+        return (self.trials["step"].astype(float).fillna(0.0) - self.begins).clip(lower=0.0).where(~self.copies, 0.0)
 
     @property
     def epochs(self) -> int:

@@ -177,6 +177,8 @@ class Context:
         if self.best is None:
             return None
         sweep, row = self.best
+        if "schedule" in sweep.study:  # the best of a population is the end of its schedule
+            return str(sweep.study["schedule"]["command"])
         best = sweep.study.get("best") or {}
         known = best.get("overrides") if best.get("number") == int(row["number"]) else None
         program = split_command(sweep)[0]

@@ -17,7 +17,10 @@ from trivet.errors import UserError
 
 HEAD = ("number", "state", "reason", "value", "step", "best_step")
 TAIL = ("seconds", "worker", "started", "overrun")
-LABELS = {"ladder": ("why",), "tiers": ("tier",), "ablation": ("changes",)}
+LABELS = {
+    **{"ladder": ("why",), "tiers": ("tier",), "ablation": ("changes",)},
+    **{"pbt": ("generation", "member", "parent"), "replay": ("segment", "replayed")},
+}
 """Columns by which a search by rule says what a trial is for: no parameters of it."""
 
 
@@ -171,6 +174,9 @@ def read_sweep(folder: Path, name: str | None = None) -> Sweep:
     best = read_mapping(folder / "best.yaml")
     if best:
         study = {**study, "best": best}
+    schedule = read_mapping(folder / "schedule.yaml")  # of a population's winner
+    if schedule and isinstance(schedule.get("command"), str):
+        study = {**study, "schedule": schedule}
     objectives = [column for column in trials.columns if column == "value" or (column.startswith("value_") and column[6:].isdigit())]
     objectives = [column for column in objectives if column not in params]
     if not objectives:

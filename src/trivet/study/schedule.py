@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from trivet import secrets, space
 from trivet.study import tables
 from trivet.study.invocation import Invocation
@@ -49,8 +47,7 @@ def command(study: View, folder: Path, fixed: Sequence[str]) -> str:
 
 
 def write(study: View, folder: Path, fixed: Sequence[str]) -> None:
-    """Write schedule.yaml, the command that trains it again at its head, where a population's trial has completed."""
+    """Write schedule.yaml, with the command that trains it again, where a member of a population has completed."""
     best = tables.best_of(study, study.finished()) if study.spec.sampler.name == SAMPLER else None
     if best is not None:
-        text = yaml.safe_dump(of(study, best.number), sort_keys=False, allow_unicode=True, width=140)
-        tables.write_text(folder / tables.SCHEDULE, f"# {command(study, folder, fixed)}\n{text}")
+        tables.write_yaml(folder / tables.SCHEDULE, {"command": command(study, folder, fixed), **of(study, best.number)})

@@ -11,6 +11,7 @@ from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.commands import split_command
 from trivet.reporting.context import Context
 from trivet.reporting.model import Cell, Code, Command, Inline, Section, Table
+from trivet.reporting.sections import population
 from trivet.reporting.words import cell, code_cell, count, plain, scale_cell, value_text
 from trivet.space.suggesting import around
 
@@ -25,7 +26,7 @@ def build(context: Context) -> list[Section]:
 
 def _of(context: Context, sweep: Sweep) -> Section | None:
     name = (sweep.study.get("sampler") or {}).get("name") if isinstance(sweep.study.get("sampler"), dict) else None
-    made = {"tiers": tiers, "ladder": ladder, "ablation": taken_apart}.get(str(name))
+    made = {"tiers": tiers, "ladder": ladder, "ablation": taken_apart, "pbt": population.build}.get(str(name))
     return made(context, sweep) if made is not None else None
 
 
