@@ -7,17 +7,21 @@ import threading
 import time
 from dataclasses import replace
 
+import optuna
 import pytest
 from postgres_server import running_server
-from simulated_workers import spec_of
+from simulated_workers import PARAMS, SimulatedWorker, spec_of
 
 from trivet.errors import StorageGone, UserError
 from trivet.study import postgres
+from trivet.study.mirror import mirror
+from trivet.study.optuna_tables import FOR_OTHERS
 from trivet.study.postgres import Database, PostgresClaims, PostgresJournal, TrialFiles
 from trivet.study.records import Claim, Outcome
 from trivet.study.storage import check_reachable
 from trivet.study.study import Study
 from trivet.study.view import View
+from trivet.study.warm import address, read_warm
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +45,8 @@ def opened(server, request):
 
 
 def drop_all(server):
-    """End every other connection, as a restart does."""
-    server.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'trivet-%'")
+    """End every other connection, as a restart does, and wait for their ends."""
+    server.sql("select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name like 'trivet-%'")
 
 
 def study_of(server, folder, name, **more):
@@ -97,7 +101,7 @@ def test_locks_are_taken_again_and_a_lock_that_another_took_is_lost(server, open
     assert not others.acquire(1) and not others.acquire(2) and not mine.lost
     mine._over.set()  # it notices nothing by itself any more
     mine._keeper.join()
-    server.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{mine._database._me}'")
+    server.sql(f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = '{mine._database._me}'")
     assert others.acquire(2)
     mine.release(1)
     assert mine.lost == {2}
@@ -147,7 +151,7 @@ def test_a_worker_whose_trial_was_taken_meanwhile_writes_no_more(server, tmp_pat
     assert cut_off.claim("a").number == 0
     cut_off.locks._over.set()
     cut_off.locks._keeper.join()
-    server.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{cut_off.locks._database._me}'")
+    server.sql(f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = '{cut_off.locks._database._me}'")
     taken = other.claim("b")
     assert (taken.number, taken.resumed) == (0, True)
     cut_off.sync()
@@ -188,9 +192,36 @@ def test_a_view_makes_nothing(server, tmp_path):
     assert server.sql("select count(*) from trivet_studies where name = 'nowhere'").strip() == "0"
 
 
-def test_a_study_that_was_begun_in_optunas_tables_goes_on_there(server, tmp_path):
-    import optuna
+def test_the_copy_in_optunas_tables_is_the_study_and_another_sweep_learns_from_it(server, tmp_path):
+    outside = {"params": {"x": 9.0, "kind": None}, "overrides": None, "attrs": {}}
+    spec = replace(spec_of(tmp_path, "random", "median", 8), name="source-1234", storage=server.url, explicit=(outside,))
+    worker = SimulatedWorker(spec)
+    while not worker.over:
+        worker.advance()
+    study = worker.study
+    study.settle_all()
+    assert [mirror(study, "source", "mark") for _ in range(2)] == ["source", "source"]
+    copied = optuna.load_study(study_name="source", storage=server.url).trials
+    fields = ("number", "state", "values", "params", "distributions", "system_attrs", "intermediate_values")
+    for copy, trial in zip(copied, study.trials, strict=True):
+        for field in fields:
+            assert repr(getattr(copy, field)) == repr(getattr(trial, field)), field
+        moments = [moment.astimezone().replace(tzinfo=None) for moment in (trial.datetime_start, trial.datetime_complete)]
+        assert [copy.datetime_start, copy.datetime_complete] == moments
+        assert copy.user_attrs == {k: v for k, v in trial.user_attrs.items() if k in FOR_OTHERS}
+    assert copied[0].user_attrs["trivet:params"] == outside["params"]
 
+    warm = read_warm([address(server.url, "source")], PARAMS, tmp_path, ("maximize",))
+    wanted = [t for t in study.finished() if t.state in ("COMPLETE", "PRUNED") and t.number > 0]
+    assert len(wanted) > 3 and any("depth [kind=b]" in t.params for t in wanted)
+    assert [(row["params"], row["state"], row["values"]) for row in warm] == [(t.params, t.state, t.values) for t in wanted]
+    assert repr([[tuple(point) for point in row["curve"]] for row in warm]) == repr([t.curve for t in wanted])
+    with pytest.raises(UserError, match="name the study"):
+        read_warm([address(server.url, "nowhere")], PARAMS, tmp_path, ("maximize",))
+    study.close()
+
+
+def test_a_study_that_was_begun_in_optunas_tables_goes_on_there(server, tmp_path):
     optuna.create_study(storage=server.url, study_name="old", direction="maximize").enqueue_trial({"x": 1.0})
     study = study_of(server, tmp_path, "old")
     assert study.files is None and len(study.trials) == 1

@@ -155,6 +155,7 @@ def project(tmp_path):
         write(root / name, name)
     write(tmp_path / "neighbour" / "thesis.tex", "thesis")
     (tmp_path / "hollow").mkdir()
+    (root / "empty/.git").mkdir(parents=True)
     write(root / "file", "a file")
     (root / "link").symlink_to(tmp_path / "neighbour")
     (root / "home").symlink_to(root)
@@ -179,6 +180,12 @@ REFUSED = [
     ("copied", "holds trials.csv"),
     ("running", "holds multirun.yaml, study.yaml"),
     ("sub", "is a git repository"),
+    (".git", "lies in .git, which is version control's own"),
+    (".git/hooks", "lies in .git"),
+    ("empty/.git", "is version control's own"),
+    ("empty/.GIT/tables", "is version control's own"),
+    (".dvc/cache", "lies in .dvc"),
+    ("app/.hg", "lies in .hg"),
     ("../neighbour", "lies outside"),
     ("../new", "lies outside"),
     ("../hollow", "lies outside"),
@@ -201,6 +208,12 @@ def test_an_absolute_neighbour_must_be_ours_or_empty(project, tmp_path):
         target_of(str(tmp_path / "neighbour"), project)
     assert target_of(str(tmp_path / "hollow"), project) == tmp_path / "hollow"
     assert target_of(str(tmp_path / "new/tables"), project) == tmp_path / "new/tables"
+
+
+def test_a_repository_that_lies_within_dvcs_own_folder_publishes(tmp_path):
+    run = tmp_path / ".dvc/tmp/exps/tmp1"  # as of `dvc exp run --temp`
+    write(run / ".git/HEAD")
+    assert target_of("results/coarse", run) == run / "results/coarse"
 
 
 def test_an_app_in_a_folder_of_its_repository(project):

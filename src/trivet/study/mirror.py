@@ -6,12 +6,11 @@ not have yet; nothing is ever read from it but by others.
 
 from __future__ import annotations
 
-import copy
+import itertools
 import logging
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
 from trivet import secrets
 from trivet.study.naming import claim
@@ -37,11 +36,16 @@ def offer(study: Study, given: str | None, mark: str) -> None:
 def mirror(study: Study, given: str, mark: str) -> str:
     """Add the finished trials from number 0 on, without a gap, that the copy lacks. Returns its name: `given`, or one with a suffix where
     that is another study's. Two machines may call it at once."""
+    from trivet.study import optuna_tables  # SQLAlchemy's classes of them take a while to import
+
     storage = open_optunas(str(study.spec.storage))
     try:
         with study.locks.mutex():
             name = claim(storage, given, mark, study.spec.directions).name
-            _add(storage, _id_of(storage, name, study), study)
+            study_id = _id_of(storage, name, study)
+        finished = list(itertools.takewhile(lambda trial: trial.state.is_finished(), study.trials))
+        while optuna_tables.add(storage, study_id, finished):
+            pass
         return name
     finally:
         close(storage)
@@ -54,17 +58,3 @@ def _id_of(storage: BaseStorage, name: str, study: Study) -> int:
     study_id = storage.get_study_id_from_name(name)
     storage.set_study_system_attr(study_id, MIRRORED, study.spec.name)
     return study_id
-
-
-def _add(storage: BaseStorage, study_id: int, study: Study) -> None:
-    for trial in study.trials[storage.get_n_trials(study_id) :]:
-        if not trial.state.is_finished():
-            break
-        storage.create_new_trial(study_id, _without_ours(trial))
-
-
-def _without_ours(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as Optuna would have written it: what trivet alone reads may be long."""
-    plain = copy.copy(trial)
-    plain.user_attrs = {key: value for key, value in trial.user_attrs.items() if not key.startswith("trivet:") or key == "trivet:reason"}
-    return plain

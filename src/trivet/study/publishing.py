@@ -24,6 +24,7 @@ from trivet.study.tables import TABLES
 MARK = ".published"
 KEY = "hydra.sweeper.publish"
 _NOWHERE: Mapping[int, Path] = {}
+_STORES = (".git", ".dvc", ".hg", ".svn", ".jj", ".bzr")  # empty or not: what they hold is read, and run, by others
 _OF_A_TRIAL = re.compile(r"[^/]+/\d+(\.[\w.]+)?")  # where `publish_files` stand, as far as a folder without a mark tells
 
 
@@ -43,6 +44,10 @@ def target_of(publish: str, root: Path, sweep: Path | None = None) -> Path:
             raise UserError(f"{KEY}={publish}: {'is' if target == place else 'holds'} {what}; name a folder for the tables alone")
     if _is_git_root(target):
         raise UserError(f"{KEY}={publish}: is a git repository; name a folder for the tables alone")
+    repository = _git_root(target)
+    below = target.relative_to(repository) if repository != target else target  # `dvc exp run --temp` works within .dvc
+    if store := next((part for part in below.parts if part.lower() in _STORES), None):
+        raise UserError(f"{KEY}={publish}: lies in {store}, which is version control's own; name a folder for the tables alone")
     if not os.path.isabs(publish) and project not in (lexical, *lexical.parents):
         raise UserError(f"{KEY}={publish}: lies outside {project}; name a folder inside it, or write the path from / on")
     parent = next(p for p in target.parents if p.exists())

@@ -21,6 +21,12 @@ State = Literal["COMPLETE", "PRUNED", "FAIL"]
 Kept = Literal[State, "INFEASIBLE"]
 """What the record says: INFEASIBLE for a trial that completed or was pruned, and breaks a constraint."""
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL")
+GIVEN_PARAMS = "trivet:params"
+"""The attribute of a trial that was given values outside the study's ranges, which Optuna cannot hold as parameters: all its parameters."""
+REASON = "trivet:reason"
+"""The attribute that says why a trial did not complete."""
+LAST_STEP = "trivet:step"
+"""The attribute with the last step that counts."""
 
 
 def ended(name: str) -> State:

@@ -27,7 +27,7 @@ from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, U
 from trivet.search.sampling import Sampler, distribution, internal
 from trivet.search.teaching import blank
 from trivet.study import constrained, copies
-from trivet.study.records import Claim, Official, Outcome, StudySpec
+from trivet.study.records import GIVEN_PARAMS, LAST_STEP, REASON, Claim, Official, Outcome, StudySpec
 from trivet.study.storage import batch, open_locks, open_storage
 from trivet.study.view import GIVEN, View
 
@@ -266,12 +266,12 @@ class Study(View):
         params = {n: v for n, v in wanted.items() if n not in trial.params}
         attrs = {k: v for k, v in attrs.items() if k not in trial.system_attrs}
         # Values outside the ranges: Optuna cannot hold them.
-        outside = explicit is not None and len(wanted) < len(explicit["params"]) and "trivet:params" not in trial.user_attrs
+        outside = explicit is not None and len(wanted) < len(explicit["params"]) and GIVEN_PARAMS not in trial.user_attrs
         if not params and not attrs and not outside:
             return
         with batch(self.storage):
             if explicit is not None and outside:
-                self.storage.set_trial_user_attr(trial._trial_id, "trivet:params", dict(explicit["params"]))
+                self.storage.set_trial_user_attr(trial._trial_id, GIVEN_PARAMS, dict(explicit["params"]))
             for name, value in params.items():
                 dist = distributions[name]
                 self.storage.set_trial_param(trial._trial_id, name, dist.to_internal_repr(value), dist)
@@ -351,9 +351,9 @@ class Study(View):
         with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
             for key, value in (self.left_behind(number) if abandoned else {}).items():
                 self.storage.set_trial_user_attr(trial_id, key, value)
-            self.storage.set_trial_user_attr(trial_id, "trivet:step", rows[-1][0] if rows else 0)
+            self.storage.set_trial_user_attr(trial_id, LAST_STEP, rows[-1][0] if rows else 0)
             if outcome.reason:
-                self.storage.set_trial_user_attr(trial_id, "trivet:reason", outcome.reason)
+                self.storage.set_trial_user_attr(trial_id, REASON, outcome.reason)
             values = outcome.values if outcome.state != "FAIL" else ()
             self.storage.set_trial_state_values(trial_id, TrialState[outcome.state], list(values) or None)
         self.sync()

@@ -19,7 +19,7 @@ from trivet.search.samplers import RULED
 from trivet.search.sampling import external
 from trivet.study import constrained, copies
 from trivet.study.metrics import MetricsFile
-from trivet.study.records import Kept, Official, Outcome, StudySpec, ended
+from trivet.study.records import GIVEN_PARAMS, LAST_STEP, REASON, Kept, Official, Outcome, StudySpec, ended
 from trivet.study.storage import Trials, close, files_of, open_storage
 
 GIVEN = "trivet:given"
@@ -61,7 +61,7 @@ class View:
                     self.history.report(number, step, trial.intermediate_values[step], barred)
                 self._fed[number] = len(trial.intermediate_values)
             if trial.state.is_finished():
-                self.history.settle(number, trial.user_attrs.get("trivet:step") if trial.state == TrialState.PRUNED else None)
+                self.history.settle(number, trial.user_attrs.get(LAST_STEP) if trial.state == TrialState.PRUNED else None)
                 self.history.curve(number).failed = trial.state != TrialState.COMPLETE
             elif "trivet:end" in trial.user_attrs:
                 self._has_ended(number, trial.user_attrs["trivet:end"]["state"])
@@ -100,7 +100,7 @@ class View:
             rows = [(step, value) for step, value in rows if step <= curve.pruned_at]
             outcome = Outcome("PRUNED", reason=trial.user_attrs.get(copies.COPIED, ""))
         elif trial.state.is_finished():
-            outcome = Outcome(ended(trial.state.name), tuple(trial.values or ()), trial.user_attrs.get("trivet:reason", ""))
+            outcome = Outcome(ended(trial.state.name), tuple(trial.values or ()), trial.user_attrs.get(REASON, ""))
         else:
             outcome = Outcome(**trial.user_attrs["trivet:end"])
         if outcome.state == "PRUNED":
@@ -155,7 +155,7 @@ class View:
         given = self.given(number)
         if given is not None:
             return dict(given["params"])
-        outside = self.trials[number].user_attrs.get("trivet:params")
+        outside = self.trials[number].user_attrs.get(GIVEN_PARAMS)
         if outside is not None:
             return dict(outside)
         sampled = self.trials[number].params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from trivet import secrets, space
 from trivet.errors import UserError
+from trivet.search.sampling import distribution, external
+from trivet.study.records import GIVEN_PARAMS, LAST_STEP
 from trivet.study.storage import close, from_root, open_optunas, open_storage
 from trivet.study.tables import cell, from_cell, param_cell, read_csv
 
@@ -45,7 +49,7 @@ def read_warm(
     for source in sources:
         shown = secrets.text(source) if "://" in source else str(root / source)
         try:
-            rows, curves = _of_optuna(source, root, directions) if "://" in source else _of_folder(root / source)
+            rows, curves = _of_optuna(source, root, directions, params) if "://" in source else _of_folder(root / source)
             if not rows:
                 raise UserError(f"{KEY}: {shown} holds no trials; name sweeps that have some, or leave it out")
             before = len(warm)
@@ -83,7 +87,7 @@ def _of_folder(path: Path) -> Table:
     return read_csv(path / "trials.csv"), curves
 
 
-def _of_optuna(source: str, root: Path, directions: Sequence[str]) -> Table:
+def _of_optuna(source: str, root: Path, directions: Sequence[str], params: Sequence[space.Param]) -> Table:
     """A study's finished trials as a sweep's tables have them; a pruned trial's value is its last."""
     name, url = _name_in(source)
     url = from_root(url, root)
@@ -96,17 +100,26 @@ def _of_optuna(source: str, root: Path, directions: Sequence[str]) -> Table:
         has, wants = (", ".join(names) for names in (found, directions))
         raise UserError(f"{KEY}: {secrets.text(source)}: its direction is {has}, this sweep's {wants}; name a study that seeks the same")
     columns = ["value"] if len(found) == 1 else [f"value_{i}" for i in range(len(found))]
-    rows, curves = [], {}
+    rows, curves, specs = [], {}, {param.name: param.spec for param in params}
     for trial in trials:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             continue
-        curve = sorted(trial.intermediate_values.items())
-        values = trial.values or ([curve[-1][1]] if trial.state == TrialState.PRUNED and curve and len(found) == 1 else [])
+        curve = _curve(trial)
+        last = trial.state == TrialState.PRUNED and curve and len(found) == 1 and not math.isnan(curve[-1][1])
+        values = trial.values or ([curve[-1][1]] if last else [])
         cells = [*map(cell, values), *[""] * len(columns)]
-        named = {key.lstrip("+"): param_cell(_unquoted(value)) for key, value in trial.params.items()}
+        taken = trial.user_attrs.get(GIVEN_PARAMS, trial.params)  # of one of our own trials that lies outside its study's ranges
+        meant = {name: _meant(specs.get(name), value, trial.distributions.get(name)) for name, value in taken.items()}
+        named = {name.partition(" [")[0].lstrip("+"): param_cell(value) for name, value in meant.items()}
         rows.append({"number": str(trial.number), "state": trial.state.name, **dict(zip(columns, cells, strict=False)), **named})
         curves[str(trial.number)] = [[step, value] for step, value in curve]
     return rows, curves
+
+
+def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:
+    """The reported values that count: a trial of ours that was pruned may have gone on for a step or two before it heard of it."""
+    last = trial.user_attrs.get(LAST_STEP, math.inf) if trial.state == TrialState.PRUNED else math.inf
+    return [(step, value) for step, value in sorted(trial.intermediate_values.items()) if step <= last]
 
 
 def _name_in(source: str) -> tuple[str | None, str]:
@@ -139,8 +152,13 @@ def _open(url: str, name: str | None, source: str) -> tuple[BaseStorage, str]:
     return storage, name
 
 
-def _unquoted(value: Any) -> Any:
-    """The stock plugin keeps a quoted option with its quotes."""
+def _meant(spec: space.Spec | space.Fixed | None, value: Any, declared: BaseDistribution | None) -> Any:
+    """The value that Optuna's stands for: ours may be the labels of options, and the stock plugin keeps a quoted option with its quotes."""
+    if isinstance(spec, space.Choice):
+        if declared == distribution(spec):
+            return external(spec, value)
+        if isinstance(value, str) and value not in spec.options:  # a label of other options than today's
+            value = next((option for option in spec.options if repr(option) == value), value)
     return value[1:-1] if isinstance(value, str) and re.fullmatch(r"'.*'|\".*\"", value) else value
 
 
