@@ -95,6 +95,7 @@ class Search:
     pruner: Mapping[str, Any] | None = field(default_factory=lambda: {"name": "asha"})
     lag: int = 3
     pending: bool = True
+    curves: bool = True  # else the model takes a pruned trial's last value for a final one
 
     def __call__(self, run: Run, budget: int) -> None:
         """Trials until they have cost the budget."""
@@ -113,7 +114,8 @@ class Search:
         while not over(number):
             n_known = len(inside) + max(0, number - self.lag)
             pending = [blank(t.number, t.params, t.distributions) for t in known[n_known:]] if self.pending else []
-            asked = sampler.ask(number, known[:n_known], pending=pending)
+            shown = known[:n_known] if self.curves else [copied(t, intermediate_values={}) for t in known[:n_known]]
+            asked = sampler.ask(number, shown, pending=pending)
             values = {**fixed, **{name: external(specs[name], value) for name, value in asked.params.items()}}
             trial = run.train(values, history, number, begun + number)
             known.append(_told(number, asked.params, specs, trial))
@@ -271,6 +273,8 @@ METHODS: dict[str, Callable[[Run, int], None]] = {
     "no-pruning": Search(pruner=None),
     "halves": Search(pruner={"name": "asha", "reduction_factor": 2}),
     "from-step-1": Search(pruner={"name": "asha", "min_resource": 1}),
+    "from-step-3": Search(pruner={"name": "asha", "min_resource": 3}),
+    "last-values": Search(curves=False),
     "start-10": Search(sampler={"name": "gp", "n_startup_trials": 10}),
     "lag-1": Search(lag=1),
     "lag-8": Search(lag=8),

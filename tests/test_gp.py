@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from trivet import space
 from trivet.search import gp
 from trivet.search.choosing import MOST_DIMENSIONS, choose
+from trivet.search.fidelity import Told
 from trivet.search.gaussian import Features, Model, _matern, log_improvement, propose
 from trivet.search.gp import Process
 from trivet.search.samplers import sampler_spec
@@ -62,13 +63,13 @@ def test_the_fit_ends_where_no_neighbour_is_better():
 
 def test_predictions_follow_the_textbook():
     x, y = data(15, 2)
-    model = Model(x, y, np.arange(2), extra=np.linspace(0, 0.1, 15))
+    model = Model(x, y, np.arange(2))
     at = np.random.default_rng(1).random((4, 2))
 
     def kernel(a, b):
         return model.scale * _matern((((a[:, None] - b[None]) ** 2) * model.weights).sum(-1))
 
-    k = kernel(x, x) + np.diag(model.noise + np.linspace(0, 0.1, 15))
+    k = kernel(x, x) + model.noise * np.eye(15)
     mean = kernel(at, x) @ np.linalg.solve(k, y)
     variance = model.scale - np.einsum("ij,ji->i", kernel(at, x), np.linalg.solve(k, kernel(x, at)))
     assert model.predict(at)[0] == pytest.approx(mean) and model.predict(at)[1] ** 2 == pytest.approx(variance, rel=1e-6)
@@ -159,12 +160,11 @@ def test_points_of_conditional_spaces_are_whole_and_come_back():
 
 
 def run(params, n, outcome, maximize=False, seed=0, **arguments):
-    process, known, results = Process(params, {}, maximize, seed, **arguments), [], []
+    process, known = Process(params, {}, maximize, seed, **arguments), []
     for number in range(n):
-        values = process.ask(number, number, known, results, [])
-        known.append(values)
-        results.append(outcome(values))
-    return known, results
+        values = process.ask(number, number, known, [])
+        known.append(Told(values, outcome(values)))
+    return [told.values for told in known], [told.result for told in known]
 
 
 def test_one_loss_of_a_billion_does_not_hide_the_rest():
@@ -190,16 +190,14 @@ def test_the_order_of_numbers_to_choose_from_is_used(maximize):
 
 def test_a_fifth_of_a_search_is_spread_evenly():
     process = Process([X, Y], {}, False, 1, n_startup_trials=64)
-    points = [process.ask(i, i, [], [], []) for i in range(64)]
+    points = [process.ask(i, i, [], []) for i in range(64)]
     assert len({(int(4 * p["x"]), int(4 * p["y"])) for p in points}) == 16
-    assert points != [Process([X, Y], {}, False, 2).ask(i, i, [], [], []) for i in range(64)]
+    assert points != [Process([X, Y], {}, False, 2).ask(i, i, [], []) for i in range(64)]
 
 
 def test_the_model_sees_a_bounded_history(monkeypatch):
     sizes = []
-    monkeypatch.setattr(
-        Process, "ask", lambda self, number, seed, known, results, pending: sizes.append(len(known)) or {"x": 0.5, "y": 0.5}
-    )
+    monkeypatch.setattr(Process, "ask", lambda self, number, seed, known, pending: sizes.append(len(known)) or {"x": 0.5, "y": 0.5})
     sampler = Sampler(sampler_spec("gp")[0], [X, Y], ["minimize"], 0)
     known = [copied(blank(i, {"x": 0.1, "y": 0.2}, {}), state=TrialState.COMPLETE, values=[float(i)]) for i in range(900)]
     for n in (100, 250, 900):

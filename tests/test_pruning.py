@@ -164,10 +164,10 @@ def test_rungs(step, rung):
         ({"max_resource": 1}, [1, 3, 9]),
         ({"max_resource": 8}, [1, 3, 9]),
         ({"max_resource": 30}, [2, 6, 18]),
-        ({"max_resource": 51}, [3, 9, 27]),
-        ({"max_resource": 100}, [6, 18, 54]),
+        ({"max_resource": 51}, [2, 6, 18]),
+        ({"max_resource": 100}, [4, 12, 36]),
         ({"max_resource": 100, "min_resource": 5}, [5, 15, 45]),
-        ({"max_resource": 100, "reduction_factor": 2, "min_early_stopping_rate": 1}, [12, 24, 48]),
+        ({"max_resource": 100, "reduction_factor": 2, "min_early_stopping_rate": 1}, [8, 16, 32]),
     ],
 )
 def test_rungs_follow_the_length_of_a_trial(given, rungs):

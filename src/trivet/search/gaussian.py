@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -46,14 +47,10 @@ class Features:
 
 
 class Model:
-    """A Gaussian process given trials: `x` columns of features, `y` values of mean 0 and deviation 1, higher is better.
+    """A Gaussian process given trials: `x` columns of features, `y` values of mean 0 and deviation 1, higher is better."""
 
-    `extra` is the variance that each value has beside the common noise, on the scale of y.
-    """
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, owner: np.ndarray, extra: np.ndarray | None = None) -> None:
+    def __init__(self, x: np.ndarray, y: np.ndarray, owner: np.ndarray) -> None:
         self.x, self.y, self.owner = x, y, owner
-        self.extra = np.zeros(len(y)) if extra is None else extra
         n_dims = int(owner.max()) + 1 if len(owner) else 0
         by_column = (x[:, None, :] - x[None, :, :]) ** 2
         self._sqd = np.stack([by_column[:, :, owner == j].sum(-1) for j in range(n_dims)]) if n_dims else np.zeros((0, len(y), len(y)))
@@ -68,7 +65,7 @@ class Model:
 
     def _condition(self) -> None:
         k = self.scale * _matern(_distances(self._scaled, self._scaled))
-        k[np.diag_indices_from(k)] += self.noise + self.extra
+        k[np.diag_indices_from(k)] += self.noise
         self._inverse = np.linalg.inv(k)
         self._alpha = self._inverse @ self.y
 
@@ -76,7 +73,6 @@ class Model:
         """Take trials whose values are not known yet for what the model expects of them."""
         mean, _ = self.predict(x)
         self.x, self.y = np.vstack([self.x, x]), np.concatenate([self.y, mean])
-        self.extra = np.concatenate([self.extra, np.zeros(len(x))])
         self._scaled = self.x * np.sqrt(self.weights)[self.owner]
         self._condition()
 
@@ -94,7 +90,7 @@ class Model:
         decay = np.exp(-d)
         k = scale * (1 + d + d * d / 3) * decay
         full = k.copy()
-        full[np.diag_indices_from(full)] += noise + MIN_NOISE + self.extra
+        full[np.diag_indices_from(full)] += noise + MIN_NOISE
         try:
             lower = np.linalg.cholesky(full)
         except np.linalg.LinAlgError:
@@ -172,8 +168,15 @@ N_AROUND = 60
 SPREADS = (0.2, 0.1, 0.05, 0.025, 0.0125, 0.006)
 
 
+class Predictor(Protocol):
+    """What says how good a configuration will be."""
+
+    def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation at columns of features."""
+
+
 def propose(
-    model: Model,
+    model: Predictor,
     features: Features,
     settle: Callable[[np.ndarray], np.ndarray],
     known: np.ndarray,

@@ -9,6 +9,7 @@ import numpy as np
 
 from trivet import space
 from trivet.errors import UserError
+from trivet.search.fidelity import Told, evidence
 from trivet.search.gaussian import Features, Model, propose
 from trivet.search.whole import Whole
 
@@ -21,6 +22,26 @@ HISTORY_CAP = 250
 MOST_BEHIND = 3.0
 """How far behind the best a value counts, in units of how far the worst fifth is: a loss of 1e9 tells no more than a poor one. The even
 points are about as many, so that the unit is that of the space and not of the corner where a search ends."""
+
+
+class AtEnd:
+    """A model of configurations and of how far a trial was, asked about the end alone."""
+
+    def __init__(self, x: np.ndarray, depths: np.ndarray, y: np.ndarray, owner: np.ndarray) -> None:
+        self._is_deep = bool((depths < 1).any())  # else there is nothing to learn of the way
+        columns = np.column_stack([x, depths]) if self._is_deep else x
+        self._model = Model(columns, y, np.append(owner, owner.max(initial=-1) + 1) if self._is_deep else owner)
+
+    def _columns(self, x: np.ndarray) -> np.ndarray:
+        return np.column_stack([x, np.ones(len(x))]) if self._is_deep else x
+
+    def believe(self, x: np.ndarray) -> None:
+        """See `Model`: the trials are expected to go on to the end."""
+        self._model.believe(self._columns(x))
+
+    def predict(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Model`."""
+        return self._model.predict(self._columns(x))
 
 
 class Process:
@@ -44,20 +65,15 @@ class Process:
         )
         self._shift = np.random.default_rng([seed, 5]).random(len(self._whole.dimensions))
 
-    def ask(
-        self,
-        number: int,
-        seed: int,
-        known: Sequence[Mapping[str, Any]],
-        results: Sequence[float],
-        pending: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any]:
-        """The values of trial `number` by parameter name, given those of known trials with their results and of pending ones."""
+    def ask(self, number: int, seed: int, known: Sequence[Told], pending: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The values of trial `number` by parameter name, given known trials and the values of pending ones."""
         explores = number % EXPLORE_EVERY == EXPLORE_EVERY - 1
         if explores or len(known) < max(2, self._n_startup_trials) or not self._whole.dimensions:
             return self._whole.values(self._evenly(number))
-        points = np.array([self._whole.point(values) for values in known])
-        model = Model(self._features.columns(points), self._scores(results), self._features.owner)
+        points = np.array([self._whole.point(trial.values) for trial in known])
+        rows = evidence(known, self._sign)
+        x = self._features.columns(points[rows.places])
+        model = AtEnd(x, rows.depths, self._scores(rows.scores), self._features.owner)
         if pending:
             model.believe(self._features.columns(np.array([self._whole.point(values) for values in pending])))
         return self._whole.values(propose(model, self._features, self._whole.settled, points, np.random.default_rng([seed, 3])))
@@ -72,9 +88,8 @@ class Process:
         options = np.floor(share * self._features.n_options)
         return self._whole.settled(np.where(self._features.is_options, options, share)[None])[0]
 
-    def _scores(self, results: Sequence[float]) -> np.ndarray:
-        """Results as the model has them: higher is better, mean 0, deviation 1, those far behind drawn in."""
-        scores = self._sign * np.array(results, dtype=float)
+    def _scores(self, scores: np.ndarray) -> np.ndarray:
+        """Scores as the model has them: mean 0, deviation 1, those far behind drawn in."""
         finite = scores[np.isfinite(scores)]
         if not len(finite):
             return np.zeros(len(scores))

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from trivet import space
 from trivet.errors import UserError
 from trivet.search import gp, own
+from trivet.search.constraints import is_infeasible
 from trivet.search.samplers import CLASSES, SamplerSpec
 from trivet.search.teaching import HISTORY_CAP, Cap, blank, copied, teach
 
@@ -153,19 +154,21 @@ class Sampler:
 
     def _ask_process(self, number: int, known: Sequence[FrozenTrial], pending: Sequence[FrozenTrial]) -> FrozenTrial:
         assert self._process is not None
-        told = [t for t in teach(self._cap(known), "gp", self.directions) if t.values]
-        values = self._process.ask(
-            number,
-            trial_seed(self.seed, number),
-            [self._values(t) for t in told],
-            [t.values[0] for t in told],
-            [self._values(t) for t in pending],
-        )
+        seen = self._cap(known)
+        told_as = {t.number: t for t in teach(seen, "gp", self.directions) if t.values}
+        told = [self._told(trial, told_as[trial.number].values[0]) for trial in seen if trial.number in told_as]
+        values = self._process.ask(number, trial_seed(self.seed, number), told, [self._values(t) for t in pending])
         return blank(
             number,
             params={name: internal(self._specs[name], value) for name, value in values.items()},
             distributions={name: self._distributions[name] for name in values},
         )
+
+    def _told(self, trial: FrozenTrial, result: float) -> gp.Told:
+        """A trial with what is made of its result; the way of one that failed or broke a constraint says nothing."""
+        counts = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not is_infeasible(trial)
+        curve = sorted(trial.intermediate_values.items()) if counts else []
+        return gp.Told(self._values(trial), result, curve, trial.state == TrialState.COMPLETE)
 
     def _values(self, trial: FrozenTrial) -> dict[str, Any]:
         return {name: external(self._specs[name], value) for name, value in trial.params.items() if name in self._specs}

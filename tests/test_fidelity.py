@@ -1,0 +1,91 @@
+"""What trials that were cut short say of the end: the evidence made of curves, and what it brings a search."""
+
+import math
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from trivet import space
+from trivet.search.fidelity import Told, evidence
+from trivet.search.gp import AtEnd, Process
+from trivet.search.samplers import SamplerSpec
+from trivet.search.sampling import Sampler
+from trivet.search.teaching import blank, copied
+
+
+def told(curve, complete=True, result=None):
+    return Told({}, curve[-1][1] if result is None else result, curve, complete)
+
+
+def rising(end, offset=0.0, sign=1.0, until=27):
+    """Values that gain one for each factor of three, in a trial of 27 steps."""
+    return [(step, sign * (math.log(step, 3) + offset)) for step in range(1, min(end, until) + 1)]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_pruned_value_is_set_off_by_what_others_gained(sign):
+    known = [told(rising(27, 0.0, sign)), told(rising(27, 0.5, sign)), told(rising(3, 0.2, sign), False), told(rising(9, 1.0, sign), False)]
+    rows = evidence(known, sign)
+    assert rows.scores[:4] == pytest.approx([3.0, 3.5, 3.2, 4.0])  # what each would have become
+    assert rows.depths[:4] == pytest.approx([1, 1, 1 / 3, 2 / 3])  # and how far it was, by the logarithm of the step
+    rest = sorted(zip(rows.places[4:].tolist(), rows.depths[4:].round(3).tolist(), rows.scores[4:].round(9).tolist(), strict=True))
+    both = [(place, round(depth, 3), 3 + 0.5 * place) for place in (0, 1) for depth in (1 / 3, 2 / 3)]
+    assert rest == [*both, (3, 0.333, 4.0)]  # what the others were worth at those steps
+
+
+@pytest.mark.parametrize(
+    ("known", "scores"),
+    [
+        ([], []),
+        ([told(rising(27)), told(rising(9))], [-3.0, -2.0]),  # nobody was cut short: one ended early
+        ([told([], result=1.0), told([], False, 2.0)], [-1.0, -2.0]),  # nobody knows when
+        ([told([(1, 4.0)], False), told([(1, 5.0)], False)], [-4.0, -5.0]),  # trials of one step
+    ],
+)
+def test_without_a_way_results_are_told_as_they_are(known, scores):
+    rows = evidence(known, -1.0)
+    assert rows.scores.tolist() == pytest.approx(scores) and (rows.depths == 1).all() and rows.places.tolist() == list(range(len(known)))
+
+
+def test_odd_curves_are_borne():
+    known = [
+        told([(5, math.nan), (27, 1.0)]),  # reports seldom, once no number
+        told([(0, 2.0), (9, 1.5)], False),
+        told([], False, 9.0),  # failed: the worst, at the end
+        told([(40, 0.5)], False),  # longer than any that completed
+    ]
+    rows = evidence(known, -1.0)
+    assert np.isfinite(rows.scores).all() and (rows.depths >= 0).all() and (rows.depths <= 1).all()
+    assert (rows.depths[2], rows.scores[2]) == (1, -9) and rows.depths[3] == 1
+
+
+def test_rows_are_bounded_and_every_trial_has_one():
+    known = [told(rising(27, i / 100)) if i % 3 else told(rising(9, i / 100), False) for i in range(60)]
+    rows = evidence(known, 1.0, most=80)
+    assert len(rows.places) == 80 and rows.places[:60].tolist() == list(range(60)) and rows.places[60:].min() > 45
+
+
+X = space.Param("x", space.Float(0.0, 1.0))
+
+
+@pytest.mark.parametrize("knows_the_way", [True, False])
+def test_a_trial_that_was_ahead_when_it_was_stopped_is_believed_to_be_better(knows_the_way):
+    """One trial completes at 1.0, having been at 2.0 at step 2; those on the other side are stopped at step 2, at 1.5."""
+    ahead = [told([(1, 2.5), (2, 1.5 + i / 100)] if knows_the_way else [], False, 1.5 + i / 100) for i in range(4)]
+    rows = evidence([told([(1, 3.0), (2, 2.0), (7, 1.4), (20, 1.0)]), *ahead], -1.0)
+    x = np.array([[0.2], [0.7], [0.75], [0.8], [0.85]])
+    scores = (rows.scores - rows.scores.mean()) / rows.scores.std()
+    mean, _ = AtEnd(x[rows.places], rows.depths, scores, np.array([0])).predict(x)
+    assert (mean[1:].mean() > mean[0]) == knows_the_way  # told as final values they look worse
+
+
+def test_a_pruned_trial_is_told_with_its_way_and_a_failed_one_without(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Process, "ask", lambda self, number, seed, known, pending: seen.extend(known) or {"x": 0.5})
+    rows = {1: 3.0, 2: 2.0}
+    base = [blank(i, {"x": 0.1}, {}) for i in range(3)]
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    known = [copied(t, state=s, values=[2.0], intermediate_values=rows) for t, s in zip(base, states, strict=True)]
+    Sampler(SamplerSpec("gp", {}), [X], ["minimize"], 0).ask(3, known)
+    assert [(t.complete, list(t.curve)) for t in seen] == [(True, [(1, 3.0), (2, 2.0)]), (False, [(1, 3.0), (2, 2.0)]), (False, [])]
