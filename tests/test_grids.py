@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from trivet import space
 from trivet.errors import UserError
@@ -49,8 +51,13 @@ def test_stepped_floats_have_their_upper_end():
 
 def test_grids_that_explode_ask_for_a_limit():
     mapping = {f"p{i}": list(range(10)) for i in range(6)}
-    with pytest.raises(UserError, match=r"1000000 points; set hydra.sweeper.sampler.limit=1000000"):
+    with pytest.raises(UserError, match=r"1000000 points; 'hydra.sweeper.sampler=\{name: grid, limit: 1000000\}'") as error:
         points(mapping)
+    word = OverridesParser.create().parse_override(str(error.value).split("'")[1])
+    for given in ("grid", {"name": "auto"}):  # also beside `hydra.sweeper.sampler=grid`, where `hydra.sweeper.sampler.limit=...` is refused
+        config = OmegaConf.create({"hydra": {"sweeper": {"sampler": given}}})
+        OmegaConf.update(config, word.key_or_group, word.value(), merge=True)
+        assert config.hydra.sweeper.sampler == {"name": "grid", "limit": 1_000_000}
     assert len(points({"a": list(range(1001))}, 1001)) == 1001
     with pytest.raises(UserError, match="1001 points"):
         points({"a": list(range(1001))})

@@ -15,7 +15,7 @@ from trivet.sweep.spaces import Space
 
 RESERVED = frozenset({"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started", "overrun"})
 GRID_LIMIT = 1000
-"""Grid points that run without being asked for: more is usually an accident (`hydra.sweeper.sampler.limit` lifts it)."""
+"""Grid points that run without being asked for: more is usually an accident (`hydra.sweeper.sampler={name: grid, limit: ...}` lifts it)."""
 
 
 def _reachable(params: Sequence[space.Param]) -> list[space.Param]:
@@ -41,7 +41,7 @@ def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, 
     count = space.n_configurations(list(params)) or 0
     if count > limit:
         raise UserError(
-            f"hydra.sweeper.sampler=grid: {count} points; set hydra.sweeper.sampler.limit={count} to run them all, or search less"
+            f"hydra.sweeper.sampler=grid: {count} points; 'hydra.sweeper.sampler={{name: grid, limit: {count}}}' runs them all; or search less"
         )
     points: list[tuple[dict[str, Any], dict[str, Any]]] = [({}, {})]
     for param in params:
