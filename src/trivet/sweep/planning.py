@@ -40,9 +40,7 @@ def enumerate_grid(params: Sequence[space.Param], limit: int) -> list[dict[str, 
             )
     count = space.n_configurations(list(params)) or 0
     if count > limit:
-        raise UserError(
-            f"hydra.sweeper.sampler=grid: {count} points; 'hydra.sweeper.sampler={{name: grid, limit: {count}}}' runs them all; or search less"
-        )
+        raise UserError(f"hydra.sweeper.sampler=grid: {count} points; 'hydra.sweeper.sampler={{name: grid, limit: {count}}}' runs them all")
     points: list[tuple[dict[str, Any], dict[str, Any]]] = [({}, {})]
     for param in params:
         grown = []
