@@ -127,15 +127,37 @@ def _watch(folder: Path, port: int) -> None:
 
 
 def _report(folder: Path, out: Path | None) -> None:
-    from trivet.reporting.build import build_pipeline, build_sweep
+    from trivet.reporting import plain
 
-    phases = any((folder / phase / "trials.csv").is_file() for phase in ("coarse", "fine"))
+    root = folder.resolve().parent
+    phases = [name for name in ("coarse", "fine", "seeds") if (folder / name / "trials.csv").is_file()]
     if phases and folder.resolve().name == "results":
-        root = folder.resolve().parent
-        print(f"report: {build_pipeline(root, out or root / 'reports')}")
+        print(f"report: {_pipeline_report(root, phases, out or root / 'reports')}")
     else:
         with tempfile.TemporaryDirectory(prefix="trivet-report-") as into:
-            print(build_sweep(_tables(folder, Path(into)), out if out is not None else folder / "report"))
+            print(_sweep_report(_tables(folder, Path(into)), out if out is not None else folder / "report"))
+    if (lacking := plain.why()) is not None:
+        print(f"note: {lacking}", file=sys.stderr)
+
+
+def _pipeline_report(root: Path, phases: Sequence[str], out: Path) -> Path:
+    from trivet.reporting import plain
+
+    if plain.lacking(plain.TABLES):
+        return plain.build({name.capitalize(): root / "results" / name for name in phases}, out, "summary.md", "Tuning report")
+    from trivet.reporting.build import build_pipeline
+
+    return build_pipeline(root, out)
+
+
+def _sweep_report(folder: Path, out: Path) -> Path:
+    from trivet.reporting import plain
+
+    if plain.lacking(plain.TABLES):
+        return plain.build({"Trials": folder}, out, "report.md", f"Report of the sweep {folder.resolve().name}")
+    from trivet.reporting.build import build_sweep
+
+    return build_sweep(folder, out)
 
 
 def _init(words: Sequence[str]) -> int:
@@ -170,7 +192,21 @@ def _run(words: Sequence[str]) -> int:
     parser.add_argument("stage", nargs="?", help="as far as this one; default: all")
     parser.add_argument("--accept", metavar="STAGE", help="take what this stage wrote, edited by hand, for its result; runs nothing")
     given = parser.parse_args(words)
+    if given.accept is None and given.stage not in ("check", "coarse", "narrow", "fine"):
+        _warn_of_libraries()
     return runner.run(Path(), given.stage, given.accept)
+
+
+def _warn_of_libraries() -> None:
+    """Before hours of searching, what the stages after it will want."""
+    from trivet.reporting import plain
+
+    if lacking := plain.lacking(plain.TABLES):
+        print(
+            f"note: finalists and report need {', '.join(lacking)}: pip install 'trivet[report]' before they are reached", file=sys.stderr
+        )
+    elif (why := plain.why()) is not None:
+        print(f"note: report: {why}", file=sys.stderr)
 
 
 def _params(words: Sequence[str]) -> None:

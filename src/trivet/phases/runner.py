@@ -148,7 +148,7 @@ def run(root: Path = Path(), last: str | None = None, accept: str | None = None)
             now = state_of(stage, root)
             missing = [out for out, mark in now["outs"].items() if not mark]
             if missing:
-                raise UserError(f"stage {stage.name}: did not write {missing[0]}")
+                raise UserError(f"stage {stage.name}: did not write {missing[0]}; what it said is above")
             lock[stage.name] = now
             write_yaml(root / LOCK, lock)
         if stage.name in (last, accept):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
-from trivet.reporting import figures, html, markdown
+from trivet.reporting import markdown
 from trivet.reporting.belonging import settle
 from trivet.reporting.context import Context
 from trivet.reporting.decision import decide
+from trivet.reporting.files import write
 from trivet.reporting.metrics import metrics, plots
 from trivet.reporting.model import Report, Section
+from trivet.reporting.plain import DRAWING, lacking
 from trivet.reporting.sections import (
     advice,
     baselines,
@@ -32,7 +32,7 @@ from trivet.reporting.words import count
 
 
 def build_pipeline(root: Path, reports: Path) -> Path:
-    """The report of a pipeline run whose results are under root/results; returns the path of the HTML file.
+    """The report of a pipeline run whose results are under root/results; returns the path of the HTML file (see `rendered`).
 
     Writes summary.md, figures/*.svg, metrics.json, plots/*.csv and report.html under `reports`. UserError where no search is published
     or a table cannot be read; nothing is written then.
@@ -45,8 +45,7 @@ def build_pipeline(root: Path, reports: Path) -> Path:
         "metrics.json": (json.dumps(metrics(context), indent=2, allow_nan=False) + "\n").encode(),
         **{f"plots/{name}": table.to_csv(index=False).encode() for name, table in plots(context).items()},
     }
-    write(reports, files)
-    return reports / "report.html"
+    return write(reports, files)
 
 
 def report_of(folder: Path) -> Report:
@@ -57,15 +56,15 @@ def report_of(folder: Path) -> Report:
 
 
 def build_sweep(folder: Path, out: Path | None = None) -> Path:
-    """The same report of a single sweep (a folder with trials.csv; curves.csv and study.yaml where there are); returns the HTML file.
+    """The same report of a single sweep (a folder with trials.csv; curves.csv and study.yaml where there are); returns the HTML file, or
+    the Markdown.
 
     Goes to `out`, or to `<folder>/report`: report.html, report.md and figures/. UserError where there is no table.
     """
     folder = Path(folder)
     report = report_of(folder)
     out = Path(out) if out is not None else folder / "report"
-    write(out, rendered(report, "report.md"))
-    return out / "report.html"
+    return write(out, rendered(report, "report.md"))
 
 
 def sections(context: Context) -> list[Section]:
@@ -92,27 +91,11 @@ def _subtitle(context: Context) -> str:
 
 
 def rendered(report: Report, name: str) -> dict[str, bytes]:
-    """File name -> content: the Markdown as `name`, report.html, and figures/*.svg."""
+    """File name -> content: the Markdown as `name`, report.html, and figures/*.svg; the Markdown alone where a library for those lacks."""
+    if lacking(DRAWING):
+        return {name: markdown.render(report, None).encode()}
+    from trivet.reporting import figures, html  # which import what may lack
+
     charts = [chart for section in report.sections for chart in section.charts if chart.brief]
     files = {f"figures/{chart.id}.svg": figures.draw(chart) for chart in charts}
     return {name: markdown.render(report).encode(), **files, "report.html": html.render(report).encode()}
-
-
-def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Every file whole: a temporary file beside it, then a rename. Figures and plots of an earlier report that are no more are removed."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    for part, suffix in (("figures", ".svg"), ("plots", ".csv")):
-        for old in (folder / part).glob(f"*{suffix}"):
-            if f"{part}/{old.name}" not in files:
-                old.unlink()

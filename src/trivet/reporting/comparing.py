@@ -14,8 +14,9 @@ import numpy as np
 from trivet.diagnosis import agreement
 from trivet.diagnosis.importance import importance
 from trivet.reporting.belonging import setting_differs
-from trivet.reporting.build import rendered, write
+from trivet.reporting.build import rendered
 from trivet.reporting.contestants import Contestant, read
+from trivet.reporting.files import write
 from trivet.reporting.model import Axis, Cell, Chart, Code, Layer, Panel, Report, Section, Table
 from trivet.reporting.palette import SERIES
 from trivet.reporting.words import Scale, cell, code_cell, count, duration, empty, listing, number, scale_cell, settings
@@ -36,8 +37,8 @@ def compare(words: list[str], out: Path, root: Path = Path()) -> tuple[Path, lis
     sections = [verdict(sides, known, scale), *([phases(sides)] if any(one.metrics for one in sides) else []), *parts]
     better = "higher is better" if known and known[0].last.maximize else "lower is better" if known else ""
     subtitle = f"{listing([one.label for one in sides])}" + (f"; objective {scale.metric} ({better})." if known else ".")
-    write(out, rendered(Report("Comparison of searches", subtitle, sections), "report.md"))
-    return out / "report.html", lines(sides, known, scale)
+    page = write(out, rendered(Report("Comparison of searches", subtitle, sections), "report.md"))
+    return page, lines(sides, known, scale)
 
 
 def common(known: list[Contestant], unit: str) -> float:

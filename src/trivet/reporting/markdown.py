@@ -25,22 +25,25 @@ from trivet.reporting.model import (
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
 
-def render(report: Report, figure_folder: str = "figures") -> str:
-    """Markdown of the whole report. Charts that are not brief are left to the HTML; figures are named `<figure_folder>/<chart id>.svg`."""
+def render(report: Report, figure_folder: str | None = "figures") -> str:
+    """Markdown of the whole report. Charts that are not brief are left to the HTML; figures are named `<figure_folder>/<chart id>.svg`.
+
+    figure_folder None: there are none, and each says in a sentence what it would show.
+    """
     lines = [f"# {escape(report.title)}", "", escape(report.subtitle), ""]
     for section in report.sections:
         lines += _section(section, figure_folder)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(section: Section, folder: str) -> list[str]:
+def _section(section: Section, folder: str | None) -> list[str]:
     lines = [f"## {escape(section.title)}", ""]
     for block in section.blocks:
         lines += _block(block, folder)
     return lines
 
 
-def _block(block: object, folder: str) -> list[str]:
+def _block(block: object, folder: str | None) -> list[str]:
     if isinstance(block, Paragraph):
         text = inline(block.parts)
         return [f"<sub>{text}</sub>" if block.kind == "note" else text, ""]
@@ -61,8 +64,9 @@ def _block(block: object, folder: str) -> list[str]:
     raise TypeError(f"no Markdown for {type(block).__name__}")
 
 
-def _chart(chart: Chart, folder: str) -> list[str]:
-    lines = [f"**{escape(chart.title)}**", "", f"![{escape(chart.alt)}]({folder}/{chart.id}.svg)", ""]
+def _chart(chart: Chart, folder: str | None) -> list[str]:
+    drawn = escape(chart.alt) if folder is None else f"![{escape(chart.alt)}]({folder}/{chart.id}.svg)"
+    lines = [f"**{escape(chart.title)}**", "", drawn, ""]
     return [*lines, f"<sub>{escape(chart.note)}</sub>", ""] if chart.note else lines
 
 
