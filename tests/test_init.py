@@ -127,10 +127,17 @@ def test_nobody_to_ask(project):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("train.py", "python train.py"), ("-m pkg.train", "python -m pkg.train"), ("uv run train.py", "uv run train.py")],
+    [
+        ("train.py", "python train.py"),
+        ("-m pkg.train", "python -m pkg.train"),
+        ("uv run train.py", "uv run train.py"),
+        ("pkg/train.py seed=1", "python -m pkg.train seed=1"),  # its relative imports fail in a script
+    ],
 )
-def test_the_command_that_trains(given, expected):
-    assert discovery.command_of(given) == expected
+def test_the_command_that_trains(tmp_path, given, expected):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/train.py").write_text("from .model import Net\n")
+    assert discovery.command_of(given, tmp_path) == expected
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,25 @@ def _is_main(decorator: ast.expr) -> bool:
     return ast.unparse(called) in ("hydra.main", "hydra_main")
 
 
-def command_of(app: str) -> str:
-    """What `--app` names, as the command that trains: a script or `-m module` gets python before it."""
+def command_of(app: str, root: Path = Path()) -> str:
+    """What `--app` names, as the command that trains: a script or `-m module` gets python before it, a script that imports its neighbours
+    as a package does is started as a module of that."""
     words = shlex.split(app)
+    if words and words[0].endswith(".py") and _in_package(root / words[0]):
+        module = ".".join(Path(words[0]).with_suffix("").parts)
+        return shlex.join(["python", "-m", module, *words[1:]])
     if words and (words[0].endswith(".py") or words[0] == "-m"):
         return f"python {app}"
     return app
+
+
+def _in_package(path: Path) -> bool:
+    """Whether a script has `from .neighbour import ...`, so that Python runs it as a module alone."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
+        return False
+    return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in ast.walk(tree))
 
 
 def compose(app: str, root: Path) -> Composed:

@@ -76,7 +76,7 @@ def _hydra_app(answers: Answers, question: _Questions, root: Path) -> tuple[dict
     """The content of trivet.yaml, the text of the ranges, and what was found out."""
     if answers.values or answers.step or answers.shell:
         raise UserError("--value, --step and --shell belong to --command: a Hydra app has its values in its config, and reports by itself")
-    command = discovery.command_of(answers.app or _script(root, question))
+    command = discovery.command_of(answers.app or _script(root, question), root)
     composed = discovery.compose(command, root)
     described, found = _describe(answers, command, composed, question, root)
     ranges, told = _ranges(answers.ranges, composed)
@@ -141,7 +141,10 @@ class _Questions:
 def _script(root: Path, question: _Questions) -> str:
     found = [str(path) for path in discovery.scripts(root)]
     if not found:
-        raise UserError("no Python file here has a function with @hydra.main: name the script, --app train.py")
+        raise UserError(
+            "no Python file here has a function with @hydra.main: name the script, --app train.py, or the command line of what is no "
+            "Hydra app, --command 'python train.py --lr {lr}'"
+        )
     if len(found) == 1:
         return found[0]
     return question(f"Which script trains? There are {', '.join(found)}", None, "--app")
