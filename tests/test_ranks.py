@@ -12,6 +12,7 @@ from apps.running import Running, rows, table
 import trivet
 from trivet import ranks, reports
 from trivet.errors import UserError
+from trivet.sweep import process
 from trivet.sweep.listening import Ear
 
 SWEEP = ["-m", "hydra/sweeper=trivet", "+x=1,3", "hydra.sweeper.sampler=grid", "hydra.sweeper.pruner={name: threshold, gaps: {2: 1.5}}"]
@@ -173,3 +174,9 @@ def test_a_sweep_that_torchrun_starts_is_refused(monkeypatch):
     with pytest.raises(UserError, match="WORLD_SIZE=2: a sweep is one process"):
         ranks.refuse_launched()
     assert os.environ["RANK"] == "1"
+
+
+def test_a_rank_of_an_app_without_a_file_is_told_why():
+    """A launcher runs `__main__` again, which in a worker of such an app is the worker's own."""
+    with pytest.raises(UserError, match="an app without a file .* put it into a script"):
+        process.main(["+lr=0.1", "hydra.mode=RUN", "hydra.run.dir=out/0", "hydra.job.num=0", "hydra.job.id='0'"])

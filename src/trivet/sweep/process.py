@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
-from trivet.errors import UserError
+from trivet.errors import UserError, exit_code
 from trivet.sweep import main_module, tree
 from trivet.sweep.notice import SIGNALS
 from trivet.sweep.outcome import is_full
@@ -135,7 +135,9 @@ def leave() -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Entry: see the module."""
+    """Entry: see the module. `UserError` for words that no pool has given."""
+    if len(argv) != 5 or not all(word.isdecimal() for word in argv[1:]):  # a launcher of ranks has run the trial's `__main__` again
+        raise UserError("an app without a file (python -c, a notebook) cannot train in several processes; put it into a script")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers in order
     name, (payload, alive, channel, parent) = argv[0], map(int, argv[1:])
     for fd in (payload, alive, channel):
@@ -151,4 +153,4 @@ if __name__ == "__main__":
     # As `trivet.sweep.process`, not `__main__`, which becomes the app.
     from trivet.sweep.process import main as entry
 
-    entry(sys.argv[1:])
+    sys.exit(exit_code(lambda: entry(sys.argv[1:])))
