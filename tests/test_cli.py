@@ -76,3 +76,8 @@ def test_help_lists_every_subcommand(capsys):
         cli.main(["--help"])
     told = capsys.readouterr().out
     assert ended.value.code == 0 and all(f"    {name} " in told for name in [*cli.OWN_WORDS, *cli.LOOKS])
+
+
+def test_a_report_of_results_that_are_not_there_yet(tmp_path, capsys):
+    assert cli.main(["report", str(tmp_path / "results")]) == 2
+    assert "results: holds no search yet; `trivet run`, or `dvc repro`, makes one" in capsys.readouterr().err

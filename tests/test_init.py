@@ -63,6 +63,9 @@ def test_a_second_call_changes_nothing_and_says_what_is_next(project):
     lines = init.run(init.Answers(), project, refuse)
     assert files(project) == before
     assert lines[0] == "trivet.yaml is there: this is python train.py, maximize val/acc"
+    assert not any(line.startswith("not used") for line in lines)
+    again = init.run(init.Answers(app="other.py", ranges=["x=1,2"], seed_key="seed", yes=True), project, refuse)
+    assert again[1] == "not used: --app, --seed-key, --range; edit trivet.yaml and space.yaml, or remove them and run init again"
     assert any("dvc repro" in line for line in lines)
 
 

@@ -1,5 +1,5 @@
-"""From an empty git repository with a stranger's Hydra app, or any program, to the report: by `trivet init` and `trivet run`, undisturbed
-with one worker (the program: in the sweep's own process), and killed half-way with two."""
+"""From an empty git repository with a stranger's app to the report, by `trivet init` and `trivet run`: a Hydra app, a Lightning app with
+callbacks and loggers, any program. Each undisturbed, and killed half-way with two workers."""
 
 import csv
 import os
@@ -12,58 +12,70 @@ from pathlib import Path
 
 import pytest
 import yaml
+from apps.warm import Warm
 
 HERE = Path(__file__).parent
 SEARCHES = ("coarse", "fine", "seeds")
-KNOBS = {"coarse": {"n_trials": 10}, "fine": {"n_trials": 4}, "seeds": {"finalists": 1, "n": 2}}
+KNOBS = {"coarse": {"n_trials": 8}, "fine": {"n_trials": 3}, "seeds": {"finalists": 1, "n": 2}}
 STAGES = ["check", "coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
-HYDRA = ["--keep", "checkpoints/best.json", "--test", "python evaluate.py {model} {predictions}"]  # two questions are left
+ENV = {f"GIT_{role}_{key}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+ENV = {**os.environ, **ENV, "PYTHONPATH": str(HERE.parent / "src"), "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0"}
+ANSWERS = "\n\n"  # metric and direction: what init suggests
+HYDRA = ["--keep", "checkpoints/best.json", "--test", "python evaluate.py {model} {predictions}"]
+LIGHTNING = ["--keep", "checkpoints/best.ckpt", "--test", "python evaluate.py {model} {predictions}", "--test-metric", "test/acc=([0-9.]+)"]
+LIGHTNING += ["--range", "model.optimizer.lr=tag(log, interval(1e-4, 1e-1))", "--range", "model=choice(mlp, wide)"]
 PROGRAM = [
     *("--metric", r"val_acc=([0-9.]+)", "--metric", r"loss=([0-9.]+)", "--step", r"epoch (\d+)", "--yes"),
-    *("--range", "lr=tag(log, interval(1e-5, 1))", "--range", "width=int(tag(log, interval(8, 64)))", "--range", "act=choice(relu, tanh)"),
+    *("--range", "lr=tag(log, interval(1e-5, 1e-1))", "--range", "width=int(tag(log, interval(8, 64)))"),
     *("--keep", "model.json", "--test", "python code/evaluate.py {model}", "--test-metric", "test_acc=([0-9.]+)"),
+    *("--range", "act=choice(relu, tanh)"),
 ]
+SCRIPT = "python code/fit.py --lr {lr} --width {width} --act {act} --seed {seed} --out {folder}"
+SHELL_SCRIPT = "./train.sh {lr} {width} {act} {seed} {folder}"
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """What runs `trivet` in these tests, but for the run that is killed."""
+    process = Warm(ENV)
+    yield process
+    process.close()
 
 
 class Project:
     """A git repository with the app alone, in which `trivet init <words>` was called."""
 
-    def __init__(self, app, folder, n_workers, words, answers=""):
-        self.folder = folder
+    def __init__(self, warm, app, folder, n_workers, words, answers=ANSWERS):
+        self.warm, self.folder = warm, folder
         shutil.copytree(HERE / "apps" / app, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        names = {f"GIT_{role}_{key}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-        self.env = {**os.environ, **names, "PYTHONPATH": str(HERE.parent / "src"), "OMP_NUM_THREADS": "1"}
         for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "an app"]):
-            subprocess.run(["git", *command], cwd=folder, env=self.env, check=True)
+            self.git(*command)
         told = self.trivet("init", *words, "--override", f"hydra.sweeper.n_jobs={n_workers}", answers=answers)
-        assert "next: look at space.yaml" in told
-        assert self.git("diff", "HEAD", "--name-only") == "", "nothing of the user's has changed"
+        assert "next: look at space.yaml" in told and told.count(" [") == len(answers), "a question that was not foreseen"
         knobs = yaml.safe_load((folder / "params.yaml").read_text())
         (folder / "params.yaml").write_text(yaml.safe_dump({**knobs, **KNOBS}))
 
     def git(self, *words):
-        return subprocess.run(["git", *words], cwd=self.folder, env=self.env, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["git", *words], cwd=self.folder, env=ENV, capture_output=True, text=True, check=True).stdout
 
     def trivet(self, *words, answers=""):
         """Run trivet to its end; what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "trivet", *words], cwd=self.folder, env=self.env, input=answers, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+        code, out, err = self.warm.run(*words, cwd=self.folder, answers=answers)
+        assert code == 0, out[-3000:] + err[-3000:]
+        return out
 
     def kill_half_way(self, n_ended):
-        """Begin the run, and kill all of it once the coarse search has ended some trials."""
+        """Begin the coarse search, and kill all of it once it has ended some trials."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "trivet", "run"],
+            [sys.executable, "-m", "trivet", "run", "coarse"],
             cwd=self.folder,
-            env=self.env,
+            env=ENV,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while process.poll() is None and time.monotonic() < deadline:
             journals = list(self.folder.glob("sweeps/coarse-*/journal.log"))
             if journals and journals[0].read_bytes().count(b'"trivet:end"') >= n_ended:
@@ -71,6 +83,7 @@ class Project:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+        assert not (self.folder / "results/coarse").exists()
 
     def tables(self, phases):
         """The reproducible part of the phases' tables: the columns before `seconds`."""
@@ -82,50 +95,67 @@ class Project:
             found[phase, "curves"] = (self.folder / f"results/{phase}/curves.csv").read_text()
         return found
 
+    def summary(self):
+        """The Markdown report, which names none of the commands of our own trainer."""
+        summary = (self.folder / "reports/summary.md").read_text()
+        assert "pipelines/" not in summary and "src/train.py" not in summary
+        return summary
 
-def compared(alone, killed, last=SEARCHES[-1], n_seeds=4):
+    def tested(self):
+        return yaml.safe_load((self.folder / "results/test/test.yaml").read_text())
+
+
+def compared(alone, killed, last="coarse", n_seeds=4):
     """Run all stages, those of the second project as far as `last` and in two halves; returns the tables, which must be the same."""
     told = alone.trivet("run")
     assert [line.split(":")[0] for line in told.splitlines() if line.startswith("stage ")] == [f"stage {name}" for name in STAGES]
+    shutil.copytree(alone.folder / "results/check", killed.folder / "results/check")
+    killed.trivet("run", "--accept", "check")
     killed.kill_half_way(3)
-    assert not (killed.folder / "results/coarse").exists()
-    killed.trivet("run", last)
+    assert "stage coarse" in killed.trivet("run", last)
     ours, phases = alone.tables(SEARCHES), SEARCHES[: SEARCHES.index(last) + 1]
-    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [10, 4, n_seeds]
+    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [8, 3, n_seeds]
     assert alone.tables(phases) == killed.tables(phases)
     assert "finalist" in ours["seeds"][0] and "seed" in ours["seeds"][0]
     assert (alone.folder / "reports/report.html").stat().st_size > 10_000
     assert "everything is up to date" in alone.trivet("run")
-    assert alone.git("diff", "HEAD", "--name-only") == ""
+    assert alone.git("diff", "HEAD", "--name-only") == "", "nothing of the user's has changed"
     return ours
 
 
 @pytest.mark.slow
-def test_a_strangers_hydra_app_from_init_to_the_report(tmp_path):
-    answers = "\n\n"  # metric and direction: what init suggests
-    alone = Project("foreign", tmp_path / "alone", 1, HYDRA, answers)
-    killed = Project("foreign", tmp_path / "killed", 2, HYDRA, answers)
+def test_a_strangers_hydra_app_from_init_to_the_report(warm, tmp_path):
+    alone = Project(warm, "foreign", tmp_path / "alone", 1, HYDRA)
+    killed = Project(warm, "foreign", tmp_path / "killed", 2, HYDRA)
     compared(alone, killed, "fine")
     alone.trivet("ablation")
     apart = alone.tables(["ablation"])
     assert "changes" in apart["ablation"][0] and len(apart["ablation"]) > 3
     alone.trivet("report", "results")
-    found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
+    found, summary = alone.tested(), alone.summary()
     assert found["metric"] == "test/acc" and len(found["winner"]["seeds"]) == 2 and 0 < found["ensemble_winner"] <= 1
-    summary = (alone.folder / "reports/summary.md").read_text()
-    assert "test/acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary
-    assert "## Which changes brought the gain" in summary and "left out" not in summary
+    assert "test/acc" in summary and "## Which changes brought the gain" in summary and "left out" not in summary
 
 
 @pytest.mark.slow
-def test_any_program_from_init_to_the_report(tmp_path):
+def test_a_lightning_app_from_init_to_the_report(warm, tmp_path):
+    alone = Project(warm, "template", tmp_path / "alone", 0, LIGHTNING)
+    killed = Project(warm, "template", tmp_path / "killed", 2, LIGHTNING)
+    ours = compared(alone, killed)
+    assert {row[1] for row in ours["coarse"][1:]} <= {"COMPLETE", "PRUNED"}
+    assert "val/loss" in ours["coarse", "curves"].splitlines()[0]
+    found = alone.tested()
+    assert found["metric"] == "test/acc" and all(value > 0.6 for value in found["winner"]["seeds"]) and found["ensemble_winner"] > 0.6
+    assert "test/acc" in alone.summary()
+
+
+@pytest.mark.slow
+def test_any_program_from_init_to_the_report(warm, tmp_path):
     """A script undisturbed, and killed half-way a shell script that wraps it: it prints the same, so the tables are the same."""
-    script = "python code/fit.py --lr {lr} --width {width} --act {act} --seed {seed} --out {folder}"
-    alone = Project("program", tmp_path / "alone", 0, ["--command", script, *PROGRAM])
-    killed = Project("program", tmp_path / "killed", 2, ["--command", "./train.sh {lr} {width} {act} {seed} {folder}", *PROGRAM])
-    ours = compared(alone, killed, "coarse", n_seeds=2)  # it has no default that runs beside the finalist
+    alone = Project(warm, "program", tmp_path / "alone", 0, ["--command", SCRIPT, *PROGRAM], "")
+    killed = Project(warm, "program", tmp_path / "killed", 2, ["--command", SHELL_SCRIPT, *PROGRAM], "")
+    ours = compared(alone, killed, n_seeds=2)  # it has no default that runs beside the finalist
     assert ours["coarse", "curves"].splitlines()[0].startswith("number,step,value,loss")
-    found = yaml.safe_load((alone.folder / "results/test/test.yaml").read_text())
+    found = alone.tested()
     assert len(found["winner"]["seeds"]) == 2 and "ensemble_winner" not in found
-    summary = (alone.folder / "reports/summary.md").read_text()
-    assert "val_acc" in summary and "pipelines/" not in summary and "src/train.py" not in summary
+    assert "val_acc" in alone.summary()

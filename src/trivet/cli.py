@@ -131,6 +131,8 @@ def _report(folder: Path, out: Path | None) -> None:
 
     root = folder.resolve().parent
     phases = [name for name in ("coarse", "fine", "seeds") if (folder / name / "trials.csv").is_file()]
+    if not phases and folder.resolve().name == "results" and not (folder / "trials.csv").is_file():
+        raise UserError(f"{folder}: holds no search yet; `trivet run`, or `dvc repro`, makes one")
     if phases and folder.resolve().name == "results":
         print(f"report: {_pipeline_report(root, phases, out or root / 'reports')}")
     else:

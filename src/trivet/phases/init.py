@@ -11,7 +11,7 @@ there yet. Nothing that is there is changed; a second call says what is there, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def run(answers: Answers, root: Path = Path(), ask: Callable[[str], str] = input
     """Find out, ask, write; the lines to print. Raises `UserError` before anything is written where something is wrong."""
     if description.is_here(root):
         app = description.read(root)
-        lines = [f"{description.FILE} is there: this is {app.app}, {app.direction} {app.objective}"]
+        lines = [f"{description.FILE} is there: this is {app.app}, {app.direction} {app.objective}", *_unused(answers)]
         texts = _texts(app, root, None)
     else:
         question = _Questions(answers.yes, ask)
@@ -70,6 +70,14 @@ def run(answers: Answers, root: Path = Path(), ask: Callable[[str], str] = input
             write_text(root / name, text)
             lines.append(f"wrote {name}")
     return [*lines, *_next(root, app)]
+
+
+def _unused(answers: Answers) -> list[str]:
+    """A line for what was given and is not read, as the description is there already."""
+    flags = {"metrics": "metric", "values": "value", "ranges": "range", "overrides": "override"}
+    given = [field.name for field in fields(Answers) if field.name != "yes" and getattr(answers, field.name) not in (None, False, [])]
+    names = ", ".join(f"--{flags.get(name, name).replace('_', '-')}" for name in given)
+    return [f"not used: {names}; edit {description.FILE} and {SPACE}, or remove them and run init again"] if given else []
 
 
 def _hydra_app(answers: Answers, question: _Questions, root: Path) -> tuple[dict[str, Any], str, list[str]]:
