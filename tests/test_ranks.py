@@ -178,5 +178,5 @@ def test_a_sweep_that_torchrun_starts_is_refused(monkeypatch):
 
 def test_a_rank_of_an_app_without_a_file_is_told_why():
     """A launcher runs `__main__` again, which in a worker of such an app is the worker's own."""
-    with pytest.raises(UserError, match="an app without a file .* put it into a script"):
+    with pytest.raises(UserError, match=r"an app without a file .* put it into a script"):
         process.main(["+lr=0.1", "hydra.mode=RUN", "hydra.run.dir=out/0", "hydra.job.num=0", "hydra.job.id='0'"])
