@@ -31,8 +31,8 @@ compare: setup ## show this run beside earlier ones and experiments, in few colu
 test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST_ARGS="-m 'not slow'" for the quick ones)
 	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-mutate: setup ## change the code of the diagnosis and the report at one place at a time: does a test notice? (MUTANTS="trivet.diagnosis.choosing*")
-	@OMP_NUM_THREADS=1 nice mutmut run --max-children 2 $(if $(MUTANTS),"$(MUTANTS)"); mutmut results
+mutate: setup ## change a package's code at random places, one at a time: does a test notice? (PACKAGE=diagnosis SAMPLE=50 SEED=0)
+	@nice python scripts/mutate.py $(or $(PACKAGE),diagnosis) --sample $(or $(SAMPLE),50) --seed $(or $(SEED),0) --show
 
 lint: setup ## check style, formatting and types
 	@ruff check . && ruff format --check . && mypy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,7 @@ def story(
 
 
 def _copy(sweep: Sweep) -> Sweep:
-    return Sweep(sweep.name, sweep.trials.copy(), sweep.curves, sweep.params, ["value"], sweep.directions, sweep.space, sweep.study)
+    return Sweep(sweep.name, sweep.trials.copy(), sweep.curves, sweep.params, sweep.objectives, sweep.directions, sweep.space, sweep.study)
 
 
 def alone(sweep: Sweep) -> Context:
@@ -112,3 +114,23 @@ def said(context: Context) -> str:
     """Everything that the report says, as plain text: Markdown without its marks, figures not drawn."""
     text = markdown.render(Report("", "", sections(context)))
     return text.replace("**", "").replace("`", "").replace("\\", "")
+
+
+@functools.cache
+def _told(key: int) -> str:
+    return said(_KNOWN[key])
+
+
+_KNOWN: dict[int, Context] = {}
+
+
+def told(context: Context) -> str:
+    """The same, rendered once for all who look at this very context."""
+    _KNOWN[id(context)] = context
+    return _told(id(context))
+
+
+def hold(sentence: str, true: Context, false: Context) -> None:
+    """A sentence (a pattern) stands where it is true, and not where it must not appear."""
+    assert re.search(sentence, told(true)), told(true)
+    assert not re.search(sentence, told(false)), sentence

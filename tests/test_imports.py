@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"changes", "copied", "errors", "options", "secrets", "ranks", "reports", "studyfile", "suggested", "targets", "app"}
+GROUND = {"changes", "copied", "errors", "options", "secrets", "ranks", "reports", "stopped", "studyfile", "suggested", "targets", "app"}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},
@@ -21,7 +21,7 @@ MAY_KNOW = {
     "command": GROUND,
     "integrations": {"errors", "secrets", "ranks", "reports", "suggested"},
     "phases": {*SEARCHING, "command"},  # what trains and evaluates is handed in
-    "diagnosis": {"changes", "copied", "errors", "secrets", "space", "phases"},
+    "diagnosis": {"changes", "copied", "errors", "secrets", "stopped", "space", "phases"},
     "reporting": {"errors", "app", "secrets", "studyfile", "space", "phases", "diagnosis"},
     "cli": {*SEARCHING, "phases", "reporting"},
     PLUGIN: set(SEARCHING),

@@ -164,3 +164,21 @@ def test_an_environment_that_is_there_stays(tmp_path):
     done = subprocess.run([str(SCRIPTS / "venv"), str(tmp_path)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+def test_every_package_to_mutate_has_code_and_tests(script):
+    found = script("mutate").packages()
+    assert {"diagnosis", "sections", "space", "search", "study"} <= set(found)
+    for name, package in found.items():
+        assert all(list(SCRIPTS.parent.glob(pattern)) for pattern in package["code"]), name
+        assert [path for path in package["tests"] if not (SCRIPTS.parent / path).is_file()] == []
+
+
+def test_what_mutations_told(script):
+    mutate = script("mutate")
+    assert [round(100 * end) for end in mutate.interval(131, 235)] == [49, 62]
+    verdicts = {"a": "killed", "b": "timeout", "c": "survived", "d": "no tests"}
+    assert mutate.told("space", verdicts, 100, 3) == (
+        "space: 2 of 4 were noticed, 50 % (95 % interval 15 to 85 %); 4 of 100 changes, drawn with seed 3"
+    )
+    assert mutate.told("space", verdicts, 4, 3).endswith("; all 4 changes")

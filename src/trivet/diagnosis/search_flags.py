@@ -15,7 +15,7 @@ from trivet.diagnosis.wording import Scale, count, share
 
 def pruned_most(case: Case) -> Flag | None:
     sweep = case.sweep
-    pruned = sweep.count("PRUNED")
+    pruned = int(sweep.stopped.sum())
     if len(sweep.trials) < limit("enough") or pruned <= limit("pruned_most") * len(sweep.trials):
         return None
     return Flag(
@@ -24,7 +24,7 @@ def pruned_most(case: Case) -> Flag | None:
         case.where,
         "Over nine in ten trials were pruned",
         f"{pruned:,} of {count(len(sweep.trials), 'trial')} ({share(pruned, len(sweep.trials))}) were stopped early and only "
-        f"{sweep.count('COMPLETE'):,} ran to the end.",
+        f"{len(sweep.trials) - pruned - sweep.count('FAIL'):,} ran to the end.",
         "The pruner is too strict or judges too early, so late bloomers are lost, and so few finished trials teach little.",
         "Use a milder pruner (a higher percentile, a longer warm-up, more start-up trials).",
         ("pruned_most",),
@@ -36,7 +36,7 @@ def pruned_none(case: Case) -> Flag | None:
     sweep = case.sweep
     pruner = sweep.study.get("pruner")
     name = pruner.get("name") if isinstance(pruner, dict) else pruner
-    if not name or str(name).lower() in ("none", "null", "nop") or sweep.count("PRUNED") or len(sweep.complete) < limit("pruned_least"):
+    if not name or str(name).lower() in ("none", "null", "nop") or sweep.stopped.any() or len(sweep.complete) < limit("pruned_least"):
         return None
     reports = len(sweep.curves) > len(sweep.trials)
     return Flag(

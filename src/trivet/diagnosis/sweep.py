@@ -11,6 +11,7 @@ import pandas as pd
 
 from trivet import space
 from trivet.copied import is_copy
+from trivet.stopped import was_stopped
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Sweep:
         if isinstance(name, (list, tuple)):
             name = name[0] if name else None
         return str(name) if name else "objective"
+
+    @property
+    def names(self) -> list[str]:
+        """What the objectives are called: the metrics of the study where it has one for each, else the columns."""
+        known = self.study.get("metric")
+        return [str(name) for name in known] if isinstance(known, list) and len(known) == len(self.objectives) else self.objectives
 
     @cached_property
     def score(self) -> pd.Series:
@@ -128,6 +135,11 @@ class Sweep:
         return steps.shift(1, fill_value=0.0) if name == "replay" else steps * 0.0
 
     @cached_property
+    def stopped(self) -> pd.Series:
+        """Which trials a pruner stopped; those that broke a constraint besides are among them."""
+        return pd.Series(list(map(was_stopped, self.trials["state"], self.trials["reason"])), index=self.trials.index, dtype=bool)
+
+    @cached_property
     def spent(self) -> pd.Series:
         """Epochs that each trial trained: 0 where it reported none, and for a copy."""
         return (self.trials["step"].astype(float).fillna(0.0) - self.begins).clip(lower=0.0).where(~self.copies, 0.0)
@@ -140,13 +152,19 @@ class Sweep:
     @property
     def epochs_unpruned(self) -> int:
         """Epochs that the same trials would have taken had none been pruned."""
-        return int(self.spent.where((self.trials["state"] != "PRUNED") | self.copies, self.full).sum())
+        return int(self.spent.where(~self.stopped | self.copies, self.full).sum())
 
     @property
     def planned(self) -> int:
         """Trials that were to be run: n_trials of the study, or as many as there are."""
         planned = self.study.get("n_trials")
         return int(planned) if isinstance(planned, int) else len(self.trials)
+
+    @property
+    def unended(self) -> bool:
+        """Whether the study says that it has not ended: it runs, or was interrupted or killed, before its last planned trial."""
+        ended = self.study.get("stopped_by", "unsaid")
+        return ended in (None, "interrupted") and len(self.trials) < self.planned
 
     @property
     def wall(self) -> float:

@@ -94,7 +94,7 @@ def one_epoch(case: Case) -> Flag | None:
     if len(rows) <= limit("one_epoch") * len(sweep.trials):
         return None
     states = [f"{n:,} {state}" for state, n in rows["state"].value_counts().items()]
-    by_pruner = (rows["state"] == "PRUNED").mean() > 0.9  # a strict pruner may mean it; a training that ends by itself does not
+    by_pruner = sweep.stopped[rows.index].mean() > 0.9  # a strict pruner may mean it; a training that ends by itself does not
     return Flag(
         "one_epoch",
         "hint" if by_pruner else "warning",

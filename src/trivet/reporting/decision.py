@@ -26,6 +26,7 @@ from trivet.space.limits import STRUCTURE, leaf
 AGREES = {  # decision -> what a red flag may ask for beside it
     "look": ("mend",),
     "mend": ("mend",),
+    "wait": ("more", "mend"),
     "keep": ("keep",),
     "milder": ("milder",),
     "widen": ("widen", "more"),
@@ -51,8 +52,8 @@ class Decision:
 
 
 def decide(context: Context) -> Decision:
-    """The first that applies: nothing to judge, a serious flag, the default won, pruning lost better ones, a better value beyond an edge, a
-    search that still improves, trainings cut off; else stop."""
+    """The first that applies: nothing to judge, a serious flag, a search that has not ended, the default won, pruning lost better ones, a
+    better value beyond an edge, a search that still improves, trainings cut off; else stop."""
     sweep, state = context.last, progress(context.last)
     if state is None:
         return _look(context, sweep)
@@ -60,6 +61,8 @@ def decide(context: Context) -> Decision:
     if serious is not None:
         reason = f"{serious.title[:1].lower()}{serious.title[1:]}, and until that is dealt with more trials are pointless."
         return Decision("mend", "Mend first:", reason, "Price: no training; see the red flag.")
+    if context.single and sweep.unended:
+        return _wait(context, sweep)
     if context.default_won:
         return _keep(context)
     keys = {flag.key for flag in context.flags}
@@ -81,6 +84,17 @@ def _look(context: Context, sweep: Sweep) -> Decision:
         reason = f"all {count(pruned, 'trial')} {where} were pruned, so nothing of it can be compared."
         return Decision("look", "Let some finish:", reason, "Price: a few full trainings, with more trials or a milder pruner.")
     return Decision("look", "Find out why first:", f"no trial {where} ran to its end with a value.", "Price: reading the log of one trial.")
+
+
+def _wait(context: Context, sweep: Sweep) -> Decision:
+    words, left = commands.words_of(sweep), sweep.planned - len(sweep.trials)
+    return Decision(
+        "wait",
+        "Let it end first:",
+        f"{len(sweep.trials):,} of {count(sweep.planned, 'planned trial')} have ended, and this is what they say so far.",
+        f"Price: about {price(context, per_trial(sweep) * left)} for the other {left:,}.",
+        Command(shlex.join(words), "If it no longer runs, the same command continues it:") if words else None,
+    )
 
 
 def _keep(context: Context) -> Decision:

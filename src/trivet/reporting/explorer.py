@@ -23,6 +23,7 @@ from trivet.reporting.words import value_text
 
 AXES = 14  # parallel axes that are drawn, the most important parameters first
 LEVELS = 65535
+STATES = ("COMPLETE", "PRUNED", "INFEASIBLE", "FAIL")
 
 
 def data(context: Context) -> dict:
@@ -32,6 +33,7 @@ def data(context: Context) -> dict:
         "metric": scale.label,
         "factor": scale.factor,
         "maximize": context.maximize,
+        "states": STATES,
         "searches": [_search(context, sweep) for sweep in context.searches],
     }
 
@@ -42,8 +44,9 @@ def _search(context: Context, sweep: Sweep) -> dict:
     return {
         "name": context.name(sweep),
         "number": rows["number"].astype(int).tolist(),
-        "state": [("COMPLETE", "PRUNED", "FAIL").index(state) if state in ("COMPLETE", "PRUNED", "FAIL") else 2 for state in rows["state"]],
+        "state": [STATES.index(state) if state in STATES else STATES.index("FAIL") for state in rows["state"]],
         "value": _numbers(rows[sweep.objectives[0]]),
+        "others": {name: _numbers(rows[column]) for name, column in list(zip(sweep.names, sweep.objectives, strict=True))[1:]},
         "step": _numbers(rows["step"]),
         "best_step": _numbers(rows["best_step"]),
         "reasons": reasons,

@@ -60,7 +60,7 @@ def _block(block: object, folder: str | None) -> list[str]:
     if isinstance(block, Chart):
         return _chart(block, folder) if block.brief else []
     if isinstance(block, Explorer):
-        return []
+        return [f"<sub>{escape(block.told)}</sub>", ""] if block.told else []
     raise TypeError(f"no Markdown for {type(block).__name__}")
 
 

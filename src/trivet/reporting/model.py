@@ -150,9 +150,13 @@ class Chart:
 
 @dataclass
 class Explorer:
-    """All trials: a table to sort and filter, parallel lines to select in, a trial's curve and configuration. HTML only; `data` is JSON."""
+    """All trials: a table to sort and filter, parallel lines to select in, a trial's curve and configuration. `data` is JSON.
+
+    told: what Markdown says instead.
+    """
 
     data: dict
+    told: str = ""
 
 
 Block = Paragraph | Bullets | Heading | Command | Facts | Table | Chart | Explorer

@@ -129,6 +129,16 @@ def read_trials(path: Path, labels: tuple[str, ...] = ()) -> tuple[pd.DataFrame,
     return frame.sort_values("number", kind="stable").reset_index(drop=True), params
 
 
+def measured(study: dict, columns: list[str]) -> set[str]:
+    """Of the columns where parameters stand, those that hold what was measured: metrics of constraints, values of replicates, and the
+    objectives that weights make one."""
+    held = {f"metric/{name}" if f"metric/{name}" in columns else str(name) for name in study.get("constraints") or {}}
+    runs = study.get("replicates") or {}
+    held |= {"mean", "std", *(f"{runs.get('key')}={value}" for value in runs.get("values") or [])} if runs else set()
+    parts = (study.get("weights") or {}).get("directions") or []
+    return held | {f"objective_{place}" for place in range(len(parts))}
+
+
 def read_curves(path: Path) -> pd.DataFrame:
     """Numbers by trial and step, in that order; what is no number becomes NaN. Empty where there is no table."""
     nothing = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
@@ -171,6 +181,8 @@ def read_sweep(folder: Path, name: str | None = None) -> Sweep:
     studyfile.check(study, folder / "study.yaml")
     sampler = study.get("sampler")
     trials, params = read_trials(folder / "trials.csv", LABELS.get(str(sampler.get("name")), ()) if isinstance(sampler, dict) else ())
+    taken = measured(study, params)
+    params = [name for name in params if name not in taken]
     best = read_mapping(folder / "best.yaml")
     if best:
         study = {**study, "best": best}

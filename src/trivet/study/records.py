@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from trivet import secrets, space
 from trivet.copied import is_copy
@@ -107,6 +107,11 @@ class Official:
     def step(self) -> int:
         """The last reported step; 0 where nothing was reported."""
         return self.curve[-1][0] if self.curve else 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a pruner stopped it, infeasible or not."""
+        return self.trial.state == TrialState.PRUNED
 
     @property
     def cost(self) -> int:

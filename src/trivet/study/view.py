@@ -11,7 +11,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from trivet import space
+from trivet import space, stopped
 from trivet.errors import UserError
 from trivet.search import constraints, pruning, replicates
 from trivet.search.history import History
@@ -132,7 +132,9 @@ class View:
         state: Kept = outcome.state
         reason = outcome.reason
         if state != "FAIL" and constraints.broken(self.spec.constraints, held):
-            state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, constraints.reason(self.spec.constraints, held)]))
+            broken = constraints.reason(self.spec.constraints, held)
+            broken = stopped.reason(broken) if state == "PRUNED" else broken
+            state, reason = "INFEASIBLE", "; ".join(filter(None, [reason, broken]))
         begin = int(((self.given(number) or {}).get("start") or {}).get("step", 0))
         return Official(number, state, values, reason, rows, self.params_of(number), known, metrics, runs, held, begin)
 

@@ -47,7 +47,7 @@ class State:
         self.best = tables.best_of(study, self.trials)
         self.n_steps = sum(t.cost for t in self.trials)
         full = max((t.step for t in self.trials), default=0)
-        self.n_steps_saved = sum(full - t.step for t in self.trials if t.state == "PRUNED" and t.cost)
+        self.n_steps_saved = sum(full - t.step for t in self.trials if t.stopped and t.cost)
         self.n_objectives = len(study.spec.directions)
 
     @property

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trivet import stopped
 from trivet.search import replicates
 from trivet.search.weights import OBJECTIVES
 from trivet.study import constrained, identity, tables
 from trivet.study.copies import Copied
-from trivet.study.records import ended
+from trivet.study.records import State, ended
 from trivet.sweep.identifying import Search
 
 log = logging.getLogger("trivet")
@@ -91,8 +92,7 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
         if not _to_retry(row):
             steps, metrics = curves.get(row["number"], ([], None))
             values = [float(row[c]) for c in row if re.fullmatch(r"value(_\d+)?", c) and row[c]]
-            state = ended(row["state"] if row["state"] != "INFEASIBLE" else "COMPLETE" if values else "PRUNED")
-            reason = row["reason"] if row["state"] != "INFEASIBLE" else row["reason"].partition("infeasible: ")[0].removesuffix("; ")
+            state, reason = _ended(row, bool(values))
             held = constrained.given([float(row[c]) if row[c] else None for c in columns])
             runs = [float(row[c]) if row.get(c) else None for c in search.replicates.columns()[2:]] if search.replicates else []
             held |= replicates.given(runs)
@@ -101,6 +101,14 @@ def _trials(search: Search, folder: Path, rows: Sequence[Mapping[str, str]]) -> 
             given["kept"] = Copied(state, tuple(values), reason, tuple(steps), metrics, held).as_dict()
         trials.append(given)
     return (*trials, *map(dict, search.trials[len(rows) :]))
+
+
+def _ended(row: Mapping[str, str], has_value: bool) -> tuple[State, str]:
+    """How the trial of a row ended, and why, before constraints were looked at."""
+    if row["state"] != "INFEASIBLE":
+        return ended(row["state"]), row["reason"]
+    early = stopped.was_stopped(row["state"], row["reason"]) or not has_value
+    return "PRUNED" if early else "COMPLETE", stopped.other_reason(row["reason"])
 
 
 def _params(search: Search, row: Mapping[str, str]) -> dict[str, Any]:

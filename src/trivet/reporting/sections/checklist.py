@@ -161,7 +161,7 @@ def enough(context: Context) -> Item:
 
 def pruning_checked(context: Context) -> Item:
     what = "Pruning checked"
-    if not any(sweep.count("PRUNED") for sweep in context.searches):
+    if not any(sweep.stopped.any() for sweep in context.searches):
         return Item(what, True, "nothing was pruned")
     found = audited(context)
     if found is None:

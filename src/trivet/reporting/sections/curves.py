@@ -22,7 +22,7 @@ def value_column(sweep: Sweep) -> str | None:
 
 def rungs(sweep: Sweep, most: int = 8) -> list[int]:
     """The epochs at which a twentieth of the pruned trials or more, and at least two, were stopped: the `most` busiest, in order."""
-    steps = sweep.trials.loc[sweep.trials["state"] == "PRUNED", "step"].dropna()
+    steps = sweep.trials.loc[sweep.stopped, "step"].dropna()
     counts = steps.astype(int).value_counts()
     counts = counts[counts >= max(2, 0.05 * len(steps))].sort_index().sort_values(ascending=False, kind="stable")
     return sorted(int(step) for step in counts.index[:most])
@@ -76,7 +76,7 @@ def everything(context: Context, sweep: Sweep) -> Chart | None:
     states = sweep.trials.set_index("number")["state"]
     looks = (
         ("FAIL", "red", 0.5, 1.0, "failed"),
-        ("INFEASIBLE", "orange", 0.5, 1.0, "infeasible"),
+        ("INFEASIBLE", "purple", 0.5, 1.0, "infeasible"),
         ("PRUNED", "pale", 0.6, 1.0, "stopped early"),
         ("COMPLETE", "blue", 0.45, 1.2, "to the end"),
     )

@@ -29,8 +29,9 @@ def charts(context: Context, sweep: Sweep, found: Importance | None, folded: boo
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
     first = [panel for panel in panels if panel.telling][:FIRST]
     rest = [panel for panel in panels if not any(panel is other for other in first)]
-    note = "Blue: trials that ran to the end; the line is the best of each slice. Below: trials that were stopped early (pale) or failed "
-    note += "(red), at the epoch where they ended. Dashed lines are the ends of the range."
+    note = "Blue: trials that ran to the end; the line is the best of each slice. Below: trials that were stopped early (pale)"
+    note += ", broke a constraint (purple) or failed (red)" if sweep.count("INFEASIBLE") else " or failed (red)"
+    note += ", at the epoch where they ended. Dashed lines are the ends of the range."
     alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
     title = "The parameters that matter most" if known else "The parameters with most to see"
     named = slug(sweep.name)
@@ -83,8 +84,12 @@ def _panel(context: Context, sweep: Sweep, key: str, mask: np.ndarray, entries: 
     envelope = slices(x, y, ~ended, axis, context.maximize)
     layers += [Layer("line", *envelope, color="orange", width=2)] if envelope else []
     step = rows["step"].fillna(0).to_numpy(dtype=float)
-    below = points(ended & (state == "PRUNED"), step, "pale", "circle", 5) + points(ended & (state != "PRUNED"), step, "red", "x", 6)
-    under = (Axis("ended at", range=(0.0, 1.05 * max(sweep.full, 1))), below) if below else None
+    below = [
+        *points(ended & (state == "PRUNED"), step, "pale", "circle", 5),
+        *points(ended & (state == "INFEASIBLE"), step, "purple", "diamond", 6),
+        *points(ended & ~np.isin(state, ("PRUNED", "INFEASIBLE")), step, "red", "x", 6),
+    ]
+    under = (Axis("ended at", range=(0.0, 1.15 * max(sweep.full, 1))), below) if below else None
     telling = int((~ended).sum()) >= TELLING and rows.loc[~ended, key].nunique() > 1
     return Panel(axis, y_axis, layers, title, below=under, telling=telling)
 

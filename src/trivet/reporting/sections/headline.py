@@ -145,7 +145,7 @@ def _searched(context: Context, sweep: Sweep, row: pd.Series) -> list[tuple[str,
     best = (Code(context.scale.metric), " ", Strong(context.scale.show(value)), f" (trial {trial}, {context.better}){pruned}.")
     rows: list[tuple[str, LIKE]] = [("Result", (f"The best of {count(total, 'trial')} reaches ", *best))]
     if len(sweep.objectives) > 1:
-        others = [f"{name} = {number(row[name])}" for name in sweep.objectives[1:]]
+        others = [f"{name} = {number(row[column])}" for name, column in list(zip(sweep.names, sweep.objectives, strict=True))[1:]]
         rows.append(("Objectives", (f"There are {len(sweep.objectives)}; this is the best by the first of them ({listing(others)}).",)))
     default = sweep.default_number
     if default is not None and trial == default and total > 1:

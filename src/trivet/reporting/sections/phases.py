@@ -59,7 +59,9 @@ def budget(sweep: Sweep) -> str:
     )
     words += f"{complete:,} ran to the end, {pruned:,} {'was' if pruned == 1 else 'were'} stopped early (pruned), {failed:,} failed. "
     infeasible = sweep.count("INFEASIBLE")
-    words = words.removesuffix(". ") + f", {infeasible:,} broke a constraint. " if infeasible else words
+    early = int(sweep.stopped.sum()) - pruned
+    besides = f" ({early:,} of them stopped early)" if early else ""
+    words = words.removesuffix(". ") + f", {infeasible:,} broke a constraint{besides}. " if infeasible else words
     words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(sweep.wall)}"
     reason = STOPPED.get(str(sweep.study.get("stopped_by")))
     return words + (f"; the search ended because {reason}." if reason and sweep.study.get("stopped_by") != "n_trials" else ".")
@@ -100,10 +102,10 @@ def _facts(context: Context, sweep: Sweep) -> Table:
     study, n = sweep.study, len(sweep.trials)
     best = sweep.best
     shown = context.scale.show(sweep.value(sweep.score[best.name])) if best is not None else "no trial has a value"
-    direction = listing(sweep.directions)
+    goals = listing([f"{name} ({direction})" for name, direction in zip(sweep.names, sweep.directions, strict=False)])
     states = [state for state in STATES if state != "INFEASIBLE" or study.get("constraints")]
     rows = [
-        ("Objective", f"{sweep.metric} ({direction})"),
+        ("Objective", goals if len(sweep.objectives) > 1 else f"{sweep.metric} ({sweep.directions[0]})"),
         ("Best value", shown + (f" (trial {int(best['number'])})" if best is not None else "")),
         ("How trials were chosen (sampler)", _named(study.get("sampler")) if "sampler" in study else "not recorded"),
         ("How bad ones were stopped (pruner)", _named(study.get("pruner")) if "pruner" in study else "not recorded"),
@@ -137,13 +139,13 @@ def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
     if not len(rows):
         return None
     keys = [key for key in sweep.params if rows[key].notna().any()]
-    others = [Cell(name) for name in sweep.objectives[1:]]
+    others = dict(zip(sweep.names[1:], sweep.objectives[1:], strict=True))
     body = []
     for _, row in rows.iterrows():
         values = settings(row, keys)
-        extra = [cell(row[name.text]) for name in others]
+        extra = [cell(row[column]) for column in others.values()]
         cells = [cell(int(row["number"])), scale_cell(context.scale, sweep.value(sweep.score[row.name])), *extra, cell(row["best_step"])]
         body.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
-    columns = ("Trial", context.scale.metric, *(other.text for other in others), "Best epoch", *keys)
-    numeric = ("Trial", context.scale.metric, "Best epoch", *(other.text for other in others))
+    columns = ("Trial", context.scale.metric, *others, "Best epoch", *keys)
+    numeric = ("Trial", context.scale.metric, "Best epoch", *others)
     return Table(columns, tuple(body), f"The best {count(len(rows), 'trial')}." if len(rows) > 1 else "The best trial.", numeric)

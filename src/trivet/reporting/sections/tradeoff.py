@@ -28,7 +28,7 @@ def fill(section: Section, sweep: Sweep) -> None:
     best = front.iloc[knee(front[sweep.objectives].to_numpy(dtype=float), sweep.directions)]
     section.say(
         f"Trial {int(best['number'])} is the knee of the front, nearest to the best of every objective when each is scaled by the front's "
-        f"range: {', '.join(f'{name} {number(best[column])}' for name, column in zip(names(sweep), sweep.objectives, strict=True))}."
+        f"range: {', '.join(f'{name} {number(best[column])}' for name, column in zip(sweep.names, sweep.objectives, strict=True))}."
     )
     section.add(_chart(sweep, rows, front), _growth(sweep, rows), _table(sweep, front))
 
@@ -100,7 +100,7 @@ def _chart(sweep: Sweep, rows: pd.DataFrame, front: pd.DataFrame) -> Chart:
         Layer("line", front[first], front[second], color="blue", width=1.5),
         Layer("points", front[first], front[second], name="Pareto front", color="blue", size=8, hover=hover(front)),
     ]
-    x, y = [Axis(f"{name} ({direction})") for name, direction in zip(names(sweep), sweep.directions, strict=True)][:2]
+    x, y = [Axis(f"{name} ({direction})") for name, direction in zip(sweep.names, sweep.directions, strict=True)][:2]
     return Chart("tradeoff", "One objective against the other", [Panel(x, y, layers)], "Completed trials by their first two objectives.")
 
 
@@ -112,10 +112,4 @@ def _table(sweep: Sweep, front: pd.DataFrame) -> Table:
         cells = [cell(int(row["number"])), *(cell(row[name]) for name in sweep.objectives)]
         rows.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
     caption = "The Pareto front." if len(front) <= FRONT_ROWS else f"The first {FRONT_ROWS} trials of the Pareto front."
-    return Table(("Trial", *names(sweep), *keys), tuple(rows), caption, ("Trial", *names(sweep)))
-
-
-def names(sweep: Sweep) -> list[str]:
-    """What the objectives are called: the metrics of the study where it has one for each, else the columns."""
-    known = sweep.study.get("metric")
-    return [str(name) for name in known] if isinstance(known, list) and len(known) == len(sweep.objectives) else sweep.objectives
+    return Table(("Trial", *sweep.names, *keys), tuple(rows), caption, ("Trial", *sweep.names))

@@ -14,9 +14,6 @@ def build(context: Context) -> Section:
     if not total:
         section.say("No trial has ended yet.")
         return section
-    section.say(
-        f"All {count(total, 'trial')} with their parameters are in report.html, to be sorted, filtered and looked at one by one.",
-        kind="note",
-    )
-    section.add(Explorer(data(context)))
+    told = f"All {count(total, 'trial')} with their parameters are in report.html, to be sorted, filtered and looked at one by one."
+    section.add(Explorer(data(context), told))
     return section

@@ -81,7 +81,7 @@ def progress_chart(context: Context) -> Chart:
         hover = [f"trial {int(n)}: {scale.show(v)}" for n, v in zip(part["trial"], part["value"], strict=True)]
         name = context.name(sweep)
         for layers, x in ((by_trial, part["trial"] + first_trial), (by_epoch, part["epochs"] + first_epoch)):
-            layers.append(Layer("points", x, scale.axis(part["value"]), color=color, size=5, opacity=0.35, hover=hover))
+            layers.append(Layer("points", x, scale.axis(part["value"]), color=color, size=5, opacity=0.5, hover=hover))
             layers.append(Layer("steps", x, scale.axis(part["best"]), name=f"best so far, {name}", color=color, width=2.5))
         first_trial += size
         first_epoch += float(table["epochs"].iloc[-1]) if size else 0
@@ -167,7 +167,7 @@ def costs(sweep: Sweep) -> dict[str, float]:
     seconds = sweep.trials["seconds"].to_numpy(dtype=float)
     alone = float(np.nansum(seconds))
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where((sweep.trials["state"] == "PRUNED") & (step > 0), sweep.full / step, 1.0)
+        factor = np.where(sweep.stopped & ~sweep.copies & (step > 0), sweep.full / step, 1.0)
     alone_unpruned = float(np.nansum(seconds * factor))
     clock = sweep.wall
     return {

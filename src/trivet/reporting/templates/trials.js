@@ -1,7 +1,7 @@
 "use strict";
 // The table of all trials: sorted and filtered here, selected in parallel lines, one trial's curve and configuration at a click.
 const explore = (box, content) => {
-  const STATES = ["COMPLETE", "PRUNED", "FAIL"], PAGE = 20, LINES = 1500;
+  const STATES = content.states, PAGE = 20, LINES = 1500;
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElementNS(/^(svg|path|line|text|g|rect)$/.test(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml", tag);
     for (const [key, value] of Object.entries(attributes)) key.startsWith("on") ? node.addEventListener(key.slice(2), value) : node.setAttribute(key, value);
@@ -22,15 +22,19 @@ const explore = (box, content) => {
     });
   });
   const keys = [...new Set(content.searches.flatMap((search) => Object.keys(search.params)))];
+  const others = [...new Set(content.searches.flatMap((search) => Object.keys(search.others)))];
   const columns = [
     ...(content.searches.length > 1 ? [["Phase", (one) => one.search.name]] : []),
     ["Trial", (one) => one.number], ["State", (one) => STATES[one.state]], [content.metric, (one) => (one.value === null ? null : one.value * content.factor)],
+    ...others.map((name) => [name, (one) => one.search.others[name]?.[one.row] ?? null]),
     ["Epochs", (one) => one.search.step[one.row]], ["Best epoch", (one) => one.search.best_step[one.row]],
     ...keys.map((key) => [key, (one) => (key in one.search.params ? cell(one.search.params[key], one.row) : null)]),
     ["Reason", (one) => one.search.reasons[one.search.reason[one.row]] || null],
   ];
   const value = columns.findIndex(([name]) => name === content.metric);
-  const view = { states: new Set([0, 1, 2]), phase: "", column: value, low: "", high: "", sort: value, up: !content.maximize, page: 0, brushes: new Map(), found: rows };
+  const every = () => new Set(rows.map((one) => one.state)), FAIL = STATES.indexOf("FAIL");
+  const LOOKS = { COMPLETE: ["--blue", 0.55], PRUNED: ["--orange", 0.3], INFEASIBLE: ["--purple", 0.5] };
+  const view = { states: every(), phase: "", column: value, low: "", high: "", sort: value, up: !content.maximize, page: 0, brushes: new Map(), found: rows };
 
   const passes = (one) => {
     if (!view.states.has(one.state) || (view.phase !== "" && one.at !== Number(view.phase))) return false;
@@ -65,6 +69,7 @@ const explore = (box, content) => {
   const bar = make("div", { class: "filters" });
   if (content.searches.length > 1) bar.append(input("Phase", choice([["", "all"], ...content.searches.map((search, at) => [at, search.name])], (key) => { view.phase = key; refresh(); })));
   STATES.forEach((name, state) => {
+    if (!view.states.has(state)) return;
     const node = make("input", { type: "checkbox", onchange: () => { node.checked ? view.states.add(state) : view.states.delete(state); refresh(); } });
     node.checked = true;
     bar.append(make("label", {}, node, ` ${name.toLowerCase()}`));
@@ -73,7 +78,7 @@ const explore = (box, content) => {
   which.value = String(value);
   const told = make("span", { class: "note", "aria-live": "polite" });
   bar.append(input("Range of", which), input("from", field("low")), input("to", field("high")));
-  bar.append(make("button", { type: "button", onclick: () => { view.brushes.clear(); bar.querySelectorAll("input").forEach((node) => (node.type === "checkbox" ? (node.checked = true) : (node.value = ""))); Object.assign(view, { states: new Set([0, 1, 2]), low: "", high: "", phase: "" }); bar.querySelectorAll("select").forEach((node) => { if (node !== which) node.value = ""; }); refresh(); } }, "Show all"), told);
+  bar.append(make("button", { type: "button", onclick: () => { view.brushes.clear(); bar.querySelectorAll("input").forEach((node) => (node.type === "checkbox" ? (node.checked = true) : (node.value = ""))); Object.assign(view, { states: every(), low: "", high: "", phase: "" }); bar.querySelectorAll("select").forEach((node) => { if (node !== which) node.value = ""; }); refresh(); } }, "Show all"), told);
 
   // Parallel lines of one search: drag along an axis to select, click it to let go.
   const lines = { at: content.searches.length - 1, place: (one, axis) => one.search.axes[axis].at[one.row] };
@@ -81,21 +86,36 @@ const explore = (box, content) => {
   const holder = make("div", { class: "parallel" }, canvas);
   const picker = choice(content.searches.map((search, at) => [at, search.name]), (key) => { lines.at = Number(key); view.brushes.clear(); refresh(); });
   picker.value = String(lines.at);
-  const HEIGHT = 270, TOP = 46, BOTTOM = 26, SIDE = 40;
+  const HEIGHT = 284, TOP = 46, BOTTOM = 40, SIDE = 40, APART = 64; // pixels; axes stand no closer, the holder scrolls
   const across = (axis, n) => SIDE + (n < 2 ? 0 : (axis * (canvas.clientWidth - 2 * SIDE)) / (n - 1));
   const down = (place) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * place) / 1000;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const score = (one) => (one.value === null ? null : (content.maximize ? 1 : -1) * one.value);
 
+  // A text no wider than there is room, its end kept: that is where names of parameters differ.
+  const fitted = (pen, text, room) => {
+    let part = text;
+    while (part.length > 1 && pen.measureText(part === text ? part : `…${part}`).width > room) part = part.slice(1);
+    return part === text ? text : `…${part}`;
+  };
+  const onPaper = (pen, text, x, y) => {
+    const wide = pen.measureText(text).width, left = { left: x, right: x - wide, center: x - wide / 2 }[pen.textAlign], ink = pen.fillStyle;
+    pen.fillStyle = style("--paper");
+    pen.fillRect(left - 2, y - 10, wide + 4, 13);
+    pen.fillStyle = ink;
+    pen.fillText(text, x, y);
+  };
+
   const draw = () => {
     const search = content.searches[lines.at], axes = [...search.axes.keys()], n = axes.length + 1;
+    canvas.style.minWidth = `${2 * SIDE + APART * axes.length}px`;
     const ratio = devicePixelRatio || 1, width = canvas.clientWidth;
     if (!width) return;
     canvas.width = width * ratio;
     canvas.height = HEIGHT * ratio;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const own = rows.filter((one) => one.at === lines.at && one.value !== null && one.state !== 2);
+    const own = rows.filter((one) => one.at === lines.at && one.value !== null && one.state !== FAIL);
     const scores = own.map(score).sort((a, b) => a - b), low = scores[Math.floor(scores.length * 0.1)], high = scores.at(-1);
     lines.height = (one) => (high > low ? Math.max(0, Math.min(1000, (1000 * (score(one) - low)) / (high - low))) : 500);
     const chosen = new Set(view.found), step = Math.max(1, Math.ceil(own.length / LINES));
@@ -111,7 +131,7 @@ const explore = (box, content) => {
     };
     const ranked = own.slice().sort((a, b) => score(a) - score(b));
     ranked.forEach((one, at) => { if (!chosen.has(one) && at % step === 0) stroke(one, style("--pale"), 0.15); });
-    ranked.forEach((one, at) => { if (chosen.has(one) && (at % step === 0 || at > ranked.length - 50)) stroke(one, one.state === 1 ? style("--orange") : style("--blue"), one.state === 1 ? 0.3 : 0.55); });
+    ranked.forEach((one, at) => { if (chosen.has(one) && (at % step === 0 || at > ranked.length - 50)) { const [color, alpha] = LOOKS[STATES[one.state]]; stroke(one, style(color), alpha); } });
     pen.globalAlpha = 1;
     pen.font = "11px system-ui, sans-serif";
     [...search.axes, { label: content.metric, ends: ["worse", "best"] }].forEach(({ label, ends }, axis) => {
@@ -124,11 +144,11 @@ const explore = (box, content) => {
       pen.fillStyle = style("--ink");
       pen.textAlign = axis === 0 ? "left" : axis === n - 1 ? "right" : "center";
       const at = axis === 0 ? 2 : axis === n - 1 ? width - 2 : x;
-      const room = Math.max(6, Math.floor((width - 2 * SIDE) / n / 5.5) * 2);
-      pen.fillText(label.length > room ? `…${label.slice(1 - room)}` : label, at, axis % 2 ? 26 : 12);
+      const gap = across(1, n) - across(0, n);
+      pen.fillText(fitted(pen, label, 2 * gap - 8 - (axis === 0 || axis === n - 1 ? SIDE / 2 : 0)), at, axis % 2 ? 26 : 12); // two rows of labels
       pen.fillStyle = style("--muted");
-      pen.fillText(ends[1], at, TOP - 6);
-      pen.fillText(ends[0], at, HEIGHT - BOTTOM + 13);
+      onPaper(pen, fitted(pen, ends[1], gap - 4), at, TOP - 6);
+      onPaper(pen, fitted(pen, ends[0], gap - 4), at, HEIGHT - BOTTOM + 14);
       if (view.brushes.has(axis)) {
         const [from, to] = view.brushes.get(axis);
         pen.fillStyle = style("--green");
@@ -237,7 +257,7 @@ const explore = (box, content) => {
   };
 
   if (content.searches.some((search) => search.axes.length > 1)) {
-    box.append(make("p", { class: "note" }, "Drag along an axis to select, click it to let go. Blue: ran to the end; orange: stopped early; below the axes: not active. ", ...(content.searches.length > 1 ? [picker] : [])), holder);
+    box.append(make("p", { class: "note" }, `Drag along an axis to select, click it to let go. Blue: ran to the end; orange: stopped early; ${rows.some((one) => STATES[one.state] === "INFEASIBLE") ? "purple: broke a constraint; " : ""}below the axes: not active. `, ...(content.searches.length > 1 ? [picker] : [])), holder);
   }
   box.append(bar, detail, make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": "All trials" }, make("table", { class: "trials" }, make("thead", {}, heads), body)), pages);
   refresh();
