@@ -14,6 +14,8 @@ from typing import Any
 from trivet.errors import UserError
 
 TARGET = "_target_"
+ANYBODYS = (Exception, SystemExit)
+"""What code of others may raise where it is imported or called: a `sys.exit(0)` in it would end a command as if all were done."""
 _HYDRAS_OWN = ("_convert_", "_recursive_")
 
 
@@ -22,7 +24,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a module that is imported may raise anything
+    except ANYBODYS as error:
         raise UserError(f"{key}={path}: cannot be imported ({first_line(error)}); give module.function") from None
     if not callable(found):
         raise UserError(f"{key}={path}: is not a function")
@@ -51,8 +53,18 @@ def build(path: str, arguments: Mapping[str, Any], key: str, seed: int | None = 
         return made(**given)
     except UserError:
         raise
-    except Exception as error:  # anybody's code
+    except ANYBODYS as error:
         raise UserError(f"{key}={path}: {first_line(error)}") from None
+
+
+def call(path: str, function: Callable[..., Any], key: str, *given: Any) -> Any:
+    """What the function that `key` names by `path` returns. Raises `UserError` where it raises anything."""
+    try:
+        return function(*given)
+    except UserError:
+        raise
+    except ANYBODYS as error:
+        raise UserError(f"{key}={path}: raised {first_line(error)}") from error
 
 
 def _argument(value: Any, key: str, seed: int | None) -> Any:
@@ -80,12 +92,15 @@ def _fits(made: Callable[..., Any], given: Mapping[str, Any]) -> bool:
         made(**given)
     except TypeError:
         return False
-    except Exception:
+    except ANYBODYS:
         return True
     return True
 
 
 def first_line(error: BaseException) -> str:
     """An error's kind and the first line of its text."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # somebody's __str__ may do anything
+        lines = []
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -29,7 +29,7 @@ JOURNAL = "journal.log"
 def open_storage(url: str | None, folder: str | Path, name: str = "", timeout: float = 60.0, make: bool = True) -> BaseStorage:
     """The journal in `folder`, or the database at `url`, in which `name` is the study.
 
-    A PostgreSQL server that is gone is tried again for `timeout` seconds. Raises `UserError` where a storage cannot be reached, and
+    A server that is gone is tried again for `timeout` seconds. Raises `UserError` where a storage cannot be reached, and
     `KeyError` where `make` is False and a server holds no such study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study that it makes
@@ -42,7 +42,7 @@ def open_storage(url: str | None, folder: str | Path, name: str = "", timeout: f
             from trivet.study.postgres import Database, PostgresJournal
 
             return Records(PostgresJournal(Database(found, name, timeout, url, make)))
-        return open_optunas(url)
+        return open_optunas(url, timeout)
     except (UserError, KeyError):
         raise
     except Exception as error:  # SQLAlchemy and its drivers raise errors of many families here; all mean the same to the user
@@ -54,11 +54,20 @@ MIRRORED = "trivet:mirror"
 """System attribute of a study in Optuna's tables that is a copy (mirror.py) of one in ours."""
 
 
-def open_optunas(url: str) -> BaseStorage:
-    """Optuna's own tables in a database, made where they are missing. Raises what its drivers raise."""
+def open_optunas(url: str, timeout: float = 60.0) -> BaseStorage:
+    """Optuna's own tables in a database, made where they are missing. Raises what its drivers raise.
+
+    A server without locks (MySQL) is tried again for `timeout` seconds; PostgreSQL's would be lost meanwhile.
+    """
     found = _with_environment(url)
-    kwargs = {"pool_pre_ping": True} if found.startswith("postgresql") else {"connect_args": {"timeout": 60}}
-    return get_storage(RDBStorage(found, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
+    if found.startswith("sqlite"):  # a file is waited for while others write to it
+        return get_storage(RDBStorage(found, engine_kwargs={"connect_args": {"timeout": 60}}))
+    kwargs = {"pool_pre_ping": True}  # a server ends connections that nobody used for long
+    if found.startswith("postgresql"):
+        return get_storage(RDBStorage(found, engine_kwargs=kwargs))  # with Optuna's cache: finished trials are not read again
+    from trivet.study.patient import PatientStorage
+
+    return get_storage(PatientStorage(found, timeout, url, engine_kwargs=kwargs))
 
 
 def check_reachable(url: str) -> None:

@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 
 import trivet
 from trivet import space
-from trivet.errors import UserError
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, SamplerSpec
@@ -27,7 +26,7 @@ from trivet.sweep.jobs import Composer
 from trivet.sweep.ruled import Ruled
 from trivet.sweep.settings import Settings, plain
 from trivet.sweep.spaces import Space
-from trivet.targets import locate
+from trivet.targets import call, locate
 
 
 @dataclass(frozen=True)
@@ -178,10 +177,6 @@ def _called(path: str | None, config: DictConfig) -> Any:
     """What the app's own `identity.call` says of its data; it may prepare what the trials share. None where there is none."""
     if path is None:
         return None
-    call = locate(path, "hydra.sweeper.identity.call")
-    try:
-        return plain(call(_for_a_call(config)))
-    except UserError:
-        raise
-    except Exception as error:  # anybody's function
-        raise UserError(f"hydra.sweeper.identity.call={path}: raised {type(error).__name__}: {error}") from error
+    key = "hydra.sweeper.identity.call"
+    function = locate(path, key)
+    return call(path, lambda: plain(function(_for_a_call(config))), key)

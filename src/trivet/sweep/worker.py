@@ -36,7 +36,7 @@ from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.listening import Ear
 from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of, weighed
 from trivet.sweep.single_run import SingleRun, leave_group
-from trivet.targets import locate
+from trivet.targets import call, locate
 
 log = logging.getLogger("trivet")
 
@@ -328,10 +328,7 @@ def _extension(path: str, config: DictConfig) -> Callable[[Any], None]:
     extend = locate(path, key)
 
     def extended(trial: Any) -> None:
-        try:
-            extend(config, trial)
-        except Exception as error:  # anybody's function
-            raise UserError(f"{key}={path}: raised {type(error).__name__}: {error}") from error
+        call(path, extend, key, config, trial)
 
     return extended
 
