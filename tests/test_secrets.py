@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hydra_apps
 import pytest
 import yaml
 from apps.running import SRC, run_all
@@ -183,3 +184,48 @@ def test_no_file_of_a_sweep_knows_a_password(tmp_path):
     assert "${oc.env:TRIVET_TEST_PW}" in study["storage"]
     assert b"hunter2" not in (place / "sweep" / "multirun.yaml").read_bytes()
     assert not list(tmp_path.glob("trivet-*")) and SRC.exists()
+
+
+SEARCHED = ["x=choice(1,2)", "hydra.sweep.dir=out", "hydra.sweeper.n_trials=2", "hydra.sweeper.publish=pub"]
+
+
+@pytest.mark.parametrize(
+    ("default", "range_", "more"),
+    [
+        ("none", "api_key=choice('${oc.env:TRIVET_TEST_PW}',b)", []),
+        ("${oc.env:TRIVET_TEST_PW}", "api_key=choice(a,b)", []),
+        ("none", "api_key=choice(a,b)", ["hydra.sweeper.enqueue=[{api_key:'${oc.env:TRIVET_TEST_PW}'}]"]),
+    ],
+)
+def test_a_secret_of_the_environment_is_not_searched(default, range_, more, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("TRIVET_TEST_PW", "swordfish")
+    conf = hydra_apps.write(tmp_path / "conf", {"config.yaml": f"x: 0\napi_key: {default}\n"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        hydra_apps.sweep(conf, lambda config: config.x, [*SEARCHED, range_, *more])
+    told = [line for line in capfd.readouterr().err.splitlines() if "error" in line]
+    assert len(told) == 1 and "api_key: its name says secret" in told[0] and "TRIVET_TEST_PW" in told[0] and "swordfish" not in told[0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["conf"]
+
+
+def test_a_name_that_leads_to_a_secret_is_searched_and_no_file_knows_the_secret(tmp_path, monkeypatch, caplog):
+    for name in "ab":
+        monkeypatch.setenv(f"TRIVET_TEST_{name}", f"swordfish-{name}")
+    files = {"config.yaml": "x: 0\naccount: a\napi_key: ${oc.env:TRIVET_TEST_${account}}\nsort_key: up\n"}
+    conf, seen = hydra_apps.write(tmp_path / "conf", files), set()
+    monkeypatch.chdir(tmp_path)
+
+    def task(config):
+        seen.add(config.api_key)
+        return config.x
+
+    grid = ["hydra.sweeper.sampler=grid", "hydra.sweeper.n_trials=null"]
+    hydra_apps.sweep(conf, task, [*SEARCHED, *grid, "account=choice(a,b)", "sort_key=choice(up,down)"])
+    assert seen == {"swordfish-a", "swordfish-b"}
+    written = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert len(written) > 20 and not [p for p, content in written.items() if b"swordfish" in content]
+    rows = (tmp_path / "pub" / "trials.csv").read_text()
+    assert "down" in rows and "up" in rows, "what is searched is the result: it is not masked"
+    assert [r.getMessage() for r in caplog.records if "its name says secret" in r.getMessage()] == [
+        "sort_key: its name says secret; what is searched stands as it is in every table, published ones too"
+    ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from trivet import secrets, space
 from trivet.errors import UserError
 from trivet.search import pruning, replicates
 from trivet.search.replicates import Replicates
@@ -54,6 +56,25 @@ def refuse_beside_rule(s: Settings, sampler: str) -> None:
         raise UserError(f"hydra.sweeper.pruner: {sampler} needs the checkpoint that each trial ends with; set it to null (pruner=none)")
     if sampler in STAGED and s.replicates is not None:
         raise UserError(f"{replicates.KEY}: {sampler} goes on from one checkpoint of each trial; leave the replicates out")
+
+
+def refuse_secrets(params: Iterable[space.Param], given: Iterable[Mapping[str, Any]]) -> None:
+    """Raise `UserError` where a searched key whose name says secret takes the value of an environment variable: what is searched stands in
+    every table. Say so of one that is written out. `given`: the default configuration and trials given outright, by parameter name."""
+    known, others = {value: name for name, value in os.environ.items() if value}, list(given)
+    for param in params:
+        spec, key = param.spec, param.key.lstrip("+")
+        if not secrets.is_secret(key) or not isinstance(spec, (space.Choice, space.Fixed)):
+            continue
+        values = [*(spec.options if isinstance(spec, space.Choice) else [spec.value]), *(row.get(param.name) for row in others)]
+        texts = [value for value in values if isinstance(value, str) and not value.startswith("${")]
+        if found := next((known[text] for text in texts if text in known), None):
+            raise UserError(
+                f"{key}: its name says secret, and a value of it is that of the environment variable {found}, which would stand in every "
+                f"table; search a name instead, as in account=choice(a,b), and write {key}: ${{oc.env:KEY_${{account}}}} in the config"
+            )
+        if texts:
+            log.warning(f"{key}: its name says secret; what is searched stands as it is in every table, published ones too")
 
 
 def tell_varying(metrics: Iterable[str]) -> None:

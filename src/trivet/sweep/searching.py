@@ -63,6 +63,7 @@ def searched(s: Settings, context: HydraContext, config: DictConfig, root: Path,
     with _warnings_logged():
         ranges = {p.key for p in explicit}
         trials = planning.explicit_trials(where, sampler, s.baseline, s.enqueue, root, ranges, {p.key for p in swept})
+    rules.refuse_secrets(where.params, [where.defaults or {}, *(trial["params"] for trial in trials)])
     known = warm.read_warm(s.warm_start, where.params, root, directions, choices(where.config))
     by_rule = None
     if sampler.name in RULED:
