@@ -41,7 +41,7 @@ COMMANDS = {
     "make clean ALL=1": "test_clean.py::test_the_script_says_what_stayed_and_refuses_other_words",
     ". .venv/bin/activate": "test_readme.py::test_make_puts_the_environment_where_it_is_activated",
     "dvc repro": KILLED,
-    "dvc exp run -S model=mlp -S coarse.n_trials=50": "test_readme.py::test_experiments_set_knobs_that_there_are",
+    "dvc exp run -S model=mlp -S coarse.n_trials=20": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp run -S data=table": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp show": HELPED,
     "dvc plots show": HELPED,

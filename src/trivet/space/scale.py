@@ -61,11 +61,14 @@ def widest(key: str, low: float, high: float, whole: bool) -> tuple[float, float
     """(lowest, highest, reason): how far the range may be widened by what is known of its name; never less than the range itself.
 
     Of unknown names the sign stays, and a range within 0 and 1 stays there. Averaging factors (momentum) at most halve their distance
-    from 1. Sizes are not widened at all.
+    from 1. What makes a training longer is left to a person: sizes are not widened at all, batches become no smaller.
     """
     known = limits.hard_limits(key)
     if limits.STRUCTURE.fullmatch(limits.leaf(key)):
         least, most, reason = low, high, "sizes cost time and must fit together, so only a person widens them"
+    elif limits.BATCH_SIZE.fullmatch(limits.leaf(key)):
+        least, most = low, 4096.0
+        reason = "a smaller batch makes every epoch longer, so only a person goes below; above 4096 it has too few steps"
     elif known is not None:
         least, most, reason = known
         if limits.AVERAGE.fullmatch(limits.leaf(key)):
