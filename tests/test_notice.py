@@ -11,10 +11,11 @@ from test_worker import Record
 import trivet
 from trivet.reports import TrialPruned
 from trivet.study import tables
+from trivet.study.tables import VARYING
 from trivet.sweep import process
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.notice import Notice
-from trivet.sweep.worker import _Reporter
+from trivet.sweep.reporter import TrialReporter
 
 EAR = SimpleNamespace(note=lambda step, why: None)
 
@@ -68,7 +69,7 @@ def test_a_worker_that_is_told_twice_is_told_once():
 
 def test_the_next_report_stops_the_trial_and_is_kept():
     record, going = Record(), []
-    reporter = _Reporter(record, 0, Alarm(), EAR, None, lambda: bool(going))
+    reporter = TrialReporter(record, 0, Alarm(), EAR, None, lambda: bool(going))
     reporter.report(0.5, 1, {})
     going.append(True)
     with pytest.raises(TrialPruned, match="preempted: handed back at step 2"):
@@ -80,7 +81,7 @@ def test_a_trial_that_is_pruned_at_that_step_is_pruned():
     record = Record()
     record.report = lambda *_: True
     record.history = SimpleNamespace(curve=lambda number: SimpleNamespace(pruned_at=1))
-    reporter = _Reporter(record, 0, Alarm(), EAR, None, lambda: True)
+    reporter = TrialReporter(record, 0, Alarm(), EAR, None, lambda: True)
     with pytest.raises(TrialPruned, match="pruned: see the pruner's rule"):
         reporter.report(0.5, 1, {})
     assert not reporter.left
@@ -89,10 +90,14 @@ def test_a_trial_that_is_pruned_at_that_step_is_pruned():
 ENDINGS = {"raises": lambda error: error, "swallows": lambda error: None, "fails": lambda error: RuntimeError("its own")}
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_sweep_that_is_told_to_go_hands_its_trial_back_and_goes_on_to_the_same_table(ending, tmp_path, capsys):
-    """In the calling process; what the app makes of the stop is no result. The second run begins where the checkpoint stands."""
-    conf = hydra_apps.write(tmp_path / "conf", {"config.yaml": "x: 0.5\n"})
+REPLICATED = ["hydra.sweeper.n_trials=2", "hydra.sweeper.replicates={key: seed, values: [0, 1, 2]}"]
+
+
+@pytest.mark.parametrize(("ending", "more", "n_rows"), [*((ending, [], 2) for ending in ENDINGS), ("raises", REPLICATED, 0)])
+def test_a_sweep_that_is_told_to_go_hands_its_trial_back_and_goes_on_to_the_same_table(ending, more, n_rows, tmp_path, capsys):
+    """In the calling process; what the app makes of the stop is no result. The second run begins where the checkpoint stands; of a trial
+    that has replicates, no run that ended before is run again."""
+    conf = hydra_apps.write(tmp_path / "conf", {"config.yaml": "x: 0.5\nseed: 0\n"})
     begun, told = [], []
 
     def train(cfg):
@@ -114,19 +119,21 @@ def test_a_sweep_that_is_told_to_go_hands_its_trial_back_and_goes_on_to_the_same
     def sweep(folder):
         begun.clear()
         given = ["x=interval(0,1)", "hydra.sweeper.n_trials=5", "hydra.sweeper.sampler=random", f"hydra.sweep.dir={tmp_path / folder}"]
-        hydra_apps.sweep(conf, train, given)
+        hydra_apps.sweep(conf, train, [*given, *more])
 
     def table(folder):
-        rows = tables.read_csv(tmp_path / folder / "trials.csv")
-        return [{key: row[key] for key in ("number", "state", "reason", "value", "step", "x")} for row in rows]
+        names = [name for name in ("trials.csv", "runs.csv", "run_curves.csv") if (tmp_path / folder / name).exists()]
+        assert len(names) == (3 if more else 1)
+        return [[{k: v for k, v in row.items() if k not in VARYING} for row in tables.read_csv(tmp_path / folder / name)] for name in names]
 
     sweep("calm")
-    assert begun == [0] * 5
+    assert begun == [0] * (n_runs := 6 if more else 5)
+    assert len(table("calm")[-1]) == (n_runs * 4 if more else 5)
     told.append(True)
     with pytest.raises(SystemExit) as ended:
         sweep("told")
     assert ended.value.code == 143 and "interrupted: the same command continues" in capsys.readouterr().err
-    assert begun == [0, 0, 0] and len(table("told")) == 2  # no row of the trial that was handed back
+    assert begun == [0, 0, 0] and len(table("told")[0]) == n_rows  # no row of the trial that was handed back
     told.clear()
     sweep("told")
-    assert begun == [2, 0, 0] and table("told") == table("calm")
+    assert begun == [2, *[0] * (n_runs - 3)] and table("told") == table("calm")

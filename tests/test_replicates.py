@@ -1,5 +1,6 @@
 """Replicates: their aggregates, a table that is the same for every schedule, and that no finished one is run again after a kill."""
 
+import math
 import random
 import statistics
 import typing
@@ -17,9 +18,9 @@ from trivet.errors import UserError
 from trivet.search import replicates
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
-from trivet.study import tables
+from trivet.study import run_tables, tables
 from trivet.study.records import Claim, Outcome
-from trivet.sweep import replicating
+from trivet.study.study import Study
 from trivet.sweep.outcome import outcome_of
 
 THREE = Replicates("seed", (0, 1, 2))
@@ -49,18 +50,29 @@ def test_values_that_are_refused(values, said):
 def test_what_is_read():
     assert replicates.read(None) is replicates.read({}) is None
     assert replicates.read({"key": "fold", "values": [1, True, "1"]}) == Replicates("fold", (1, True, "1"), "mean")
-    assert replicates.done({replicates.attribute(0): "a", replicates.attribute(2): "c"}, 3) == ["a"]
+    with pytest.raises(UserError, match="key: is missing"):
+        replicates.read({"values": [1]})
+
+
+A, B, C = ({"value": value} for value in (1.0, 2.0, 3.0))
+FAILED = {"state": "FAIL", "reason": "odd"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "steps", "counted"),
+    [({0: A, 2: C}, 3, [A]), ({0: A, 1: B, 2: C}, 2, [A, B]), ({1: B}, 3, []), ({0: A, 1: FAILED, 2: C}, 3, [A, FAILED])],
+    ids=["gap", "verdict", "ahead", "failure"],
+)
+def test_what_ran_ahead_counts_for_nothing(runs, steps, counted):
+    attrs = {replicates.attribute(i): run for i, run in runs.items()}
+    assert replicates.counted(attrs, steps) == counted and replicates.told(attrs) == set(runs)
+    assert replicates.values(counted) == [run["value"] for run in counted if run is not FAILED]
 
 
 class Replicating(SimulatedWorker):
     """Its trials are several runs; `runs` counts those that ended, by trial and replicate."""
 
     runs: typing.ClassVar[Counter] = Counter()  # of all: a worker that died has run some
-
-    held, left, fault = (), False, None
-
-    def begin_replicate(self):
-        self.held = [None] * len(self.study.spec.constraints)
 
     def _work(self):
         while True:
@@ -69,18 +81,25 @@ class Replicating(SimulatedWorker):
                 self.over = claim if claim != "wait" else None
                 yield claim
                 continue
-            result = replicating.run(self.study, claim.number, self, lambda i, number=claim.number: self._job(number, i))
-            self.study.tell(claim.number, outcome_of(result, 1))
             yield claim
+            for _ in range(2):  # others act while it runs
+                self.study._sync_due = 0.0 if self.rng.random() < 0.5 else math.inf
+                if self.study.is_needless(claim.number, claim.replicate):
+                    break
+                yield "step"
+            self.runs[claim.number, claim.replicate] += 1
+            self.study.tell_run(claim.number, claim.replicate, self._run(claim.number, claim.replicate))
+            yield "told"
 
-    def _job(self, number, i):
-        self.runs[number, i] += 1
+    def _run(self, number, i):
         params = self.study.params_of(number)
         rng = random.Random(f"{i}:{sorted((k, repr(v)) for k, v in params.items())}")
         if rng.random() > 0.95:
-            return JobReturn(status=JobStatus.FAILED, _return_value=ValueError("odd"))
-        self.held = [abs(params["x"]) + i] * len(self.study.spec.constraints)
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=quality(params) + 0.1 * rng.random())
+            return {"state": "FAIL", "reason": "ValueError: odd"}
+        value, held = quality(params) + 0.1 * rng.random(), [abs(params["x"]) + i] * len(self.study.spec.constraints)
+        curve = [[step, value - 1 / step] for step in (1, 2)]
+        run = {"worker": self.name, "seconds": 1.0, "started": ""}
+        return {"state": "COMPLETE", "reason": "", "value": value, "held": held, "curve": curve, "run": run}
 
 
 @pytest.mark.parametrize(("pruner", "held"), [("median", ()), (None, (Constraint("size", True, 4.0),))], ids=["raced", "constrained"])
@@ -100,8 +119,29 @@ def test_every_schedule_gives_the_table_of_one_worker(tmp_path, monkeypatch, pru
             assert int(row["step"]) == len(runs) and float(row["value"]) == pytest.approx(statistics.fmean(runs))
         assert not held or row["state"] == "FAIL" or float(row["size"]) == abs(float(row["x"])) + 1
     assert ("INFEASIBLE" if held else "PRUNED") in {row["state"] for row in found}
-    for i, (n_workers, p_kill) in enumerate([(1, 0.1), (2, 0.0), (3, 0.05)]):
-        assert run_scheduled(spec_of(tmp_path / str(i), TPE, pruner, **given), random.Random(i), n_workers, p_kill) == expected
+    ahead = []
+
+    def watch(workers, worker, action):
+        if isinstance(action, Claim) and action.replicate not in (None, 0):
+            told = replicates.told(worker.study.trials[action.number].user_attrs)
+            ahead.append(not told.issuperset(range(action.replicate)))
+
+    for i, (n_workers, p_kill) in enumerate([(1, 0.1), (2, 0.0), (6, 0.05)]):
+        spec = spec_of(tmp_path / str(i), TPE, pruner, **given)
+        assert run_scheduled(spec, random.Random(i), n_workers, p_kill, watch=watch) == expected
+        assert n_workers == 2 or any(ahead) == (n_workers > 4), "replicates of one trial run side by side where workers are free"
+    assert not run_rows_missing(spec)
+
+
+def run_rows_missing(spec):
+    """The completed trials of a study of which runs.csv and run_curves.csv lack a run or a step."""
+    study = Study(replace(spec, session="reader"))
+    trials = [t for t in study.finished() if t.state in ("COMPLETE", "INFEASIBLE")]
+    header, *rows = (lambda found: [found[0], *found[1]])(run_tables.run_rows(study, trials))
+    numbers = [row[header.index("number")] for row in rows]
+    steps = Counter(row[0] for row in run_tables.run_curve_rows(study, trials)[1])
+    study.close()
+    return [t.number for t in trials if any((n := str(3 * t.number + i)) not in numbers or steps[n] != 2 for i in range(3))]
 
 
 def test_killed_at_every_write_no_finished_replicate_is_run_again(tmp_path):

@@ -14,7 +14,8 @@ import trivet
 from trivet import reports
 from trivet.errors import StorageGone, UserError
 from trivet.sweep.alarm import Alarm
-from trivet.sweep.worker import _QuietPrunes, _Reporter, locate
+from trivet.sweep.reporter import TrialReporter
+from trivet.sweep.worker import _QuietPrunes, locate
 
 DEAF = SimpleNamespace(note=lambda step, why: None)
 
@@ -26,7 +27,7 @@ class Record:
         self.trials = [SimpleNamespace(intermediate_values=dict(known))]
         self.rows, self.fault = [], fault
 
-    def metrics_of(self, number):
+    def metrics_of(self, number, replicate=None):
         return SimpleNamespace(add=lambda step, metrics: None, rows={})
 
     def report(self, number, step, value, held=(), attrs=None):
@@ -59,7 +60,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("known", "steps", "line"), STEPS)
 def test_steps_that_do_not_rise_are_told_once(known, steps, line, told):
-    reports.set_reporter(_Reporter(Record({step: 0.0 for step in known}), 0, Alarm(), DEAF))
+    reports.set_reporter(TrialReporter(Record({step: 0.0 for step in known}), 0, Alarm(), DEAF))
     for step in steps:
         trivet.report(0.5, step)
     assert len(told.messages) == (line is not None)
@@ -81,7 +82,7 @@ def test_a_thread_of_an_earlier_trial_cannot_report_into_this_one():
     old.start()
     begun.wait()
     study = Record()
-    reports.set_reporter(_Reporter(study, 0, Alarm(), DEAF))
+    reports.set_reporter(TrialReporter(study, 0, Alarm(), DEAF))
     go.set()
     old.join()
     assert study.rows == [] and len(errors) == 1 and "earlier trial" in errors[0]
@@ -95,7 +96,7 @@ def test_a_thread_of_an_earlier_trial_cannot_report_into_this_one():
     ("error", "is_fault"), [(OSError(errno.ENOSPC, "x"), True), (StorageGone("x"), True), (OSError(errno.EIO, "x"), False)]
 )
 def test_a_record_that_the_studys_storage_refused_is_remembered_though_the_app_swallows_it(error, is_fault):
-    reporter = _Reporter(Record(fault=error), 0, Alarm(), DEAF)
+    reporter = TrialReporter(Record(fault=error), 0, Alarm(), DEAF)
     with pytest.raises(type(error)):
         reporter.report(0.5, 1, {})
     assert (reporter.fault is not None) == is_fault

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from trivet.study.postgres import TrialFiles
 
 
+VALUE = "value"
+"""What the objective is called among the metrics of a run that is no trial of its own; no metric has this name (reports.COLUMNS)."""
+
+
 class MetricsFile:
     """`metrics.jsonl` in a trial's folder. `rows` are step -> {metric: value}, as far as the file was written whole.
 
-    `files` keeps them in the database as well, where machines share no disk: a trial that another machine goes on with has them all.
+    `files` keeps them in the database as well, under the number `run`, where machines share no disk: a trial that another machine goes on
+    with has them all.
     """
 
-    def __init__(self, folder: Path, files: TrialFiles | None = None) -> None:
+    def __init__(self, folder: Path, files: TrialFiles | None = None, run: int = -1) -> None:
         self._path = folder / "metrics.jsonl"
         self._made = False
-        self._files, self._number = files, int(folder.name) if files is not None else -1
+        self._files, self._number = files, run
         self.rows: dict[int, dict[str, float]] = {}
         with contextlib.suppress(FileNotFoundError):
             self._read(self._path.read_bytes())
@@ -68,3 +73,12 @@ class MetricsFile:
         if self._made:
             with contextlib.suppress(OSError):  # something else is in it by now
                 self._path.parent.rmdir()
+
+
+def parted(attrs: Mapping[str, Any]) -> tuple[list[list[Any]], dict[str, Any]]:
+    """What `MetricsFile.attrs` gave as a curve of the metric VALUE, [[step, value], ...], and the others as a study stores them."""
+    table = attrs.get("trivet:metrics") or {"columns": [VALUE], "rows": []}
+    at = 1 + table["columns"].index(VALUE)
+    others = [column for column in table["columns"] if column != VALUE]
+    rows = [[*row[:at], *row[at + 1 :]] for row in table["rows"]]
+    return [[row[0], row[at]] for row in table["rows"]], {"columns": others, "rows": rows} if others else {}

@@ -342,12 +342,13 @@ class TrialFiles:
         put += "on conflict (study, trial, name, part) do update set content = excluded.content"
         self._database.rows(put, **where, part=part, content=content)
 
-    def fetch(self, folder: Path, names: Sequence[str]) -> None:
-        """Write the stored files of these names that are not in the trials' folders here: they come from other machines."""
+    def fetch(self, folder: Path, names: Sequence[str], place_of: Callable[[int], str] = str) -> None:
+        """Write the stored files of these names that are not in the trials' folders here: they come from other machines. `place_of` a
+        number: its folder's name in `folder`."""
         listed = "select distinct trial, name from trivet_files where study = %(study)s order by trial, name"
         get = "select content from trivet_files where study = %(study)s and trial = %(trial)s and name = %(name)s and part = %(part)s"
         for number, name in self._database.rows(listed, study=self._database.study):
-            path = folder / str(number) / name
+            path = folder / place_of(number) / name
             if name not in names or path.exists():
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,6 +73,20 @@ class StudySpec:
         return len(self.directions if self.weights is None else self.weights.directions)
 
     @property
+    def n_runs(self) -> int:
+        """How many runs a trial has: its replicates."""
+        return 1 if self.replicates is None else len(self.replicates.values)
+
+    def run_of(self, number: int, replicate: int | None = None) -> int:
+        """The number of a run among those of all trials, by which it is locked and listed; that of trial `number` where each has one."""
+        return number * self.n_runs + (replicate or 0)
+
+    def place_of(self, run: int) -> str:
+        """The folder of a run, within the study's: `<trial>`, or `<trial>/<replicate>`."""
+        number, replicate = divmod(run, self.n_runs)
+        return str(number) if self.replicates is None else f"{number}/{replicate}"
+
+    @property
     def maximize(self) -> bool:
         """Whether the (first) objective is maximised."""
         return self.directions[0] == "maximize"
@@ -80,11 +94,13 @@ class StudySpec:
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this worker is to run. `resumed`: another worker began it and is gone. `copied` (copies.Copied): nothing to train."""
+    """A trial that this worker is to run, or one of its replicates. `resumed`: another worker began it and is gone. `copied`
+    (copies.Copied): nothing to train."""
 
     number: int
     resumed: bool
     copied: Any = None
+    replicate: int | None = None
 
 
 @dataclass
@@ -99,7 +115,7 @@ class Official:
     params: dict[str, Any]  # by name
     trial: FrozenTrial = field(repr=False)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)  # {"columns": [...], "rows": [[step, ...], ...]}, or nothing
-    replicates: Sequence[float] = ()  # their values, as far as the trial went
+    runs: Sequence[Mapping[str, Any]] = field(default=(), repr=False)  # of its replicates, as far as they count
     constrained: Sequence[float | None] = ()  # the metrics that constraints speak of, one each
     begin: int = 0  # the last step of the trial whose checkpoint it went on from
 

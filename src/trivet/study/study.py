@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from optuna.distributions import BaseDistribution
@@ -27,15 +26,16 @@ from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, U
 from trivet.search.sampling import Sampler, distribution, internal
 from trivet.search.teaching import blank
 from trivet.study import constrained, copies
-from trivet.study.records import GIVEN_PARAMS, LAST_STEP, REASON, Claim, Official, Outcome, StudySpec
+from trivet.study.records import GIVEN_PARAMS, Claim, Official, Outcome, StudySpec
+from trivet.study.runs import Runs, claim_attribute
 from trivet.study.storage import batch, open_locks, open_storage
-from trivet.study.view import GIVEN, View
+from trivet.study.view import GIVEN
 
 MIN_TRIALS_FOR_FAILURE_RATE = 10
 """Finished trials before `max_failure_rate` is looked at: fewer say too little about the rate."""
 
 
-class Study(View):
+class Study(Runs):
     """One worker's hold on a study. Opening it creates the study where it does not exist yet."""
 
     def __init__(self, spec: StudySpec, storage: BaseStorage | None = None) -> None:
@@ -93,7 +93,8 @@ class Study(View):
     # Claiming ------------------------------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | Literal["wait"] | str:
-        """Take the next trial: one whose worker is gone, or a new one.
+        """Take the next trial: one whose worker is gone, or a new one. Of trials that have replicates: the next run of one that is begun, a
+        new trial's first, or one ahead of its turn.
 
         Returns "wait" while the fixed history of the next trial is not complete or the last trials still run elsewhere, or
         `stop: <reason>` when none is left to begin or to finish.
@@ -105,13 +106,15 @@ class Study(View):
                 return taken
             number = len(self.trials)
             reason = self._stop_reason(number)
-            if reason is not None:  # trials that still run elsewhere may yet need a worker, and the table needs their rows
-                return "wait" if self._stored.unfinished else f"stop: {reason}"
-            if not self._may_begin(number):
-                return "wait"
+            if reason is not None or not self._may_begin(number):
+                ahead = self._take_over(worker, ahead=True) if self.spec.replicates is not None else None
+                # Trials that still run elsewhere may yet need a worker, and the table needs their rows.
+                return ahead or ("wait" if reason is None or self._stored.unfinished else f"stop: {reason}")
             self._create(number, worker)
-            if self.spec.sampler.name in USES_PENDING:  # the next trial's sample needs the parameters of this one
-                return self._proposal(number, resumed=False)
+            replicate = None if self.spec.replicates is None else 0
+            # The next trial's sample needs the parameters of this one, or other workers do that run its replicates.
+            if self.spec.sampler.name in USES_PENDING or replicate is not None:
+                return self._proposal(number, resumed=False, replicate=replicate)
         return self._proposal(number, resumed=False)
 
     def _may_begin(self, number: int) -> bool:
@@ -144,6 +147,8 @@ class Study(View):
         return bool(trials) and sum(t.state == "FAIL" for t in trials) / len(trials) > self.spec.max_failure_rate
 
     def _create(self, number: int, worker: str) -> None:
+        claim = {"session": self.spec.session, "worker": worker, "deaths": 0, "step": 0, "since": time.time()}
+        claims = {"trivet:claim": claim} | ({claim_attribute(0): claim} if self.spec.replicates is not None else {})
         template = FrozenTrial(
             number=-1,
             trial_id=-1,
@@ -153,19 +158,21 @@ class Study(View):
             datetime_complete=None,
             params={},
             distributions={},
-            user_attrs={"trivet:claim": {"session": self.spec.session, "worker": worker, "deaths": 0, "step": 0, "since": time.time()}},
+            user_attrs=claims,
             system_attrs={},
             intermediate_values={},
         )
         self.storage.create_new_trial(self.study_id, template)
         self.sync()
-        if not self.locks.acquire(number):
+        if not self.locks.acquire(self.spec.run_of(number)):
             raise RuntimeError(f"trial {number} is new, yet its lock is held")
 
-    def _take_over(self, worker: str) -> Claim | None:
+    def _take_over(self, worker: str, ahead: bool = False) -> Claim | None:
         """Continue the first trial that runs nowhere; settle those that need no more running."""
         if self._stored.unfinished and self._owners_may_return():
             return None
+        if self.spec.replicates is not None:
+            return self._take_run(worker, ahead)
         for number in list(self._stored.unfinished):
             if "trivet:end" in self.trials[number].user_attrs and not self.history.curve(number).final:
                 continue  # it ran to its end; its verdict waits for an earlier trial
@@ -192,10 +199,6 @@ class Study(View):
         """Whether workers that lost their locks with a server that was restarted may be on their way back to their trials."""
         return self.files is not None and self.locks.owners_may_return()
 
-    def _is_lost(self, number: int) -> bool:
-        """Whether another worker took this trial while this one had no connection."""
-        return self.files is not None and number in self.locks.lost
-
     def _died_too_often(self, number: int, worker: str) -> bool:
         """Count a death where a worker of this same sweep left the trial; deaths of whole sweeps are not the trial's fault."""
         trial = self.trials[number]
@@ -207,7 +210,7 @@ class Study(View):
         self.storage.set_trial_user_attr(trial._trial_id, "trivet:claim", claim)
         return deaths > self.spec.max_restarts
 
-    def _proposal(self, number: int, resumed: bool) -> Claim:
+    def _proposal(self, number: int, resumed: bool, replicate: int | None = None) -> Claim:
         """Sample the trial (or look it up) and write its parameters."""
         trial = self.trials[number]
         explicit = self.given(number)
@@ -229,7 +232,7 @@ class Study(View):
             wanted, distributions = sampled.params, sampled.distributions
         self._write_params(trial, wanted, distributions, sampled.system_attrs if sampled else {}, explicit)
         self._last_step[number] = max(trial.intermediate_values, default=0)
-        return Claim(number, resumed, self._copied(number, explicit))
+        return Claim(number, resumed, self._copied(number, explicit), replicate)
 
     def _by_rule(self, number: int) -> Mapping[str, Any]:
         """The trial as the rule gives it, written down: whoever reads the study later knows no rule."""
@@ -287,7 +290,7 @@ class Study(View):
 
         A step that is not later than the last one changes nothing: a trial that goes on after a kill reports some again.
         """
-        if self._is_lost(number):
+        if self.is_lost(number):
             return True
         trial = self.trials[number]
         if step > self._last_step.get(number, 0) and not trial.state.is_finished():
@@ -297,11 +300,7 @@ class Study(View):
                     self.storage.set_trial_user_attr(trial._trial_id, key, known)
                 self._hold(trial, step, held)
                 self.storage.set_trial_intermediate_value(trial._trial_id, step, value)
-        if time.monotonic() >= self._sync_due:
-            start = time.monotonic()
-            self.sync()
-            # A verdict may come late without changing the record, so reading others' news may cost a twentieth of the time.
-            self._sync_due = time.monotonic() + 20 * (time.monotonic() - start)
+        self._hear_news()
         return self.history.curve(number).pruned_at is not None
 
     def _hold(self, trial: FrozenTrial, step: int, held: constraints.Values) -> None:
@@ -317,11 +316,11 @@ class Study(View):
         """End this worker's trial and give its claim back. `attrs` are stored with it."""
         self.sync()
         trial = self.trials[number]
-        if not trial.state.is_finished() and not self._is_lost(number):
-            self._keep_files(number, attrs or {})
+        if not trial.state.is_finished() and not self.is_lost(number):
+            self._keep_files(number, str(number), (attrs or {}).get("trivet:folder", str(number)))
             with contextlib.suppress(UpdateFinishedTrialError):
                 self._write_end(number, outcome, attrs or {})
-        self.locks.release(number)
+        self.locks.release(self.spec.run_of(number))
 
     def leave(self, number: int) -> None:
         """Give back the claim of a trial that is to go on in another sweep: its interruption is none of the trial's deaths."""
@@ -329,56 +328,6 @@ class Study(View):
         claim = {**trial.user_attrs.get("trivet:claim", {}), "session": ""}
         self.storage.set_trial_user_attr(trial._trial_id, "trivet:claim", claim)
         self.locks.release(number)
-
-    def _write_end(self, number: int, outcome: Outcome, attrs: Mapping[str, Any] | None = None) -> None:
-        trial_id = self.trials[number]._trial_id
-        self.history.end(number, failed=outcome.state != "COMPLETE")
-        self.history.judge()
-        with batch(self.storage):
-            for key, value in (attrs or {}).items():
-                self.storage.set_trial_user_attr(trial_id, key, value)
-            end = {"state": outcome.state, "values": list(outcome.values), "reason": outcome.reason}
-            self.storage.set_trial_user_attr(trial_id, "trivet:end", end)
-        self.sync()
-        if self.history.curve(number).final:
-            self._settle(number)
-
-    def _settle(self, number: int) -> None:
-        """Write the final state of a trial whose verdicts are all known."""
-        outcome, rows = self._outcome(number)
-        trial_id = self.trials[number]._trial_id
-        abandoned = "trivet:end" not in self.trials[number].user_attrs  # pruned after its worker had died
-        with contextlib.suppress(UpdateFinishedTrialError), batch(self.storage):
-            for key, value in (self.left_behind(number) if abandoned else {}).items():
-                self.storage.set_trial_user_attr(trial_id, key, value)
-            self.storage.set_trial_user_attr(trial_id, LAST_STEP, rows[-1][0] if rows else 0)
-            if outcome.reason:
-                self.storage.set_trial_user_attr(trial_id, REASON, outcome.reason)
-            values = outcome.values if outcome.state != "FAIL" else ()
-            self.storage.set_trial_state_values(trial_id, TrialState[outcome.state], list(values) or None)
-        self.sync()
-
-    def _keep_files(self, number: int, attrs: Mapping[str, Any]) -> None:
-        """Store what is to be published of a trial that has ended: its folder may be on another machine than the one that publishes."""
-        folders = {str(number), attrs.get("trivet:folder", str(number))}
-        for name in self.spec.keep_files if self.files is not None else ():
-            for path in (Path(self.spec.folder) / folder / name for folder in folders):
-                if path.is_file():
-                    self.files.keep(number, name, path)
-
-    def fetch_files(self) -> None:
-        """Bring the files that are to be published and that trials left on other machines."""
-        if self.files is not None:
-            self.files.fetch(Path(self.spec.folder), self.spec.keep_files)
-
-    def settle_all(self) -> None:
-        """Write the final state of every trial that has one and runs nowhere; the last worker's verdicts may have freed some."""
-        with self.locks.mutex():
-            self.sync()
-            for number in list(self._stored.unfinished):
-                if self.history.curve(number).final and self.locks.acquire(number):
-                    self._settle(number)
-                    self.locks.release(number)
 
     def why_stopped(self) -> str | None:
         """Why no further trial is to begin; None while trials are left to begin or to finish."""

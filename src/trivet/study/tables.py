@@ -18,8 +18,8 @@ import yaml
 
 from trivet import secrets, space, studyfile
 from trivet.errors import UserError
+from trivet.search import replicates
 from trivet.search.constraints import Constraint
-from trivet.search.replicates import std
 from trivet.search.weights import OBJECTIVES
 from trivet.study.records import Official
 from trivet.study.view import View
@@ -28,7 +28,10 @@ VARYING = ("seconds", "worker", "started", "overrun")
 TIE_BREAKER = "val/loss"
 VARYING_METRICS = ("seconds", "peak_gpu_mb", "latency", "train_seconds", "peak_memory")
 SCHEDULE = "schedule.yaml"
-TABLES = ("trials.csv", "curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml", SCHEDULE)
+TABLES = (
+    *("trials.csv", "curves.csv", "runs.csv", "run_curves.csv", "best.yaml", "optimization_results.yaml", "study.yaml"),
+    SCHEDULE,
+)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -58,7 +61,7 @@ def param_cell(value: Any) -> str:
     return value if isinstance(value, str) else space.value_text(value)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
@@ -71,18 +74,21 @@ def best_of(study: View, trials: Sequence[Official]) -> Official | None:
 
     def rank(trial: Official) -> tuple[float, float]:
         sign = -1 if study.spec.maximize else 1
-        return sign * trial.values[0], _tie_losses(study, trial).get(_best_step(trial, study), math.inf)
+        return sign * trial.values[0], _losses(study, trial).get(_best_step(trial, study) or 0, math.inf)
 
     return min((t for t in trials if t.state == "COMPLETE"), key=rank, default=None)
 
 
-def _tie_losses(study: View, trial: Official) -> dict[int | None, float]:
+def tie_losses(table: Mapping[str, Any]) -> dict[int, float]:
     """Step -> val/loss, where the app reports it beside its objective: what breaks ties, as accuracies of small data are often equal."""
-    table = study.trials[trial.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []})
-    if TIE_BREAKER not in table["columns"]:
+    if TIE_BREAKER not in table.get("columns", ()):
         return {}
     column = 1 + table["columns"].index(TIE_BREAKER)
     return {row[0]: row[column] for row in table["rows"] if isinstance(row[column], (int, float)) and not math.isnan(row[column])}
+
+
+def _losses(study: View, trial: Official) -> dict[int, float]:
+    return tie_losses(study.trials[trial.number].user_attrs.get("trivet:metrics", {}))
 
 
 def pareto(trials: Sequence[Official], directions: Sequence[str]) -> list[Official]:
@@ -98,36 +104,54 @@ def trial_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list
     """Header and rows of trials.csv."""
     spec = study.spec
     value_columns = ["value"] if len(spec.directions) == 1 else [f"value_{i}" for i in range(len(spec.directions))]
-    key_of = {p.name: p.key.lstrip("+") for p in spec.params}
-    keys = list(dict.fromkeys([*key_of.values(), *(key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)]))
-    attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}  # labels, which change nothing
-    names = list(dict.fromkeys(name for given in attrs.values() for name in given))
+    labels = Labels(study, trials)
     held, runs = constrained_columns(spec.constraints, spec.params), spec.replicates.columns() if spec.replicates is not None else []
     objectives = [f"objective_{i}" for i in range(len(spec.weights.directions))] if spec.weights is not None else []
     rows = []
     for t in trials:
         stored = study.trials[t.number]
-        run = stored.user_attrs.get("trivet:run", {})
+        run = stored.user_attrs.get("trivet:run") or replicates.effort(t.runs)
         values = [cell(v) for v in t.values] + [""] * (len(value_columns) - len(t.values))
-        params = {key_of.get(n, n.lstrip("+")): param_cell(v if n in key_of else secrets.values(v, n)) for n, v in t.params.items()}
         rows.append(
             [
                 *(str(t.number), t.state, t.reason, *values, cell(t.step or None), cell(_best_step(t, study))),
                 *(cell(v) for v in stored.user_attrs.get(OBJECTIVES) or [None] * len(objectives)),
-                *_replicate_cells(t.replicates, len(runs)),
+                *_replicate_cells(replicates.values(t.runs), len(runs)),
                 *(cell(v) for v in t.constrained or [None] * len(held)),
-                *(cell(attrs[t.number].get(name)) for name in names),
-                *(params.get(k, "") for k in keys),
+                *labels.attrs_of(t),
+                *labels.params_of(t),
                 *(cell(run.get("seconds")), run.get("worker", ""), run.get("started", "")),
-                str(len(stored.intermediate_values) - len(t.curve)),
+                str(max(len(stored.intermediate_values), len(replicates.told(stored.user_attrs))) - max(len(t.curve), len(t.runs))),
             ]
         )
-    return ["number", "state", "reason", *value_columns, "step", "best_step", *objectives, *runs, *held, *names, *keys, *VARYING], rows
+    header = ["number", "state", "reason", *value_columns, "step", "best_step", *objectives, *runs, *held]
+    return [*header, *labels.names, *labels.keys, *VARYING], rows
+
+
+class Labels:
+    """What a row says of how its trial was made: attributes that change nothing (`names`), and parameters (`keys`)."""
+
+    def __init__(self, study: View, trials: Sequence[Official]) -> None:
+        self._key_of = {p.name: p.key.lstrip("+") for p in study.spec.params}
+        params = (self._key_of.get(n, n.lstrip("+")) for t in trials for n in t.params)
+        self.keys = list(dict.fromkeys([*self._key_of.values(), *params]))
+        self._attrs = {t.number: (study.given(t.number) or {}).get("attrs", {}) for t in trials}
+        self.names = list(dict.fromkeys(name for given in self._attrs.values() for name in given))
+
+    def attrs_of(self, trial: Official) -> list[str]:
+        """The cells of `names`."""
+        return [cell(self._attrs[trial.number].get(name)) for name in self.names]
+
+    def params_of(self, trial: Official) -> list[str]:
+        """The cells of `keys`; empty for a parameter that was not in play. Of what nobody searched, secrets are masked."""
+        known, params = self._key_of, trial.params.items()
+        cells = {known.get(n, n.lstrip("+")): param_cell(v if n in known else secrets.values(v, n)) for n, v in params}
+        return [cells.get(key, "") for key in self.keys]
 
 
 def _replicate_cells(found: Sequence[float], n_columns: int) -> list[str]:
     """Mean, standard deviation (of two or more) and each value; empty where a replicate was not run. Nothing without replicates."""
-    spread = std(found) if len(found) > 1 else None
+    spread = replicates.std(found) if len(found) > 1 else None
     cells = [cell(statistics.fmean(found)), cell(spread), *map(cell, found)] if found else []
     return [*cells, *[""] * n_columns][:n_columns]
 
@@ -139,19 +163,22 @@ def constrained_columns(constraints: Sequence[Constraint], params: Sequence[spac
 
 
 def _best_step(trial: Official, study: View) -> int | None:
-    """The step with the best value; of equals that with the lowest val/loss, then the earliest."""
-    sign, losses = -1 if study.spec.maximize else 1, _tie_losses(study, trial)
     if study.spec.replicates is not None:  # steps are replicates, and the last is what counts
         return None
-    curve = [(sign * value, losses.get(step, math.inf), step) for step, value in trial.curve if not math.isnan(value)]
-    return min(curve)[2] if curve else None
+    return best_step(trial.curve, _losses(study, trial), study.spec.maximize)
+
+
+def best_step(curve: Iterable[Sequence[Any]], losses: Mapping[int, float], maximize: bool) -> int | None:
+    """The step of [step, value] with the best value; of equals that with the lowest val/loss, then the earliest."""
+    sign = -1 if maximize else 1
+    found = [(sign * value, losses.get(step, math.inf), step) for step, value in curve if not math.isnan(value)]
+    return min(found)[2] if found else None
 
 
 def curve_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of curves.csv."""
     metrics = {t.number: study.trials[t.number].user_attrs.get("trivet:metrics", {"columns": [], "rows": []}) for t in trials}
-    columns = list(dict.fromkeys(c for m in metrics.values() for c in m["columns"]))
-    columns = [c for c in columns if c not in VARYING_METRICS] + [c for c in VARYING_METRICS if c in columns]
+    columns = varying_last(c for m in metrics.values() for c in m["columns"])
     rows = []
     for t in trials:
         table = metrics[t.number]
@@ -160,11 +187,17 @@ def curve_rows(study: View, trials: Sequence[Official]) -> tuple[list[str], list
     return ["number", "step", "value", *columns], rows
 
 
+def varying_last(columns: Iterable[str]) -> list[str]:
+    """Each name of a metric once, in order, those last that are another number in each run."""
+    names = list(dict.fromkeys(columns))
+    return [c for c in names if c not in VARYING_METRICS] + [c for c in VARYING_METRICS if c in names]
+
+
 def write_tables(study: View, folder: Path, fixed: Sequence[str]) -> None:
     """Write trials.csv, curves.csv, and best.yaml and optimization_results.yaml where a trial completed."""
     trials = study.finished()
-    write_text(folder / "trials.csv", _csv(*trial_rows(study, trials)))
-    write_text(folder / "curves.csv", _csv(*curve_rows(study, trials)))
+    write_text(folder / "trials.csv", csv_text(*trial_rows(study, trials)))
+    write_text(folder / "curves.csv", csv_text(*curve_rows(study, trials)))
     best = best_of(study, trials)
     if best is None:
         return

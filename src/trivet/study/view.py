@@ -113,7 +113,7 @@ class View:
         values = list(outcome.values) if outcome.state != "FAIL" else []
         held = self._held(number, outcome.state)
         pruned_at = self.history.curve(number).pruned_at
-        runs = [run["value"] for run in replicates.done(trial.user_attrs, math.inf if pruned_at is None else pruned_at)]
+        runs = replicates.counted(trial.user_attrs, math.inf if pruned_at is None else pruned_at)
         known = FrozenTrial(
             number=number,
             trial_id=number + 1,
@@ -194,12 +194,13 @@ class View:
         return groups, values
 
     def left_behind(self, number: int) -> dict[str, Any]:
-        """The metrics that a worker which is gone kept in the trial's folder, as attributes to store."""
-        return self.metrics_of(number).attrs()
+        """The metrics that a worker which is gone kept in the trial's folder, as attributes to store; runs of a trial keep their own."""
+        return self.metrics_of(number).attrs() if self.spec.replicates is None else {}
 
-    def metrics_of(self, number: int) -> MetricsFile:
-        """The metrics that a trial has reported, to read and to add to."""
-        return MetricsFile(Path(self.spec.folder) / str(number), self.files)
+    def metrics_of(self, number: int, replicate: int | None = None) -> MetricsFile:
+        """The metrics that a trial has reported, or a run of it, to read and to add to."""
+        run = self.spec.run_of(number, replicate)
+        return MetricsFile(Path(self.spec.folder) / str(number) / ("" if replicate is None else str(replicate)), self.files, run)
 
     def folders(self) -> dict[int, Path]:
         """Where Hydra put the files of trials, where `hydra.sweep.subdir` names another folder than the trial's number."""

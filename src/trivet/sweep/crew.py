@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from trivet.errors import UserError
 from trivet.search.samplers import INDEPENDENT, SamplerSpec
@@ -17,28 +18,32 @@ THREADS_ELSEWHERE = 1024
 """Threads of a worker that a launcher starts on another machine."""
 
 
-def crew(s: Settings, stop: StopRules, sampler: SamplerSpec, launched: bool) -> tuple[int, list[str]]:
+def crew(s: Settings, stop: StopRules, sampler: SamplerSpec, launched: bool, n_runs: int = 1) -> tuple[int, list[str]]:
     """(workers, what each sees of the GPUs, in turn); 0 workers: the calling process. Raises `UserError` for numbers that make no sense.
 
-    More workers than trials that may run at once would wait, and more than a machine can hold would end it: fewer are started, with a line.
+    More workers than trials that may run at once (each with its `n_runs` replicates) would wait, and more than a machine can hold would
+    end it: fewer are started, with a line.
     """
     gpus, cores = devices(s, identity.gpu_ids(), launched), identity.cores()
     most_threads = max(PER_CORE * cores, THREADS_ELSEWHERE if launched else 0)
     if s.threads is not None and s.threads > most_threads:
         raise UserError(f"hydra.sweeper.threads={s.threads}: this machine has {cores} cores; give at most {most_threads}")
-    most = stop.n_trials if sampler.name in INDEPENDENT else min(stop.n_trials, s.lag + 1)
+    n_trials, lagging = stop.n_trials * n_runs, (s.lag + 1) * n_runs
+    most = n_trials if sampler.name in INDEPENDENT else min(n_trials, lagging)
     if s.n_jobs in ("auto", None, -1):
         n = len(gpus) * s.trials_per_gpu or max(1, cores // (s.threads or 1))
-        if min(n, stop.n_trials) > most:
-            log.warning(f"hydra.sweeper.n_jobs=auto: starting {most} of {n} (hydra.sweeper.lag={s.lag}; lag={n - 1} uses all)")
+        if min(n, n_trials) > most:
+            log.warning(
+                f"hydra.sweeper.n_jobs=auto: starting {most} of {n} (hydra.sweeper.lag={s.lag}; lag={math.ceil(n / n_runs) - 1} uses all)"
+            )
         return min(n, most), gpus
     n = int(s.n_jobs)
     if n == 0 and launched:
         raise UserError("hydra.sweeper.n_jobs=0: is this process, and a launcher's jobs are others; give 1 or more")
     if n > most:
         few = (
-            f"{most} trials in all"
-            if most == stop.n_trials
+            f"{most} {'trials' if n_runs == 1 else 'runs'} in all"
+            if most == n_trials
             else f"hydra.sweeper.lag={s.lag} lets {most} run at once, so raise lag to use more"
         )
         log.warning(f"hydra.sweeper.n_jobs={n}: starting {most} ({few})")

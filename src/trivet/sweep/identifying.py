@@ -48,6 +48,11 @@ class Search:
     replicates: Replicates | None = None
     weights: Weights | None = None
 
+    @property
+    def n_runs(self) -> int:
+        """Of each trial."""
+        return 1 if self.replicates is None else len(self.replicates.values)
+
 
 def identify(s: Settings, search: Search, task_function: TaskFunction, root: Path) -> tuple[dict[str, Any], list[str]]:
     """The identity, as study.yaml shows it, and the config keys whose value varies by itself. Raises `UserError`."""

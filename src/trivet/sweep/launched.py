@@ -18,6 +18,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from trivet.errors import UserError
+from trivet.search import replicates
 from trivet.study.study import Study
 from trivet.sweep.notice import Preempted
 from trivet.sweep.outcome import is_full
@@ -75,10 +76,10 @@ class Launched:
         return None
 
 
-def _marks(study: Study) -> tuple[int, int]:
-    """What grows while a study gets somewhere: trials begun, and trials finished."""
+def _marks(study: Study) -> tuple[int, int, int]:
+    """What grows while a study gets somewhere: trials begun, trials finished, and runs of trials that have replicates."""
     study.sync()
-    return len(study.trials), len(study.finished())
+    return len(study.trials), len(study.finished()), sum(len(replicates.told(trial.user_attrs)) for trial in study.trials)
 
 
 def _in_short(error: BaseException | None) -> str:

@@ -18,6 +18,7 @@ from trivet.reports import Diverged, TrialPruned, is_bad
 from trivet.search.constraints import Constraint, Values, pick
 from trivet.search.weights import OBJECTIVES, Weights
 from trivet.study import constrained
+from trivet.study.metrics import parted
 from trivet.study.records import Outcome
 from trivet.sweep.alarm import TrialTimeout
 
@@ -111,6 +112,23 @@ def held_by(constraints: Sequence[Constraint], outcome: Outcome, reported: Value
         reason = f"the constraint on {missing}: no such metric was reported (trivet.report(value, step, metrics)) or returned"
         return Outcome("FAIL", reason=reason), {}
     return outcome, {constrained.RETURNED: returned} if any(value is not None for value in returned) else {}
+
+
+def run_of(outcome: Outcome, constraints: Sequence[Constraint], reported: Values, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """A replicate's end as search/replicates.py has it, of what would be told of a trial."""
+    curve, others = parted(attrs)
+    run: dict[str, Any] = {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "value": outcome.values[0] if outcome.values else None,
+        "held": constrained.merged(reported, pick(constraints, outcome.metrics)),
+        "curve": curve,
+        "metrics": others,
+        "objectives": attrs.get(OBJECTIVES),
+        "run": attrs.get("trivet:run"),
+        "folder": attrs.get("trivet:folder"),
+    }
+    return {key: value for key, value in run.items() if value is not None}
 
 
 def _outcome_of_objective(value: Any, n_objectives: int) -> Outcome:

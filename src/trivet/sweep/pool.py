@@ -31,7 +31,7 @@ from trivet.study.study import Study
 from trivet.sweep import keeper, main_module, tree
 from trivet.sweep.alarm import TrialTimeout
 from trivet.sweep.notice import Notice, Preempted
-from trivet.sweep.outcome import reason_of
+from trivet.sweep.outcome import reason_of, run_of
 from trivet.sweep.worker import WorkerPlan
 
 log = logging.getLogger("trivet")
@@ -68,7 +68,8 @@ class _Process:
     channel: int  # the end that is read
     mark: str
     heard: bytes = b""
-    trial: int | None = None  # that it runs, and since when on the clock that never jumps
+    trial: int | None = None  # that it runs, which replicate of it, and since when on the clock that never jumps
+    replicate: int | None = None
     n_over: int = 0  # trials that it has ended
     since: float = 0.0
     end: dict[str, Any] = field(default_factory=dict)  # its good-bye
@@ -83,7 +84,7 @@ class _Process:
         for line in lines:
             message = json.loads(line)
             if "begin" in message:
-                self.trial, self.since = message["begin"], time.monotonic()
+                self.trial, self.replicate, self.since = message["begin"], message["replicate"], time.monotonic()
             elif "over" in message:
                 self.trial, self.n_over = None, self.n_over + 1
             else:
@@ -260,26 +261,33 @@ class Pool:
         return timeout is not None and process.trial is not None and time.monotonic() > process.since + timeout + KILL_GRACE_SECONDS
 
     def _end_overdue(self, process: _Process, study: Study) -> None:
-        """End the worker and write the trial's row, while no other worker can take the trial over."""
-        timeout, number, start = self.job.trial_timeout, process.trial, time.monotonic()
-        assert timeout is not None and number is not None
+        """End the worker and write the trial's row, or the end of its run, while no other worker can take it over."""
+        number, replicate, start = process.trial, process.replicate, time.monotonic()
+        assert number is not None
         with study.locks.mutex():
             process.listen()
-            if process.trial != number:
+            if process.trial != number or process.replicate != replicate:
                 return  # it has ended after all
             self._bury(process)
-            while not (mine := study.locks.acquire(number)) and time.monotonic() < start + KILL_GRACE_SECONDS:
+            run = study.spec.run_of(number, replicate)
+            while not (mine := study.locks.acquire(run)) and time.monotonic() < start + KILL_GRACE_SECONDS:
                 time.sleep(0.05)  # a database frees the lock when it sees that the connection has ended
             study.sync()
-            if mine:
-                trial = study.trials[number]
-                if "trivet:end" in trial.user_attrs or trial.state.is_finished():
-                    study.locks.release(number)
-                else:
-                    run = {"worker": process.name, "seconds": timeout, "started": ""}
-                    attrs = {"trivet:run": run} | study.left_behind(number)
-                    study.tell(number, Outcome("FAIL", reason=reason_of(TrialTimeout(), timeout)), attrs)
+        if mine:
+            self._tell_overdue(process.name, study, number, replicate)
         self._start(process.slot)
+
+    def _tell_overdue(self, worker: str, study: Study, number: int, replicate: int | None) -> None:
+        """End what this process holds the lock of by now."""
+        timeout, trial = self.job.trial_timeout, study.trials[number]
+        outcome = Outcome("FAIL", reason=reason_of(TrialTimeout(), timeout))
+        attrs = {"trivet:run": {"worker": worker, "seconds": timeout, "started": ""}} | study.metrics_of(number, replicate).attrs()
+        if replicate is not None:
+            study.tell_run(number, replicate, run_of(outcome, (), (), attrs))
+        elif "trivet:end" in trial.user_attrs or trial.state.is_finished():
+            study.locks.release(number)
+        else:
+            study.tell(number, outcome, attrs)
 
 
 def _nameless(content: bytes) -> int:

@@ -36,7 +36,7 @@ exception outside any trial."""
 
 
 class Channel(Around):
-    """What the pool hears: {"begin": number}, {"over": number}, and at last {"end": End, "text": why}."""
+    """What the pool hears: {"begin": number, "replicate": which or null}, {"over": number}, and at last {"end": End, "text": why}."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -60,9 +60,9 @@ class Channel(Around):
         with contextlib.suppress(OSError):  # the pool is gone, and this process about to be
             os.write(self._fd, json.dumps(message).encode() + b"\n")
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, replicate: int | None = None) -> None:
         self._before, self._threads = tree.descendants(), set(threading.enumerate())
-        self._send(begin=number)
+        self._send(begin=number, replicate=replicate)
 
     def end(self, number: int, several: bool) -> bool:
         self._send(over=number)

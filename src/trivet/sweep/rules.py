@@ -15,6 +15,7 @@ from trivet.search.samplers import ENUMERATING, RULED, STAGED, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.tables import VARYING_METRICS
 from trivet.sweep.configs import check_key
+from trivet.sweep.planning import RESERVED
 from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
 from trivet.sweep.spaces import Space
 
@@ -36,13 +37,17 @@ def replicates_of(s: Settings, where: Space, directions: Sequence[str]) -> Repli
     found = replicates.read(s.replicates)
     if found is None:
         return None
+    if len(directions) > 1:
+        raise UserError(f"{replicates.KEY}: an aggregate is of a single objective; give one direction, or leave the replicates out")
+    if found.column in (*RESERVED, *(p.key.lstrip("+") for p in where.params)) and found.column != found.key:
+        raise UserError(f"{replicates.KEY}.name={found.column}: is a parameter or a column of trials.csv; name it otherwise")
+    if found.key is None:
+        return found
     check_key(where.config, found.key)
     if any(p.key.lstrip("+") == found.key for p in where.params):
         raise UserError(f"{replicates.KEY}.key={found.key}: is searched; leave it out of the ranges, or name another key")
     if where.is_group(found.key):
         raise UserError(f"{replicates.KEY}.key={found.key}: chooses a config group; name a single key, such as seed")
-    if len(directions) > 1:
-        raise UserError(f"{replicates.KEY}: an aggregate is of a single objective; give one direction, or leave the replicates out")
     return found
 
 

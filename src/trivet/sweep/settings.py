@@ -55,7 +55,12 @@ _IDENTITY = Section(
 )
 _REPLICATES = Maybe(
     Section(
-        {"key": Text(), "values": ListOf(Anything()), "aggregate": OneOf(("mean", "median", "mean_minus_std", "worst"), default="mean")}
+        {
+            "key": Maybe(Text()),
+            "values": ListOf(Anything()),
+            "aggregate": OneOf(("mean", "median", "mean_minus_std", "worst"), default="mean"),
+            "name": Maybe(Text()),
+        }
     )
 )
 _N_JOBS = Described(Either((OneOf(("auto", None, -1)), Whole(0))), "auto or a whole number >= 0")

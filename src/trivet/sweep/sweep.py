@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from trivet import ranks, secrets, space
 from trivet.errors import UserError
-from trivet.study import identity, naming, publishing, schedule, tables
+from trivet.study import identity, naming, publishing, run_tables, schedule, tables
 from trivet.study.invocation import Invocation
 from trivet.study.mirror import offer
 from trivet.study.records import StudySpec
@@ -71,6 +71,7 @@ class Sweep:
             study.sync()
             tables.write_tables(study, folder, plan.fixed)
             schedule.write(study, folder, plan.fixed)
+            run_tables.write(study, folder)
             self._write_study_yaml(folder, meta, study, plan.spec, stopped_by, time.monotonic() - started)
         finished = study.finished()
         summarize(study, folder, plan.fixed, stopped_by)
@@ -83,7 +84,7 @@ class Sweep:
                 "hydra.sweeper.retry=failed runs them again once that is mended"
             )
         if self._publish_to is not None:
-            self._publish(study, folder, [t.number for t in finished if t.state == "COMPLETE"])
+            self._publish(study, folder)
         best = tables.best_of(study, finished)
         return None if best is None else (best.values[0] if len(best.values) == 1 else best.values)
 
@@ -96,14 +97,14 @@ class Sweep:
         content["hydra"]["overrides"] = {kind: [secrets.argument(text) for text in texts] for kind, texts in given.items()}
         return secrets.values(plain(content))
 
-    def _publish(self, study: Study, folder: Path, completed: Sequence[int]) -> None:
-        files = self.settings.publish_files
+    def _publish(self, study: Study, folder: Path) -> None:
+        files, places, completed = self.settings.publish_files, run_tables.folders(study), run_tables.completed(study)
         study.fetch_files()
-        for name, numbers in publishing.missing_files(folder, files, completed, study.folders()).items():
+        for name, numbers in publishing.missing_files(folder, files, completed, places).items():
             some = ", ".join(map(str, numbers[:8])) + (" ..." if len(numbers) > 8 else "")
             log.warning(f"hydra.sweeper.publish_files: {name} {len(numbers)} of {len(completed)} completed trials left none ({some})")
         assert self._publish_to is not None
-        publishing.publish(folder, self._publish_to, files, study.folders())
+        publishing.publish(folder, self._publish_to, files, places)
 
     # Planning ------------------------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Sweep:
             search, parts = retrying.retried(search, parts, plain(secrets.values(parts)), folders)
         mark = identity.fingerprint(parts)
         folder, resumed = self._folder(name, mark, parts)
-        self.n_jobs, self.gpus = crew(s, search.stop, search.sampler, self._is_launched)
+        self.n_jobs, self.gpus = crew(s, search.stop, search.sampler, self._is_launched, search.n_runs)
         for line in search.ruled.told(self.n_jobs) if search.ruled is not None else ():
             log.info(line)
         spec = self._spec(search, f"{name}-{mark[:8]}", folder)

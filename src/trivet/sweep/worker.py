@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,18 +22,17 @@ from omegaconf import DictConfig, open_dict
 
 from trivet import reports, space
 from trivet.errors import StorageGone, UserError
-from trivet.reports import StageOver, TrialPruned
-from trivet.search.constraints import Values, pick
+from trivet.reports import TrialPruned
 from trivet.study import copies
-from trivet.study.constrained import merged
 from trivet.study.invocation import Invocation
 from trivet.study.records import Claim, Outcome, StudySpec
 from trivet.study.study import Study
-from trivet.sweep import replicating, staging
+from trivet.sweep import staging
 from trivet.sweep.alarm import Alarm
 from trivet.sweep.jobs import Composed, Composer, run_job
 from trivet.sweep.listening import Ear
-from trivet.sweep.outcome import held_by, is_full, is_studys_disk, one_line, outcome_of, weighed
+from trivet.sweep.outcome import held_by, is_studys_disk, one_line, outcome_of, run_of, weighed
+from trivet.sweep.reporter import TrialReporter
 from trivet.sweep.single_run import SingleRun, leave_group
 from trivet.targets import call, locate
 
@@ -62,8 +60,8 @@ class WorkerPlan:
 class Around:
     """What stands around the trials of a worker. This one is for the calling process, of which nothing is ended."""
 
-    def begin(self, number: int) -> None:
-        """A trial begins."""
+    def begin(self, number: int, replicate: int | None = None) -> None:
+        """A trial begins, or a run of one."""
 
     def leaving(self) -> bool:
         """Whether this process was told to go: the running trial is handed back at its next report, and none begins."""
@@ -96,7 +94,7 @@ class Worker:
                 claim = self.study.claim(self.name)
                 if isinstance(claim, Claim):
                     pause = 0.002
-                    self.around.begin(claim.number)
+                    self.around.begin(claim.number, claim.replicate)
                     if claim.copied is not None:
                         copies.finish(self.study, claim.number, claim.copied, self.name)
                     else:
@@ -117,19 +115,19 @@ class Worker:
         clock, started = time.monotonic(), time.localtime()
         alarm = Alarm()
         folder = Path(self.plan.spec.folder)
-        reporter = _Reporter(self.study, claim.number, alarm, self.ear, self.plan.spec, self.around.leaving)
+        reporter = TrialReporter(self.study, claim.number, alarm, self.ear, self.plan.spec, self.around.leaving, claim.replicate)
         reports.set_reporter(reporter)
         try:
             with alarm.set(self.plan.trial_timeout):
-                if self.plan.spec.replicates is None:
-                    result = staging.run(self.study, claim.number, reporter, lambda: self._run_job(claim.number, reporter))
+                if claim.replicate is None:
+                    result = staging.run(self.study, claim.number, reporter, lambda: self._run_job(claim, reporter))
                 else:
-                    result = replicating.run(self.study, claim.number, reporter, lambda i: self._run_job(claim.number, reporter, i))
+                    result = self._run_job(claim, reporter)
         except UserError as error:  # of composing: what a job raises is its result
-            self.study.tell(claim.number, Outcome("FAIL", reason=one_line(str(error))))
+            self._tell(claim, Outcome("FAIL", reason=one_line(str(error))), reporter, {})
             return
         except KeyboardInterrupt:
-            self.study.leave(claim.number)
+            self._leave(claim)
             raise
         finally:
             reports.set_reporter(None)
@@ -138,12 +136,10 @@ class Worker:
         if _studys_fault(result, folder):
             raise result._return_value
         if reporter.left:  # whatever the app made of it
-            self.study.leave(claim.number)
+            self._leave(claim)
             return
-        spec = self.plan.spec
-        whole = spec.replicates is None  # else the result is made of several already
-        outcome = outcome_of(result, spec.n_objectives if whole else 1, self.plan.trial_timeout, alarm.rang)
-        outcome, objectives = weighed(outcome, spec.weights if whole else None)
+        outcome = outcome_of(result, self.plan.spec.n_objectives, self.plan.trial_timeout, alarm.rang)
+        outcome, objectives = weighed(outcome, self.plan.spec.weights)
         if reporter.pruned_elsewhere and not alarm.rang:
             outcome = Outcome("PRUNED")
         outcome, returned = held_by(self.plan.spec.constraints, outcome, reporter.held)
@@ -155,19 +151,35 @@ class Worker:
             }
         }
         # as the job resolved it: ${hydra:job.num} means nothing any more once the job is over
-        if self.plan.spec.replicates is None and result.hydra_cfg is not None:  # those have folders of their own, within the trial's
+        if result.hydra_cfg is not None:
             subdir = os.path.relpath(str(result.hydra_cfg.hydra.runtime.output_dir), os.path.abspath(folder))
-            if subdir != str(claim.number) and os.path.isdir(folder / subdir):
+            if subdir != self.plan.spec.place_of(self.plan.spec.run_of(claim.number, claim.replicate)) and os.path.isdir(folder / subdir):
                 attrs["trivet:folder"] = subdir
-        self.study.tell(claim.number, outcome, attrs | objectives | returned | reporter.metrics.attrs())
+        self._tell(claim, outcome, reporter, attrs | objectives | returned)
         reporter.metrics.remove()
 
-    def _run_job(self, number: int, reporter: _Reporter, replicate: int | None = None) -> JobReturn:
+    def _leave(self, claim: Claim) -> None:
+        """Hand a trial, or a run of one, back."""
+        if claim.replicate is None:
+            self.study.leave(claim.number)
+        else:
+            self.study.leave_run(claim.number, claim.replicate)
+
+    def _tell(self, claim: Claim, outcome: Outcome, reporter: TrialReporter, attrs: Mapping[str, Any]) -> None:
+        """End a trial, or a run of one."""
+        attrs = {**attrs, **reporter.metrics.attrs()}
+        if claim.replicate is None:
+            self.study.tell(claim.number, outcome, attrs)
+        else:
+            self.study.tell_run(claim.number, claim.replicate, run_of(outcome, self.plan.spec.constraints, reporter.held, attrs))
+
+    def _run_job(self, claim: Claim, reporter: TrialReporter) -> JobReturn:
         """Run a trial's job, or that of one of its replicates, in the folder `<sweep>/<number>/<replicate>`."""
+        number, replicate = claim.number, claim.replicate
         groups, values = self.study.overrides_of(number)
         place = Path(self.plan.spec.folder) / str(number)
         spec = self.plan.spec.replicates
-        if spec is not None and replicate is not None:
+        if spec is not None and replicate is not None and spec.key is not None:
             values = [*values, f"{spec.key}={space.sweep_text(spec.values[replicate])}"]
         full, task = self.composer.job(number, groups, values)
         if replicate is not None:
@@ -219,98 +231,6 @@ class _QuietPrunes(logging.Filter):
         if isinstance(error, TrialPruned) or type(error).__name__ == "TrialPruned":  # ours, or Optuna's
             return False
         return not (isinstance(record.msg, str) and "Traceback (most recent" in record.msg and "TrialPruned: " in record.msg)
-
-
-class _Reporter:
-    """Hears a trial's reports: values go to the study, metrics to a file of the trial until it ends.
-
-    `fault`: the study took no more. `pruned_elsewhere`: another process than this one heard that the trial is pruned. `left`: the trial was
-    stopped because this process has to go.
-    """
-
-    def __init__(
-        self,
-        study: Study,
-        number: int,
-        alarm: Alarm,
-        ear: Ear,
-        spec: StudySpec | None = None,
-        leaving: Callable[[], bool] = lambda: False,
-    ) -> None:
-        constraints = spec.constraints if spec is not None else ()
-        self._constraints, self._leaving, self.left = constraints, leaving, False
-        self._weights = spec.weights if spec is not None else None
-        self._study, self._number, self._alarm, self._ear = study, number, alarm, ear
-        self.metrics = study.metrics_of(number)
-        self.fault: Exception | None = None
-        self.pruned_elsewhere = self._replicated = False
-        self.stage: staging.Stage | None = None  # of a trial that ends after some steps of its own
-        self.held: Values = [None] * len(constraints)  # the constrained metrics as last reported
-        for _, row in sorted(self.metrics.rows.items()):
-            self._hold(row)
-        self._last = self._before = max(study.trials[number].intermediate_values, default=0)
-        self._elders = frozenset(threading.enumerate()) - {threading.current_thread()}
-
-    def report(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
-        if threading.current_thread() in self._elders:
-            raise UserError("trivet.report: this thread was started by an earlier trial, which is over; end it with its trial")
-        self._record(value, step, metrics)
-
-    def hear(self, value: float, step: int, metrics: Mapping[str, float]) -> None:
-        """A report from another process of the trial."""
-        try:
-            self._record(value, step, metrics)
-        except TrialPruned:
-            self.pruned_elsewhere = True
-            raise
-
-    def _one(self, value: float | Sequence[float]) -> float:
-        """The objective of a report, which may name several: what the weights make of them, else the first."""
-        if self._weights is not None:
-            return self._weights.heard(value)
-        return value[0] if isinstance(value, Sequence) else value
-
-    def begin_replicate(self) -> None:
-        """Hear a replicate: its reports are no steps of the trial, and tell of constrained metrics alone."""
-        self._replicated, self._last, self._before = True, 0, 0
-        self.held = [None] * len(self._constraints)
-
-    def _record(self, value: float | Sequence[float], step: int, metrics: Mapping[str, float]) -> None:
-        if self.stage is not None:
-            self.stage.check(step)
-        given, value = value, self._one(value)
-        self._note(step)
-        with self._alarm.held():
-            try:
-                if not self._replicated:
-                    self.metrics.add(step, metrics)
-                self._hold(metrics if self._replicated else self.metrics.rows.get(step, {}))
-                kept = staging.objectives(self.stage, step, given)
-                pruned = not self._replicated and self._study.report(self._number, step, value, self.held, kept)
-            except (OSError, StorageGone) as error:
-                self.fault = error if isinstance(error, StorageGone) or is_full(error) else None
-                raise
-        why = f"pruned: see the pruner's rule (step {self._study.history.curve(self._number).pruned_at})" if pruned else None
-        if why is None and self._leaving():
-            self.left, why = True, f"preempted: handed back at step {step}, to be gone on with"
-        over = why is None and self.stage is not None and step >= self.stage.until
-        why = f"the steps of this trial end at {step}" if over else why
-        self._ear.note(step, why)
-        if why is not None:
-            raise (StageOver if over else TrialPruned)(why)
-
-    def _hold(self, metrics: Mapping[str, float]) -> None:
-        self.held = merged(self.held, pick(self._constraints, metrics))
-
-    def _note(self, step: int) -> None:
-        """Say once of each kind what becomes of a step that is not later than the last one."""
-        if step > self._last:
-            self._last = step
-        elif step <= self._before:
-            reports.tell_once("again", f"trial {self._number}: step {step} was reported before the trial was interrupted; that value stays")
-        else:
-            last = "the same step again" if step == self._last else f"step {self._last} was reported before it"
-            reports.tell_once("order", f"trial {self._number}: step {step}: {last}; steps must rise, and the first value of a step stays")
 
 
 def _log_to_file(text: str) -> None:
