@@ -26,19 +26,25 @@ print("acc=%s" % model["acc"] if sys.argv[2] == "text" else json.dumps({"acc": m
 RUNS = [(0, 101, 0.5), (0, 102, 0.6), (1, 101, 0.8), (1, 102, 0.7), (2, 101, 0.1), (2, 102, 0.1)]
 
 
-@pytest.fixture
-def project(tmp_path):
-    """Six runs of three finalists, the second of which won; the model of each is a JSON file."""
+@pytest.fixture(params=["runs", "trials"])
+def project(tmp_path, request):
+    """Six runs of three finalists, the second of which won; the model of each is a JSON file. The stage's table has a row per run, or its
+    trials were the runs, as in results of earlier versions."""
     folder = tmp_path / "results/seeds"
     (folder / "best").mkdir(parents=True)
     rows = [f"{i},COMPLETE,,{value},1,1,{finalist},{seed},1,w,,0" for i, (finalist, seed, value) in enumerate(RUNS)]
-    (folder / "trials.csv").write_text("\n".join([HEAD, *rows]) + "\n")
+    (folder / f"{request.param}.csv").write_text("\n".join([HEAD, *rows]) + "\n")
+    if request.param == "runs":
+        (folder / "trials.csv").write_text("number,state,reason,value,step,best_step,mean,std,seed=101,seed=102,finalist\n")
     (folder / "study.yaml").write_text(yaml.safe_dump({"directions": ["maximize"], "metric": "val/acc"}))
     for i, (finalist, _, value) in enumerate(RUNS):
         p = [[0.9, 0.1], [0.6, 0.4]] if i % 2 else [[0.8, 0.2], [0.1, 0.9]]
         (folder / f"best/{i}.json").write_text(json.dumps({"acc": value - 0.05, "p": p if finalist == 1 else [[0.0, 1.0], [1.0, 0.0]]}))
     (tmp_path / "results/finalists").mkdir()
     entries = [{"overrides": [f"seed={seed}", f"lr={finalist}"], "user_attrs": {"finalist": finalist}} for finalist, seed, _ in RUNS]
+    if request.param == "runs":
+        trials = [{"overrides": [f"lr={finalist}"], "user_attrs": {"finalist": finalist}} for finalist in range(3)]
+        entries = {"replicates": {"key": "seed", "values": [101, 102]}, "trials": trials}
     (tmp_path / "results/finalists/trials.yaml").write_text(yaml.safe_dump(entries))
     (tmp_path / "evaluate.py").write_text(EVALUATE)
     return tmp_path
@@ -85,9 +91,8 @@ def test_what_is_filled_in(project):
     describe(project, "python show.py {number}-{seed} {overrides} {unknown}", metric="(['].*)", name="x")
     with pytest.raises(UserError, match="which is no value of x"):
         app_test.main(project)
-    evaluator = app_test.CommandEvaluator(
-        app_test.description.read(project), yaml.safe_load((project / "results/finalists/trials.yaml").read_text())
-    )
+    runs = app_test.selection.runs(yaml.safe_load((project / "results/finalists/trials.yaml").read_text()))
+    evaluator = app_test.CommandEvaluator(app_test.description.read(project), runs)
     with pytest.raises(UserError) as error:
         evaluator.value(project / "results/seeds/best/3.json")
     assert "'3-102', 'data=tiny', 'seed=102', 'lr=1'" in str(error.value)

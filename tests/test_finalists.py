@@ -214,18 +214,20 @@ def unquoted(value):
 def test_overrides_put_group_choices_first():
     one = finalists.Finalist(2, "fine", 7, 0.9, {"optimizer.lr": 1e-05, "batch_size": 32, "optimizer": "adamw", "model.norm": None})
     expected = ["optimizer=adamw", "optimizer.lr=1e-05", "batch_size=32", "model.norm=null"]
-    assert finalists.overrides(one, 101, ["optimizer", "model"]) == ["seed=101", *expected]
-    assert finalists.overrides(one, 101, ["optimizer", "model"], "trainer.seed") == ["trainer.seed=101", *expected]
-    assert finalists.overrides(one, 101, ["optimizer", "model"], None) == expected
+    assert finalists.overrides(one, ["optimizer", "model"]) == expected
 
 
 @pytest.mark.parametrize(
-    ("seed_key", "overrides", "attrs"),
-    [("seed", ["seed=5"], {"finalist": 0}), ("a.seed", ["a.seed=5"], {"finalist": 0, "seed": 5}), (None, [], {"finalist": 0, "seed": 5})],
+    ("seed_key", "first", "named"),
+    [("seed", ["seed=5"], {}), ("a.seed", ["a.seed=5"], {"name": "seed"}), (None, [], {"name": "seed"})],
 )
-def test_a_run_says_which_finalist_and_seed_it_is(seed_key, overrides, attrs):
-    default = finalists.Finalist(0, "default", 0, 0.9, {"batch_size": 32})
-    assert selection.runs([default], [5], [], seed_key) == [{"overrides": overrides, "user_attrs": attrs}]
+def test_the_runs_of_a_finalist_are_its_replicates(seed_key, first, named):
+    chosen = [finalists.Finalist(0, "default", 0, 0.9, {"batch_size": 32}), finalists.Finalist(1, "fine", 3, 0.95, {"lr": 0.1})]
+    content = selection.listed(chosen, [5, 6], [], seed_key)
+    assert content["replicates"] == {"key": seed_key, "values": [5, 6], **named}
+    assert content["trials"] == [{"overrides": o, "user_attrs": {"finalist": n}} for n, o in ((0, []), (1, ["lr=0.1"]))]
+    assert selection.runs(content)[::2] == [first, [*first, "lr=0.1"]] and len(selection.runs(content)) == 4
+    assert selection.runs([{"overrides": ["seed=5"]}]) == [["seed=5"]], "a list of the runs themselves"
 
 
 @pytest.fixture
@@ -249,9 +251,9 @@ def test_the_script_writes_the_runs_and_the_table(project):
         "1,fine,0,0.95,adamw,0.0102,64",
         "2,fine,1,0.94,adamw,0.03,128",
     ]
-    entries = yaml.safe_load((folder / "trials.yaml").read_text())
-    assert [entry["user_attrs"]["finalist"] for entry in entries] == [0, 0, 1, 1, 2, 2]
-    assert [entry["overrides"] for entry in entries] == [
+    content = yaml.safe_load((folder / "trials.yaml").read_text())
+    assert [entry["user_attrs"]["finalist"] for entry in content["trials"]] == [0, 1, 2]
+    assert selection.runs(content) == [
         ["seed=101"],
         ["seed=102"],
         ["seed=101", "optimizer=adamw", "optimizer.lr=0.0102", "model.width=64"],
@@ -266,8 +268,8 @@ def test_what_the_fine_space_sets_for_all_trials_is_kept(project):
     lines = ["batch_size: 32", "optimizer: choice(adamw)", "optimizer=adamw:", "  optimizer.beta1: 0.8"]
     (project / "results/narrow/space.yaml").write_text("\n".join(lines))
     selection.main(["--seed", "0", "--seeds", "1", "--finalists", "4"], project)
-    runs = yaml.safe_load((project / "results/finalists/trials.yaml").read_text())
-    assert ["batch_size=32" in run["overrides"] for run in runs] == [False, True, True, True, False]  # the last is of the coarse search
+    runs = selection.runs(yaml.safe_load((project / "results/finalists/trials.yaml").read_text()))
+    assert ["batch_size=32" in run for run in runs] == [False, True, True, True, False]  # the last is of the coarse search
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from apps.warm import Warm
 
 HERE = Path(__file__).parent
 SEARCHES = ("coarse", "fine", "seeds")
-KNOBS = {"coarse": {"n_trials": 8}, "fine": {"n_trials": 3}, "seeds": {"finalists": 1, "n": 2}}
+KNOBS = {"coarse": {"n_trials": 8}, "fine": {"n_trials": 3}, "seeds": {"finalists": 1, "n": 2, "race": False}}
 STAGES = ["check", "coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
 ENV = {f"GIT_{role}_{key}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
 ENV = {**os.environ, **ENV, "PYTHONPATH": str(HERE.parent / "src"), "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0"}

@@ -73,6 +73,7 @@ class Replicating(SimulatedWorker):
     """Its trials are several runs; `runs` counts those that ended, by trial and replicate."""
 
     runs: typing.ClassVar[Counter] = Counter()  # of all: a worker that died has run some
+    p_fail = 0.05
 
     def _work(self):
         while True:
@@ -94,7 +95,7 @@ class Replicating(SimulatedWorker):
     def _run(self, number, i):
         params = self.study.params_of(number)
         rng = random.Random(f"{i}:{sorted((k, repr(v)) for k, v in params.items())}")
-        if rng.random() > 0.95:
+        if rng.random() > 1 - self.p_fail:
             return {"state": "FAIL", "reason": "ValueError: odd"}
         value, held = quality(params) + 0.1 * rng.random(), [abs(params["x"]) + i] * len(self.study.spec.constraints)
         curve = [[step, value - 1 / step] for step in (1, 2)]

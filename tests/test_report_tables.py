@@ -9,7 +9,8 @@ import pytest
 
 from trivet.reporting.context import Context
 from trivet.reporting.explorer import data
-from trivet.reporting.tables import measured, read_sweep
+from trivet.reporting.tables import read_sweep
+from trivet.studyfile import measured
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ OPTIONS = [
 def test_a_parameters_cell_gives_it_back(option):
     spec = space.Choice((option, "something else", 77))
     text = param_cell(option)
-    stored = io.StringIO(tables._csv(["p"], [[text]]), newline="")
+    stored = io.StringIO(tables.csv_text(["p"], [[text]]), newline="")
     (row,) = csv.DictReader(stored)
     assert repr(from_cell(spec, row["p"])) == repr(option)
     assert repr(from_cell(space.Fixed(option), row["p"])) == repr(option)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trivet.errors import UserError
@@ -57,3 +58,21 @@ def check(study: Mapping[str, Any], path: object, needed: Sequence[str] = ()) ->
     for key, field in _FIELDS.items():
         if key in study and not field.accepts(study[key]):
             raise UserError(f"{path}: {key}={show(study[key])}: must be {field.allowed()}; it was not written by a sweep, or changed since")
+
+
+def measured(study: Mapping[str, Any], columns: Sequence[str]) -> set[str]:
+    """Of the columns of trials.csv where parameters stand, those that hold what was measured: metrics of constraints, values of replicates,
+    and the objectives that weights make one."""
+    held = {f"metric/{name}" if f"metric/{name}" in columns else str(name) for name in study.get("constraints") or {}}
+    runs = study.get("replicates") or {}
+    label = runs.get("name") or runs.get("key") or "replicate"
+    held |= {"mean", "std", *(f"{label}={value}" for value in runs.get("values") or [])} if runs else set()
+    parts = (study.get("weights") or {}).get("directions") or []
+    return held | {f"objective_{place}" for place in range(len(parts))}
+
+
+def tables_of_runs(folder: Path) -> tuple[Path, Path]:
+    """The two tables of a sweep with a row for each training, and for each step of one: runs.csv and run_curves.csv where its trials have
+    replicates."""
+    found = folder / "runs.csv", folder / "run_curves.csv"
+    return found if found[0].is_file() else (folder / "trials.csv", folder / "curves.csv")

@@ -69,6 +69,38 @@ def choosing(means: Sequence[float], n: int, noise: float) -> Choosing:
     return Choosing(k, n, noise, luck, most, float(np.mean(best == truth.argmax())), float(np.mean(truth.max() - truth[best])), False)
 
 
+def raced(means: Sequence[float], sizes: Sequence[int], noise: float) -> Choosing:
+    """The same of a race over seeds: `sizes` of its rounds, the configurations of `means` alone. `n`: seeds of those that came to its end.
+
+    The bootstrap runs the race: each round goes on with the best means so far. `most` is of the same race among equals.
+    """
+    values = np.asarray(means, dtype=float)
+    k, n = len(values), len(sizes)
+    spread = float(np.var(values, ddof=1)) if k > 1 else 0.0
+    error = noise**2 / (sum(sizes) / k)
+    kept = max(0.0, 1 - error / spread) if spread > 0 else 0.0
+    if k < 2 or noise == 0:
+        return Choosing(k, n, noise, 0.0, 0.0, 1.0, 0.0, False)
+    most, *_ = _race(np.zeros(k), sizes, noise)
+    if kept == 0:
+        return Choosing(k, n, noise, most, most, 1 / k, 0.0, True)
+    luck, found, loss = _race(values.mean() + kept * (values - values.mean()), sizes, noise)
+    return Choosing(k, n, noise, luck, most, found, loss, False)
+
+
+def _race(truth: np.ndarray, sizes: Sequence[int], noise: float) -> tuple[float, float, float]:
+    """(luck of the winner's mean, chance to find the truly best, how much worse the winner is) over many races."""
+    drawn = truth[None, :, None] + np.random.default_rng(0).normal(0, noise, (DRAWS // 4, len(truth), len(sizes)))
+    means = np.cumsum(drawn, axis=2) / np.arange(1, len(sizes) + 1)
+    within = np.ones(means.shape[:2], dtype=bool)
+    for r, size in enumerate(sizes[1:]):
+        ranked = np.argsort(np.argsort(-np.where(within, means[:, :, r], -np.inf), axis=1), axis=1)
+        within &= ranked < size
+    best = np.where(within, means[:, :, -1], -np.inf).argmax(axis=1)
+    luck = means[np.arange(len(best)), best, -1] - truth[best]
+    return float(luck.mean()), float(np.mean(best == truth.argmax())), float(np.mean(truth.max() - truth[best]))
+
+
 def sampling_error(share: float, n: int) -> float:
     """Standard error of a share of n samples, such as an accuracy: sqrt(p (1 - p) / n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / n)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from trivet.diagnosis.choosing import Choosing, Gain, choosing, gain
+from trivet.diagnosis.choosing import Choosing, Gain, choosing, gain, raced
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
 
@@ -19,7 +19,8 @@ NOT_PARAMS = finalists.NOT_PARAMS
 
 @dataclass
 class Seeds:
-    """values: finalist -> {seed: objective}. shown: finalist -> what its trial showed in the search. Finalist 0 is the default."""
+    """values: finalist -> {seed: objective}. shown: finalist -> what its trial showed in the search. Finalist 0 is the default. raced: the
+    better ones had more seeds, by rounds."""
 
     values: dict[int, dict[int, float]]
     winner: int
@@ -27,6 +28,7 @@ class Seeds:
     shown: dict[int, float] = field(default_factory=dict)
     phase: dict[int, str] = field(default_factory=dict)
     number: dict[int, int | None] = field(default_factory=dict)
+    raced: bool = False
 
     def summary(self, finalist: int) -> finalists.Summary:
         return finalists.summary(list(self.values[finalist].values()))
@@ -36,9 +38,9 @@ class Seeds:
 
     @property
     def order(self) -> list[int]:
-        """Finalists by mean, best first."""
+        """Finalists by mean, best first; of a race, those that came further first."""
         sign = -1 if self.maximize else 1
-        return sorted(self.values, key=lambda finalist: (sign * self.mean(finalist), finalist))
+        return sorted(self.values, key=lambda one: (-len(self.values[one]) if self.raced else 0, sign * self.mean(one), one))
 
     @property
     def tuned(self) -> list[int]:
@@ -52,7 +54,9 @@ class Seeds:
 
     @cached_property
     def rivals(self) -> list[int]:
-        """The finalists that the winner was chosen from: those with as many seeds as it has."""
+        """The finalists that the winner was chosen from: those with as many seeds as it has; in a race, all."""
+        if self.raced:
+            return self.tuned
         most = max(len(runs) for runs in self.values.values())
         return [finalist for finalist in self.tuned if len(self.values[finalist]) == most]
 
@@ -62,7 +66,24 @@ class Seeds:
         if self.noise is None or not self.rivals:
             return None
         sign = 1 if self.maximize else -1
+        if self.raced:
+            return raced([sign * self.mean(one) for one in self.rivals], self.rounds, self.noise)
         return choosing([sign * self.mean(finalist) for finalist in self.rivals], len(self.values[self.rivals[0]]), self.noise)
+
+    @property
+    def rounds(self) -> list[int]:
+        """How many finalists, the default not counted, had a first seed, a second, and so on."""
+        counts = [len(self.values[finalist]) for finalist in self.tuned]
+        return [sum(count > r for count in counts) for r in range(max(counts, default=0))]
+
+    @property
+    def even(self) -> Choosing | None:
+        """What the same number of runs would have done in equal shares; None of no race."""
+        if not self.raced or self.noise is None or not self.tuned:
+            return None
+        n = sum(map(len, self.values.values())) // len(self.values)
+        sign = 1 if self.maximize else -1
+        return choosing([sign * self.mean(finalist) for finalist in self.tuned], n, self.noise)
 
     def corrected(self, finalist: int) -> float:
         """Its mean, less the luck of having been chosen where it is the winner."""
@@ -124,7 +145,7 @@ def read(sweep: Sweep | None, table: pd.DataFrame | None = None) -> Seeds | None
         values.setdefault(int(finalist), {})[int(seed)] = float(value)
     values = dict(sorted(values.items()))
     winner = finalists.winner(rows.assign(value=rows[objective]), sweep.directions[0])
-    result = Seeds(values, winner, sweep.maximize)
+    result = Seeds(values, winner, sweep.maximize, raced=(sweep.study.get("replicates") or {}).get("race") is not None)
     if table is not None and {"finalist", "value"} <= set(table.columns):
         for record in table.to_dict("records"):
             finalist = int(record["finalist"])

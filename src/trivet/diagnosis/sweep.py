@@ -141,8 +141,9 @@ class Sweep:
 
     @cached_property
     def spent(self) -> pd.Series:
-        """Epochs that each trial trained: 0 where it reported none, and for a copy."""
-        return (self.trials["step"].astype(float).fillna(0.0) - self.begins).clip(lower=0.0).where(~self.copies, 0.0)
+        """Epochs that each trial trained, over its replicates where it has some: 0 where it reported none, and for a copy."""
+        steps = self.trials["epochs" if "epochs" in self.trials else "step"].astype(float).fillna(0.0)
+        return (steps - self.begins).clip(lower=0.0).where(~self.copies, 0.0)
 
     @property
     def epochs(self) -> int:
@@ -152,7 +153,8 @@ class Sweep:
     @property
     def epochs_unpruned(self) -> int:
         """Epochs that the same trials would have taken had none been pruned."""
-        return int(self.spent.where(~self.stopped | self.copies, self.full).sum())
+        each = self.full * (len(self.study["replicates"]["values"]) if "epochs" in self.trials else 1)
+        return int(self.spent.where(~self.stopped | self.copies, each).sum())
 
     @property
     def planned(self) -> int:

@@ -36,20 +36,20 @@ from trivet import app as description
 from trivet import secrets
 from trivet.app import App
 from trivet.errors import UserError, last_words
-from trivet.phases import test
+from trivet.phases import selection, test
 
 FOLDER = "results/test"
 SCORES = {"accuracy": "accuracy", "acc": "accuracy", "rmse": "rmse", "mse": "mse", "mae": "mae"}
 
 
 class CommandEvaluator:
-    """Runs the test command. `entries`: the list of runs of the seeds stage, by trial number."""
+    """Runs the test command. `runs`: the overrides of each run of the seeds stage, by its number."""
 
     n_test: int | None = None
 
-    def __init__(self, app: App, entries: list[dict[str, Any]]) -> None:
+    def __init__(self, app: App, runs: list[list[str]]) -> None:
         assert app.test is not None
-        self.app, self.test, self.entries = app, app.test, entries
+        self.app, self.test, self.runs = app, app.test, runs
         self.metric = (app.test.name or app.metric).rpartition("/")[2]
         self._values: dict[Path, float] = {}
         self._predictions: dict[Path, Mapping[str, np.ndarray]] = {}
@@ -68,7 +68,7 @@ class CommandEvaluator:
 
     def _run(self, path: Path, predictions: Path) -> float:
         number = int(path.stem)
-        overrides = self.entries[number]["overrides"]
+        overrides = self.runs[number]
         seed = next((str(o).partition("=")[2] for o in overrides if str(o).partition("=")[0] == self.app.seed_key), "")
         given = {"model": path, "folder": path.parent, "number": number, "seed": seed, "predictions": predictions}
         words: list[str] = []
@@ -110,7 +110,7 @@ class CommandEvaluator:
 
     def config(self, path: Path) -> Mapping[str, Any]:
         """The overrides that made a model."""
-        return {"command": self.app.app, "overrides": [*self.app.task_overrides, *self.entries[int(path.stem)]["overrides"]]}
+        return {"command": self.app.app, "overrides": [*self.app.task_overrides, *self.runs[int(path.stem)]]}
 
 
 def metric_in(text: str, pattern: str, name: str) -> float:
@@ -159,13 +159,13 @@ def main(root: Path = Path()) -> None:
     """Run the stage. Without a test command it says so, and keeps the winner's model."""
     app = description.read(root)
     seeds = test.read_runs(root / "results/seeds", kept_path(app.keep))
-    entries = yaml.safe_load((root / "results/finalists/trials.yaml").read_text(encoding="utf-8"))
+    runs = selection.runs(yaml.safe_load((root / "results/finalists/trials.yaml").read_text(encoding="utf-8")))
     folder = root / FOLDER
     if app.test is None:
         test.write(folder / "none.yaml", yaml.safe_dump({"test": None, "why": f"{description.FILE} names no test command"}))
         print(f"no test was made: {description.FILE} names no test command")
         return
-    evaluator = CommandEvaluator(app, entries)
+    evaluator = CommandEvaluator(app, runs)
     content = test.run_test(seeds, evaluator) | {"metric": f"test/{evaluator.metric}"}
     if app.keep:
         test.keep_model(seeds.best, folder, evaluator)

@@ -63,9 +63,11 @@ class Paired:
 def read_trials(path: Path) -> pd.DataFrame:
     """A trials.csv with every cell as the text that was written: an int stays an int, null is not a missing value.
 
-    Where the curves.csv beside it has val/loss, it is the last column: each trial's at its best step, by which ties are broken.
+    Where the curves.csv beside it (run_curves.csv of a runs.csv) has val/loss, it is the last column: each trial's at its best step, by
+    which ties are broken.
     """
-    table, curves = pd.read_csv(path, dtype=str, keep_default_na=False), path.with_name("curves.csv")
+    curves = path.with_name("run_curves.csv" if path.name == "runs.csv" else "curves.csv")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if not curves.is_file() or TIE_BREAKER not in pd.read_csv(curves, nrows=0).columns:
         return table
     losses = pd.read_csv(curves, dtype=str, keep_default_na=False, usecols=["number", "step", TIE_BREAKER])
@@ -209,7 +211,7 @@ def paired(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> Pair
 
 
 def winner(table: pd.DataFrame, direction: str) -> int:
-    """The finalist with the best mean value over its seeds, in a seeds table (columns finalist, state, value).
+    """The finalist with the best mean value over its seeds, in a table of runs (columns finalist, state, value).
 
     A finalist of which a run failed does not compete with those that finished more seeds. Ties go to the lower number, so the default
     (0) wins unless something is better. UserError: no run is COMPLETE.
@@ -242,12 +244,11 @@ def override(key: str, value: object) -> str:
     return f"{key}={space.value_text(value)}"
 
 
-def overrides(finalist: Finalist, seed: int, groups: Sequence[str], seed_key: str | None = "seed") -> list[str]:
-    """What to train: the seed, where the app has a key for it, then the choices of `groups`, then the values."""
+def overrides(finalist: Finalist, groups: Sequence[str]) -> list[str]:
+    """What to train but for the seed: the choices of `groups`, then the values."""
     params = finalist.params
     order = [key for key in params if key in groups] + [key for key in params if key not in groups]
-    seeded = [] if seed_key is None else [override(seed_key, seed)]
-    return [*seeded, *(override(key, params[key]) for key in order)]
+    return [override(key, params[key]) for key in order]
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:

@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from trivet.errors import UserError
-from trivet.options import Real, Whole, show
+from trivet.options import Flag, Real, Whole, show
 
 PLAIN = re.compile(r"[A-Za-z0-9_+./:@%][A-Za-z0-9_+./:@%=,-]*")  # nothing that a shell takes for more than text, and no option
 NAME = re.compile(r"[A-Za-z0-9_]\w*([.-]\w+)*")
 NAMES = ("data", "model")  # files of conf/
-KNOBS: dict[str, Whole | Real] = {
+KNOBS: dict[str, Whole | Real | Flag] = {
     "seed": Whole(0),
     "epochs": Whole(1),
     "coarse.n_trials": Whole(1),
@@ -29,6 +29,7 @@ KNOBS: dict[str, Whole | Real] = {
     "fine.n_trials": Whole(1),
     "seeds.finalists": Whole(1),
     "seeds.n": Whole(1),
+    "seeds.race": Flag(),
     "report.price_per_hour": Real(0),
     "report.spot_price_per_hour": Real(0),
 }

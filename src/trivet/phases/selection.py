@@ -2,9 +2,9 @@
 
     python pipelines/finalists.py --seed 0 --seeds 3 --finalists 5
 
-Reads results/coarse, results/narrow and results/fine; writes results/finalists/finalists.csv (for the report) and trials.yaml (one list
-of Hydra overrides per run, for the seeds stage), seeds in the inner loop. Finalist 0 is the default configuration, 1.. are by the value
-they showed.
+Reads results/coarse, results/narrow and results/fine; writes results/finalists/finalists.csv (for the report) and trials.yaml (for the
+seeds stage: one list of Hydra overrides per finalist, and the seeds as replicates). Finalist 0 is the default configuration, 1.. are by the
+value they showed.
 """
 
 import argparse
@@ -19,9 +19,10 @@ import pandas as pd
 import yaml
 
 from trivet import app as description
-from trivet import secrets, space
+from trivet import secrets, space, studyfile
 from trivet.errors import UserError
 from trivet.phases import finalists
+from trivet.search import racing
 
 PHASES = ("coarse", "fine")
 
@@ -61,6 +62,7 @@ def choose(results: Path, k: int) -> list[finalists.Finalist]:
                 raise UserError(f"{folder / name} is missing: run dvc repro {phase} (or trivet run {phase})")
         tables[phase] = finalists.read_trials(folder / "trials.csv")
         study[phase] = yaml.safe_load((folder / "study.yaml").read_text())
+        tables[phase] = tables[phase].drop(columns=studyfile.measured(study[phase], list(tables[phase].columns)), errors="ignore")
     tables["fine"] = with_fixed(tables["fine"], results / "narrow/space.yaml")
     options = finalists.options_of([entry for phase in PHASES for entry in study[phase].get("space") or []])
     defaults = study["coarse"].get("defaults")
@@ -86,20 +88,31 @@ def table(chosen: Sequence[finalists.Finalist]) -> str:
     return text.getvalue()
 
 
-def runs(
-    chosen: Sequence[finalists.Finalist], seeds: Sequence[int], groups: Sequence[str], seed_key: str | None = "seed"
-) -> list[dict[str, Any]]:
-    """One entry of the list sampler per run: overrides, and which finalist it is. The default brings no overrides of its own: it is what
-    conf says. Where the app's seed has another key than `seed`, or none, the attributes name the seed too."""
+def listed(
+    chosen: Sequence[finalists.Finalist],
+    seeds: Sequence[int],
+    groups: Sequence[str],
+    seed_key: str | None = "seed",
+    race: int | None = None,
+) -> dict[str, Any]:
+    """What the list sampler reads: a trial per finalist, and the seeds as its replicates, `race` runs in all or all of them. The default
+    brings no overrides of its own: it is what conf says. The seeds' column is `seed`, whatever the app calls its key, and where it has
+    none."""
     bare = [one if one.finalist else finalists.Finalist(0, one.phase, one.number, one.value, {}) for one in chosen]
-    return [
-        {
-            "overrides": finalists.overrides(one, seed, groups, seed_key),
-            "user_attrs": {"finalist": one.finalist} | ({} if seed_key == "seed" else {"seed": seed}),
-        }
-        for one in bare
-        for seed in seeds
-    ]
+    more = ({} if seed_key == "seed" else {"name": "seed"}) | ({} if race is None else {"race": race})
+    return {
+        "replicates": {"key": seed_key, "values": list(seeds), **more},
+        "trials": [{"overrides": finalists.overrides(one, groups), "user_attrs": {"finalist": one.finalist}} for one in bare],
+    }
+
+
+def runs(content: Any) -> list[list[str]]:
+    """The overrides of each run of a trials.yaml, by its number in the seeds stage; of one that lists the runs themselves too."""
+    if isinstance(content, list):
+        return [list(entry["overrides"]) for entry in content]
+    key, values = content["replicates"]["key"], content["replicates"]["values"]
+    seeded = [[] if key is None else [finalists.override(key, value)] for value in values]
+    return [[*first, *entry["overrides"]] for entry in content["trials"] for first in seeded]
 
 
 def write(path: Path, text: str) -> None:
@@ -115,17 +128,22 @@ def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
     parser.add_argument("--seed", type=int, required=True, help="the seed of the searches; the fresh seeds derive from it")
     parser.add_argument("--seeds", type=int, required=True, help="runs per finalist")
     parser.add_argument("--finalists", type=int, required=True, help="configurations beside the default")
+    help_race = "true: spend as many runs by halves instead: all once, the better half again, and so on"
+    parser.add_argument("--race", type=str.lower, choices=("true", "false"), default="false", help=help_race)
     args = parser.parse_args(argv)
     if args.seeds < 1 or args.finalists < 0:
         raise UserError(f"seeds.n={args.seeds} must be >= 1 and seeds.finalists={args.finalists} >= 0: mend params.yaml")
     chosen = choose(root / "results", args.finalists)
     groups = sorted(path.name for path in root.glob("conf/*") if path.is_dir())
     seed_key = description.read(root).seed_key if description.is_here(root) else "seed"
-    trials = runs(chosen, finalists.fresh_seeds(args.seed, args.seeds), groups, seed_key)
+    race = len(chosen) * args.seeds if args.race == "true" else None
+    rounds = racing.plan(len(chosen), race) if race is not None else [len(chosen)] * args.seeds
+    content = listed(chosen, finalists.fresh_seeds(args.seed, len(rounds)), groups, seed_key, race)
     folder = root / "results/finalists"
     write(folder / "finalists.csv", table(chosen))
-    write(folder / "trials.yaml", yaml.safe_dump(trials, default_flow_style=None, sort_keys=False, width=10**6))
-    print(f"{len(chosen)} finalists x {args.seeds} seeds = {len(trials)} runs")
+    write(folder / "trials.yaml", yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=10**6))
+    raced = f"a race of {len(chosen)} finalists over {len(rounds)} seeds: {' + '.join(map(str, rounds))}"
+    print(f"{raced if race is not None else f'{len(chosen)} finalists x {args.seeds} seeds'} = {sum(rounds)} runs")
     for one in chosen:
         shown = "not run" if one.value is None else f"{one.value:.4f}"
         values = " ".join(finalists.override(key, value) for key, value in one.params.items())

@@ -19,7 +19,7 @@ KNOBS: dict[str, Any] = {
     "coarse": {"n_trials": 50},
     "narrow": {"top": 0.2},
     "fine": {"n_trials": 25},
-    "seeds": {"finalists": 3, "n": 3},
+    "seeds": {"finalists": 3, "n": 3, "race": False},
     "report": {"price_per_hour": 0, "spot_price_per_hour": 0},
 }
 KNOBS_TEXT = """\
@@ -38,6 +38,7 @@ fine:
 seeds:
   finalists: 3     # best distinct configurations of both searches, beside the default
   n: 3             # runs of each, with seeds that no search used
+  race: false      # true: as many runs in all, but each round only the better half goes on to the next seed
 
 report:
   price_per_hour: 0   # of the machine, in any currency: the report turns hours into cost
@@ -80,6 +81,7 @@ def stages(app: App, knobs: str = "params.yaml") -> list[Stage]:
 
     search = "hydra.sweeper.n_trials=${%s.n_trials} hydra.sweeper.seed=${seed}"
     finalists = f"{TRIVET} finalists --seed ${{seed}} --seeds ${{seeds.n}} --finalists ${{seeds.finalists}}"
+    finalists += " --race ${seeds.race}"
     made = ("results/coarse", "results/narrow", "results/fine")
     return [
         Stage(

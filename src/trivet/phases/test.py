@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from trivet import secrets
+from trivet import secrets, studyfile
 from trivet.errors import UserError
 from trivet.phases import finalists
 
@@ -75,11 +75,11 @@ class Seeds:
 
 
 def read_runs(folder: Path, kept: str) -> Seeds:
-    """The seeds sweep that is published in `folder`; `kept` is where the model of trial {number} is there, such as model/{number}.pt."""
+    """The seeds sweep that is published in `folder`; `kept` is where the model of run {number} is there, such as model/{number}.pt."""
     for name in ("trials.csv", "study.yaml"):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing: run dvc repro seeds (or trivet run seeds)")
-    table = finalists.read_trials(folder / "trials.csv")
+    table = finalists.read_trials(studyfile.tables_of_runs(folder)[0])
     study = yaml.safe_load((folder / "study.yaml").read_text())
     complete = table[table["state"] == "COMPLETE"]
     runs = [

@@ -13,7 +13,7 @@ import yaml
 from trivet.errors import UserError
 
 SWEEPS = ("coarse", "fine", "seeds")
-FILES = ("trials.csv", "curves.csv", "study.yaml", "best.yaml")
+FILES = ("trials.csv", "curves.csv", "runs.csv", "run_curves.csv", "study.yaml", "best.yaml")
 METRICS = "reports/metrics.json"
 
 

@@ -35,7 +35,6 @@ class Results:
     audit: Sweep | None = None
     ablation: Sweep | None = None
     finalists: pd.DataFrame | None = None
-    finalist_overrides: list = field(default_factory=list)
     moves: pd.DataFrame | None = None
     check: dict | None = None
     lr_range: pd.DataFrame | None = None
@@ -129,16 +128,6 @@ def read_trials(path: Path, labels: tuple[str, ...] = ()) -> tuple[pd.DataFrame,
     return frame.sort_values("number", kind="stable").reset_index(drop=True), params
 
 
-def measured(study: dict, columns: list[str]) -> set[str]:
-    """Of the columns where parameters stand, those that hold what was measured: metrics of constraints, values of replicates, and the
-    objectives that weights make one."""
-    held = {f"metric/{name}" if f"metric/{name}" in columns else str(name) for name in study.get("constraints") or {}}
-    runs = study.get("replicates") or {}
-    held |= {"mean", "std", *(f"{runs.get('key')}={value}" for value in runs.get("values") or [])} if runs else set()
-    parts = (study.get("weights") or {}).get("directions") or []
-    return held | {f"objective_{place}" for place in range(len(parts))}
-
-
 def read_curves(path: Path) -> pd.DataFrame:
     """Numbers by trial and step, in that order; what is no number becomes NaN. Empty where there is no table."""
     nothing = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
@@ -175,14 +164,18 @@ def read_space(study: dict) -> list[Entry]:
 
 
 def read_sweep(folder: Path, name: str | None = None) -> Sweep:
-    """A published sweep. Only trials.csv must be there; without curves or study.yaml the report has less to say."""
+    """A published sweep. Only trials.csv must be there; without curves or study.yaml the report has less to say. The rows of the sweep
+    named seeds are its runs: what the finalists are compared by."""
     folder = Path(folder)
     study = read_mapping(folder / "study.yaml") or {}
     studyfile.check(study, folder / "study.yaml")
     sampler = study.get("sampler")
-    trials, params = read_trials(folder / "trials.csv", LABELS.get(str(sampler.get("name")), ()) if isinstance(sampler, dict) else ())
-    taken = measured(study, params)
+    table, curve_table = studyfile.tables_of_runs(folder) if name == "seeds" else (folder / "trials.csv", folder / "curves.csv")
+    trials, params = read_trials(table, LABELS.get(str(sampler.get("name")), ()) if isinstance(sampler, dict) else ())
+    taken = studyfile.measured(study, params)
     params = [name for name in params if name not in taken]
+    if study.get("replicates") and table.name == "trials.csv":
+        trials["epochs"] = _epochs(folder, trials, len(study["replicates"].get("values") or [None]))
     best = read_mapping(folder / "best.yaml")
     if best:
         study = {**study, "best": best}
@@ -195,8 +188,18 @@ def read_sweep(folder: Path, name: str | None = None) -> Sweep:
         raise UserError(f"{folder / 'trials.csv'}: has no column value (or value_0, value_1 ...); give a sweep's folder")
     directions = [str(direction).lower() for direction in (study.get("directions") or [])]
     directions = (directions + ["maximize"] * len(objectives))[: len(objectives)]
-    curves = read_curves(folder / "curves.csv")
+    curves = read_curves(curve_table)
     return Sweep(name or folder.resolve().name, trials, curves, params, objectives, directions, read_space(study), study)
+
+
+def _epochs(folder: Path, trials: pd.DataFrame, n_runs: int) -> pd.Series:
+    """Epochs that the runs of each trial took: to a trial that has replicates a step is one of them."""
+    path = folder / "runs.csv"
+    if not path.is_file():
+        return pd.Series(np.nan, index=trials.index)
+    runs, _ = read_trials(path)
+    steps = runs["step"].fillna(0.0).groupby(runs["number"] // n_runs).sum()
+    return trials["number"].map(steps).fillna(0.0)
 
 
 def read_results(root: Path) -> Results:
@@ -210,7 +213,6 @@ def read_results(root: Path) -> Results:
     }
     if not {"coarse", "fine"} & set(sweeps):
         raise UserError(f"{folder}: holds no sweep (coarse or fine); run `dvc repro` first")
-    overrides = read_yaml(folder / "finalists" / "trials.yaml")
     return Results(
         root=root,
         coarse=sweeps.get("coarse"),
@@ -219,7 +221,6 @@ def read_results(root: Path) -> Results:
         audit=sweeps.get("audit"),
         ablation=sweeps.get("ablation"),
         finalists=read_frame(folder / "finalists" / "finalists.csv"),
-        finalist_overrides=overrides if isinstance(overrides, list) else [],
         moves=read_frame(folder / "narrow" / "moves.csv"),
         check=read_mapping(folder / "check" / "check.yaml"),
         lr_range=read_frame(folder / "check" / "lr_range.csv"),

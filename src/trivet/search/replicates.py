@@ -28,12 +28,13 @@ _OF = "trivet:replicate:"
 @dataclass(frozen=True)
 class Replicates:
     """`key` of the config takes each of `values` in turn; None: the runs differ by chance alone. `name`: what its column is called, where
-    not by the key."""
+    not by the key. `race`: the runs that all trials have together, of which the better ones get more (racing.py)."""
 
     key: str | None
     values: tuple[Any, ...]
     aggregate: str = "mean"
     name: str | None = None
+    race: int | None = None
 
     @property
     def column(self) -> str:
@@ -55,8 +56,8 @@ class Replicates:
 
     def as_dict(self) -> dict[str, Any]:
         """For study.yaml and the identity."""
-        named = {"name": self.name} if self.name is not None else {}
-        return {"key": self.key, "values": list(self.values), "aggregate": self.aggregate, **named}
+        more = {key: value for key, value in (("name", self.name), ("race", self.race)) if value is not None}
+        return {"key": self.key, "values": list(self.values), "aggregate": self.aggregate, **more}
 
 
 def std(found: Sequence[float]) -> float:
@@ -76,7 +77,7 @@ def read(config: Mapping[str, Any] | None) -> Replicates | None:
             raise UserError(f"{KEY}.values={value!r}: must be plain values, such as [0, 1, 2]")
         if any(value == other and type(value) is type(other) for other in values[:i]):
             raise UserError(f"{KEY}.values={value}: is there twice; give each value once")
-    return Replicates(config["key"], tuple(values), config.get("aggregate", "mean"), config.get("name"))
+    return Replicates(config["key"], tuple(values), config.get("aggregate", "mean"), config.get("name"), config.get("race"))
 
 
 def attribute(i: int) -> str:

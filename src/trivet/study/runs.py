@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 
-from trivet.search import replicates
+from trivet.search import racing, replicates
 from trivet.search.constraints import Values
 from trivet.search.weights import OBJECTIVES
 from trivet.study import constrained, copies
@@ -62,7 +62,7 @@ class Runs(Ending):
             yield 0
             return
         told, curve = replicates.told(attrs), self.history.curve(number)
-        left = [i for i in range(self.spec.n_runs) if i not in told]
+        left = [i for i in range(self._standing(number)[0]) if i not in told]
         judged = curve.n_judged == len(curve.steps)
         yield from left if ahead else [i for i in left[:1] if judged]
 
@@ -137,10 +137,28 @@ class Runs(Ending):
                 return
         if len(found) < len(runs):
             self._write_end(number, Outcome(runs[-1]["state"], reason=runs[-1].get("reason", "")))
+        elif self._standing(number)[1]:
+            self._write_end(number, Outcome("PRUNED"))
         elif len(runs) == self.spec.n_runs:
             objectives = [run["objectives"] for run in runs if run.get("objectives")]
             attrs = {OBJECTIVES: replicates.means(objectives)} if objectives else {}
             self._write_end(number, Outcome("COMPLETE", (rule.of(found, self.spec.maximize),)), attrs)
+
+    def _standing(self, number: int) -> tuple[int, bool]:
+        """(how many runs the trial may have by now, whether it is out of the race); all of them where there is no race."""
+        rule = self.spec.replicates
+        if rule is None or rule.race is None:
+            return self.spec.n_runs, False
+        n, maximize = self.spec.stop.n_trials, self.spec.maximize
+        runs = [replicates.counted(trial.user_attrs) for trial in self.trials]
+        found = [replicates.values(of_trial) for of_trial in runs]
+        failed = [len(values) < len(of_trial) for values, of_trial in zip(found, runs, strict=True)]
+        missing = n - len(runs)
+        sign = 1 if maximize else -1
+        allowed, out = racing.standing(
+            racing.plan(n, rule.race), [*found, *[[]] * missing], [*failed, *[False] * missing], lambda v: sign * rule.of(v, maximize)
+        )
+        return allowed[number], out[number]
 
     def _write_step(self, number: int, step: int, value: float, held: Values) -> None:
         trial_id = self.trials[number]._trial_id

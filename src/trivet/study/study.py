@@ -120,6 +120,8 @@ class Study(Runs):
     def _may_begin(self, number: int) -> bool:
         if self.rounds is not None and number >= len(self.spec.explicit) and not self.rounds.is_known(number, self._official):
             return False
+        if self.spec.replicates is not None and self.spec.replicates.race is not None:
+            return True  # no trial of a race is over before all have begun
         independent = self.spec.sampler.name in INDEPENDENT or number < len(self.spec.explicit)
         if independent and not self.spec.stop.has_rules and self.spec.max_failure_rate >= 1:
             return True

@@ -113,12 +113,8 @@ def _listed(where: Space, sampler: SamplerSpec, root: Path) -> Sequence[Any]:
         path = sampler.arguments.get("file")
         if path is None:
             raise UserError("hydra.sweeper.sampler=list: needs `trials` (a list of configurations) or `file` (a YAML file with one)")
-        if not isinstance(path, str) or "\0" in path:
-            raise UserError(f"hydra.sweeper.sampler.file={path!r}: must be the path of a YAML list")
-        try:
-            trials = space.read_yaml_file(root / path)
-        except UserError as error:
-            raise UserError(f"hydra.sweeper.sampler.file={error}; name a YAML list") from None
+        content = _file(path, root)
+        trials = content.get("trials") if isinstance(content, Mapping) else content
         named = Named(where.composer.master)
         for entry in trials if isinstance(trials, list) else ():
             named.check_trial(entry, f"hydra.sweeper.sampler.file={path}")
@@ -127,6 +123,28 @@ def _listed(where: Space, sampler: SamplerSpec, root: Path) -> Sequence[Any]:
             "hydra.sweeper.sampler=list: `trials` must be a list with at least one configuration, such as [{lr: 0.1}, [lr=0.2]]"
         )
     return trials
+
+
+def _file(path: Any, root: Path) -> Any:
+    """A YAML file of trials: a list, or a mapping of the list, `trials`, and `replicates` of each."""
+    key = f"hydra.sweeper.sampler.file={path!r}"
+    if not isinstance(path, str) or "\0" in path:
+        raise UserError(f"{key}: must be the path of a YAML list")
+    try:
+        content = space.read_yaml_file(root / path)
+    except UserError as error:
+        raise UserError(f"hydra.sweeper.sampler.file={error}; name a YAML list") from None
+    unknown = next((k for k in content if k not in ("trials", "replicates")), None) if isinstance(content, Mapping) else None
+    if unknown is not None:
+        raise UserError(f"{key}: {unknown}: unknown; it takes trials (a list) and replicates")
+    return content
+
+
+def listed_replicates(sampler: SamplerSpec, root: Path) -> Mapping[str, Any] | None:
+    """The replicates that the file of a list names, as `hydra.sweeper.replicates` has them; None where it names none."""
+    path = sampler.arguments.get("file") if sampler.name == "list" and sampler.arguments.get("trials") is None else None
+    content = _file(path, root) if path is not None else None
+    return content.get("replicates") if isinstance(content, Mapping) else None
 
 
 def _crossed(where: Space, entries: Sequence[Any], keys: Collection[str], swept: Collection[str]) -> list[dict[str, Any]]:

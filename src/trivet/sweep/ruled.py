@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trivet import changes as changing
-from trivet import space
+from trivet import space, studyfile
 from trivet.errors import UserError
 from trivet.options import REQUIRED, ListOf, Maybe, Real, Section, Text, Whole, check
 from trivet.search import ladder
@@ -134,7 +134,7 @@ def _tiers(spec: SamplerSpec, where: Space, directions: Sequence[str], n_before:
 
 def _ablation(spec: SamplerSpec, where: Space, n_before: int, root: Path, seed: int) -> Ruled:
     folder, seed_key = root / str(spec.arguments["of"]), spec.arguments["seed_key"]
-    study, rows = tables.load_study(folder), tables.read_csv(folder / "trials.csv")
+    study, rows = tables.load_study(folder), tables.read_csv(studyfile.tables_of_runs(folder)[0])
     labelled = bool(rows) and "finalist" in rows[0]
     overrides, known = _of_seeds(study, rows, seed_key) if labelled else (_of_search(folder, study), [])
     changes = changes_of(where, overrides)
@@ -168,7 +168,8 @@ def _of_seeds(study: Mapping[str, Any], rows: Sequence[Mapping[str, str]], seed_
     full = max(map(len, values.values()))
     winner = max((f for f in values if len(values[f]) == full), key=lambda f: (sum(values[f]) / full, -int(f)))
     mine = [row for row in rows if row["finalist"] == winner]
-    given = ((study.get("identity") or {}).get("trials") or [])[int(mine[0]["number"])]
+    n_runs = len((study.get("replicates") or {}).get("values") or [None])
+    given = ((study.get("identity") or {}).get("trials") or [])[int(mine[0]["number"]) // n_runs]
     if not isinstance(given, list):
         raise UserError(f"{study['name']}: its study.yaml does not say how finalist {winner} was trained; run the seeds stage again")
     column = "seed" if "seed" in rows[0] else seed_key

@@ -9,14 +9,15 @@ from typing import Any
 
 from trivet import secrets, space
 from trivet.errors import UserError
-from trivet.search import pruning, replicates
+from trivet.options import check
+from trivet.search import pruning, racing, replicates
 from trivet.search.replicates import Replicates
 from trivet.search.samplers import ENUMERATING, RULED, STAGED, SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.tables import VARYING_METRICS
 from trivet.sweep.configs import check_key
 from trivet.sweep.planning import RESERVED
-from trivet.sweep.settings import DEFAULT_N_TRIALS, Settings
+from trivet.sweep.settings import DEFAULT_N_TRIALS, REPLICATES, Settings
 from trivet.sweep.spaces import Space
 
 log = logging.getLogger("trivet")
@@ -32,9 +33,14 @@ def pruner_of(config: Any, directions: Sequence[str]) -> dict[str, Any] | None:
     return pruning.plain(config)
 
 
-def replicates_of(s: Settings, where: Space, directions: Sequence[str]) -> Replicates | None:
-    """The replicates of a sweep, checked against the config and what is searched. Raises `UserError`."""
-    found = replicates.read(s.replicates)
+def replicates_of(s: Settings, where: Space, directions: Sequence[str], listed: Mapping[str, Any] | None = None) -> Replicates | None:
+    """The replicates of a sweep, or those that its list of trials names, checked against the config and what is searched. Raises
+    `UserError`."""
+    if listed is not None:
+        check(REPLICATES, listed, "hydra.sweeper.sampler.file: replicates")
+        if s.replicates:
+            raise UserError(f"{replicates.KEY}: the list of trials names its own; leave one of them out")
+    found = replicates.read(listed or s.replicates)
     if found is None:
         return None
     if len(directions) > 1:
@@ -80,6 +86,19 @@ def refuse_secrets(params: Iterable[space.Param], given: Iterable[Mapping[str, A
             )
         if texts:
             log.warning(f"{key}: its name says secret; what is searched stands as it is in every table, published ones too")
+
+
+def check_race(found: Replicates | None, sampler: SamplerSpec, pruner: Any, stop: StopRules) -> None:
+    """Raise `UserError` where a race is of no use, or has another number of rounds than there are values."""
+    if found is None or found.race is None:
+        return
+    key = f"{replicates.KEY}.race={found.race}"
+    if sampler.name not in ENUMERATING or pruner is not None or stop.has_rules:
+        raise UserError(f"{key}: is among trials that are given outright: take sampler=list or grid, and neither pruner nor stop rules")
+    if found.race < stop.n_trials:
+        raise UserError(f"{key}: is less than one run for each of {stop.n_trials} trials; give more")
+    if (rounds := len(racing.plan(stop.n_trials, found.race))) != len(found.values):
+        raise UserError(f"{key}: has {rounds} rounds with {stop.n_trials} trials, and there are {len(found.values)} values; give {rounds}")
 
 
 def tell_varying(metrics: Iterable[str]) -> None:

@@ -71,7 +71,9 @@ def searched(s: Settings, context: HydraContext, config: DictConfig, root: Path,
         sampler = by_rule.sampler
     outright = staged.first_members(sampler, trials)
     stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
-    must = constraints.read(s.constraints), rules.replicates_of(s, where, directions), weighed
+    repeated = rules.replicates_of(s, where, directions, planning.listed_replicates(sampler, root))
+    rules.check_race(repeated, sampler, pruner, stop)
+    must = constraints.read(s.constraints), repeated, weighed
     return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(outright), tuple(known), stop, by_rule, *must)
 
 

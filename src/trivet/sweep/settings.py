@@ -53,13 +53,14 @@ _IDENTITY = Section(
         "call": Maybe(_FUNCTION),
     }
 )
-_REPLICATES = Maybe(
+REPLICATES = Maybe(
     Section(
         {
             "key": Maybe(Text()),
             "values": ListOf(Anything()),
             "aggregate": OneOf(("mean", "median", "mean_minus_std", "worst"), default="mean"),
             "name": Maybe(Text()),
+            "race": Maybe(Whole(1, MOST)),
         }
     )
 )
@@ -124,7 +125,7 @@ class Settings:
     replicates: Mapping[str, Any] | None = field(
         default=None,
         metadata=_takes(
-            _REPLICATES, "runs of each trial: {key: seed, values: [0, 1, 2], aggregate: mean}; or median, mean_minus_std, worst"
+            REPLICATES, "runs of each trial: {key: seed, values: [0, 1, 2], aggregate: mean}; or median, mean_minus_std, worst"
         ),
     )
     metric: str | None = field(default=None, metadata=_takes(Maybe(Text()), "what the objective is, for the report"))

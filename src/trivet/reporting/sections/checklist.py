@@ -95,6 +95,9 @@ def seeds(context: Context) -> Item:
     if context.seeds is None:
         return Item(what, False, "every configuration was run with one seed")
     n = min(len(runs) for runs in context.seeds.values.values())
+    if context.seeds.raced:
+        n = len(context.seeds.values[context.seeds.winner])
+        return Item(what, n >= 2, f"a race of {count(len(context.seeds.values), 'configuration')}, up to {count(n, 'fresh seed')} each")
     return Item(what, n >= 2, f"{count(n, 'fresh seed')} for each of {count(len(context.seeds.values), 'configuration')}")
 
 

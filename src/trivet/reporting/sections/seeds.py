@@ -24,11 +24,14 @@ def build(context: Context) -> Section:
     runs = sum(len(values) for values in seeds.values.values())
     tuned = len(seeds.tuned)
     failed = (len(context.run.seeds.trials) if context.run.seeds is not None else runs) - runs
+    most = count(max(len(values) for values in seeds.values.values()), "fresh seed")
     section.say(
         f"{count(tuned, 'finalist')}{' and the default' if 0 in seeds.values else ''} were trained with "
-        f"{count(max(len(values) for values in seeds.values.values()), 'fresh seed')} each: "
+        f"{f'up to {most}' if seeds.raced else f'{most} each'}: "
         + (f"all {count(runs, 'run')} finished." if not failed else f"{count(runs, 'run')} finished, {failed:,} did not.")
     )
+    if seeds.raced:
+        section.say(_of_the_race(context, seeds))
     section.add(_chart(context, seeds))
     _luck(section, context, seeds)
     section.add(_table(context, seeds))
@@ -50,7 +53,24 @@ def _luck(section: Section, context: Context, seeds: Seeds) -> None:
         return
     section.say(_of_the_winner(context, seeds, seeds.choosing))
     if seeds.choosing.k > 1:
-        section.say(_of_the_choice(context, seeds.choosing))
+        section.say(_of_the_choice(context, seeds.choosing, seeds.raced))
+
+
+def _of_the_race(context: Context, seeds: Seeds) -> str:
+    """How the runs were spent, and what that bought beside equal shares of as many."""
+    scale, even, found = context.scale, seeds.even, seeds.choosing
+    rounds = ", ".join(f"{n} had {'a' if r == 0 else 'another'} seed" if r < 2 else f"{n}" for r, n in enumerate(seeds.rounds))
+    words = f"They ran a race: of the finalists {rounds}, each time the better ones by their mean so far; the default ran along. "
+    if even is None or found is None or not found.k > 1:
+        return words + "What that bought beside equal shares cannot be told, as nothing tells the noise."
+    n = len(seeds.values[seeds.winner])
+    words += (
+        f"In equal shares the same runs are {count(even.n, 'seed')} each. What the race bought: the winner's mean rests on "
+        f"{count(n, 'seed')} (standard error {scale.delta(found.noise / math.sqrt(n))}, in equal shares {scale.delta(even.error)})"
+    )
+    if found.alike or even.alike:
+        return words + "; that the right one won is as uncertain as before, as the finalists differ no more than noise makes them."
+    return words + f", and it finds the truly best in about {100 * found.found:.0f} of 100 cases, equal shares in {100 * even.found:.0f}."
 
 
 def _of_the_first(context: Context, seeds: Seeds, finalist: int) -> str:
@@ -77,7 +97,13 @@ def _of_the_winner(context: Context, seeds: Seeds, found: Choosing) -> str:
     scale = context.scale
     words = f"The winner (finalist {seeds.winner}) reaches {scale.show(seeds.mean(seeds.winner))} over {count(found.n, 'fresh seed')}. "
     true = seeds.corrected(seeds.winner)
-    if found.k > 1:
+    if found.k > 1 and seeds.raced:
+        words += (
+            f"It came first of {found.k} in a race, and the first of several is partly luck: {scale.delta(found.luck)} of it by a "
+            f"parametric bootstrap of the race, {scale.delta(found.most)} were all equally good. Corrected for that it reaches "
+            f"{scale.show(true)}"
+        )
+    elif found.k > 1:
         words += (
             f"It was chosen as the best of {found.k} means, and the best of several is partly luck: {scale.delta(found.luck)} of it "
             f"by a parametric bootstrap, at most {scale.delta(found.most)} (the expected maximum of {found.k} equally good means). "
@@ -91,14 +117,15 @@ def _of_the_winner(context: Context, seeds: Seeds, found: Choosing) -> str:
     return words + f"; in the search it had shown {scale.show(seeds.shown[seeds.winner])}" + _verdict(scale, luck, seeds.noise, found.n)
 
 
-def _of_the_choice(context: Context, found: Choosing) -> str:
+def _of_the_choice(context: Context, found: Choosing, raced: bool) -> str:
     if found.alike:
         return (
             f"The means of these {found.k} finalists differ no more than those of one configuration would, so which of them is "
             f"truly best is not known: for all that these runs tell, the choice is no better than drawing lots (1 in {found.k})."
         )
+    how = f"a race up to {count(found.n, 'seed')} picks" if raced else f"{count(found.n, 'seed')} each pick"
     return (
-        f"At this noise {count(found.n, 'seed')} each pick the truly best of these {found.k} finalists in about "
+        f"At this noise {how} the truly best of these {found.k} finalists in about "
         f"{100 * found.found:.0f} of 100 cases (same bootstrap); on average "
         f"the one that is picked is {context.scale.delta(found.loss)} worse than the truly best."
     )
