@@ -51,7 +51,8 @@ def run(config: dict, folder: Path, single: bool) -> float | list[float]:
 
     training.check_config(config)
     device = training.pick_device(config["device"])
-    parts = config["data"].get("folds"), config["data"].get("fold", 0)
+    outer = config["data"].get("outer_folds"), config["data"].get("outer_fold", 0)
+    parts = config["data"].get("folds"), config["data"].get("fold", 0), outer if outer[0] is not None else None
     loaded = data.load(prepared.folder_for(config["data"], Path(to_absolute_path("."))), device, *parts)
     if config.get("lr_range") is not None:
         from trivet.training import lr_range

@@ -57,6 +57,27 @@ def test_each_sample_validates_once_and_the_test_file_never(tmp_path, task):
     assert data.load(tmp_path / "prepared") is plain, "without folds nothing is dealt"
 
 
+def test_of_nested_folds_the_inner_ones_never_hold_what_the_outer_one_validates_on(tmp_path):
+    x = np.arange(100.0)[:, None] @ np.ones((1, 2))
+    np.savez(tmp_path / "mine.npz", x=x, y=np.arange(100) % 2)
+    data.prepare({"name": "arrays", "file": str(tmp_path / "mine.npz"), "task": "classification", **SPLIT}, tmp_path / "prepared")
+
+    def values(part, meta):
+        return {round(v) for v in (part.x[:, 0] * meta["std"][0] + meta["mean"][0]).tolist()}
+
+    for outer in range(4):
+        judged = data.load(tmp_path / "prepared", folds=4, fold=outer)
+        unseen, rest = values(judged.val, judged.meta), values(judged.train, judged.meta)
+        inner = [data.load(tmp_path / "prepared", folds=3, fold=fold, outer=(4, outer)) for fold in range(3)]
+        held = [values(one.val, one.meta) for one in inner]
+        assert len(unseen) == 20 and set.union(*held) == rest and sum(map(len, held)) == len(rest) == 60
+        assert all(values(one.train, one.meta) | values(one.val, one.meta) == rest for one in inner)
+    with pytest.raises(UserError, match=r"data\.outer_fold=4: must be a whole number below data\.outer_folds=4"):
+        data.load(tmp_path / "prepared", folds=3, fold=0, outer=(4, 4))
+    with pytest.raises(UserError, match=r"data\.outer_folds=4: leaves a fold out"):
+        data.load(tmp_path / "prepared", outer=(4, 0))
+
+
 def test_columns_that_are_not_scaled_stay_so():
     arrays = {
         "x_train": np.array([[1.0, 1.0], [3.0, 0.0]]),

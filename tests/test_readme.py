@@ -43,6 +43,7 @@ COMMANDS = {
     "dvc repro": KILLED,
     "dvc exp run -S model=mlp -S coarse.n_trials=20": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp run -S data=table": "test_readme.py::test_experiments_set_knobs_that_there_are",
+    "dvc exp run -S seeds.race=true": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp show": HELPED,
     "dvc plots show": HELPED,
     "dvc dag --outs": HELPED,
@@ -90,6 +91,10 @@ COMMANDS = {
     "trivet init --app train.py --metric val/acc --direction maximize --range 'optimizer.lr=tag(log, interval(1e-5, 1))' --yes": PARSED,
     "trivet audit results/coarse": PARSED,
     "trivet ablation": "test_ablation.py::test_the_command_is_the_apps_own_with_what_the_seeds_stage_fixed",
+    "trivet nested --outer 5 -- python src/train.py -m hparams=search +replicates=folds hydra.sweeper.n_trials=20": (
+        "test_nested.py::test_each_search_is_judged_on_the_fold_that_it_did_not_see"
+    ),
+    "trivet nested --help": PARSED,
     "python train.py -m +trivet=search": "test_trivet_group.py::test_every_option_composes_in_an_app",
     "pip install 'trivet[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "pip install '.[report]'": "test_readme.py::test_every_extra_that_is_named_exists",

@@ -271,6 +271,7 @@ OWN_WORDS: dict[str, tuple[str, Callable[[Sequence[str]], int | None]]] = {
     "test": ("the winner and the default on test data", _test),
     "audit": ("train a sample of the pruned trials to their end", _stage("audit")),
     "ablation": ("which of the changes from the default to the winner brought the gain", _stage("ablation")),
+    "nested": ("nested cross-validation: what the search itself promises", _stage("nested")),
 }
 """Subcommands that read their own words: what each does, and the call."""
 LOOKS = {

@@ -7,7 +7,8 @@ from typing import Any
 
 from trivet.options import REQUIRED, Either, Flag, ListOf, MapOf, Maybe, OneOf, Real, Text, Whole
 
-PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url", "folds", "fold"})  # settings that do not change what is prepared
+PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url", "folds", "fold", "outer_folds", "outer_fold"})
+"""Settings that do not change what is prepared."""
 FILE_KEYS = {"arrays": ("file",), "table": ("file", "test_file")}  # settings that name a file of the user's, by source
 LAYOUTS = ("auto", "nhw", "nhwc", "nchw", "nlc", "ncl")
 
@@ -32,6 +33,8 @@ COMMON: dict[str, Any] = {
     "seed": Whole(0, default=0),
     "folds": Maybe(Whole(2, 10**6)),
     "fold": Whole(0, default=0),
+    "outer_folds": Maybe(Whole(2, 10**6)),
+    "outer_fold": Whole(0, default=0),
     "published": MapOf(Real(), default={}),
 }
 HELD_OUT = {**COMMON, "test_fraction": FRACTION}

@@ -109,15 +109,17 @@ def _umask() -> int:
     return mask
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu", folds: int | None = None, fold: int = 0) -> Data:
+def load(
+    folder: str | Path, device: str | torch.device = "cpu", folds: int | None = None, fold: int = 0, outer: tuple[int, int] | None = None
+) -> Data:
     """The training and validation parts on `device`; read and moved once per process, until the files change. With `folds` they are
-    other parts of the same samples, see folds.py.
+    other parts of the same samples, and `outer` (folds, fold) leaves a fold out before they are dealt, see folds.py.
 
     UserError when the folder holds no prepared data, or files that do not belong together. test.npz is not opened.
     """
     folder = Path(folder).resolve()
     stamps = tuple(_stamp(folder, name) for name in (SEARCH, META))
-    return _load(folder, str(device), stamps, folds, fold)
+    return _load(folder, str(device), stamps, folds, fold, outer)
 
 
 def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
@@ -130,12 +132,16 @@ def load_test(folder: str | Path, device: str | torch.device = "cpu") -> Split:
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path, device: str, stamps: tuple[tuple[int, int, int], ...], folds: int | None, fold: int) -> Data:
+def _load(
+    folder: Path, device: str, stamps: tuple[tuple[int, int, int], ...], folds: int | None, fold: int, outer: tuple[int, int] | None
+) -> Data:
     meta, arrays = _read_meta(folder), _read_npz(folder / SEARCH)
     if content_hash(arrays) != meta.get("sha256"):
         raise UserError(f"data.path={folder}: {SEARCH} is not the file that {META} describes: run `python pipelines/prepare.py` again")
+    if outer is not None and folds is None:
+        raise UserError(f"data.outer_folds={outer[0]}: leaves a fold out of those that are dealt into data.folds; set that too")
     if folds is not None:
-        arrays, meta = fold_of(arrays, meta, folds, fold)
+        arrays, meta = fold_of(arrays, meta, folds, fold, outer)
     train = _split(arrays["x_train"], arrays["y_train"], meta, device)
     return Data(train, _split(arrays["x_val"], arrays["y_val"], meta, device), meta)
 

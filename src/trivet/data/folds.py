@@ -29,19 +29,27 @@ def deal(y: np.ndarray, folds: int, seed: int, classes: bool) -> np.ndarray:
 
 
 def fold_of(
-    arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], folds: int, fold: int
+    arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], folds: int, fold: int, outer: tuple[int, int] | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a search file with samples of this fold as the validation part, and what they are: scaled by the others alone.
 
+    `outer` (folds, fold): the samples that validate with folds=outer[0] and fold=outer[1] take no part, and the rest is dealt (nested
+    cross-validation).
+
     UserError for a fold that is none, and for data of which a column was made of the training part's targets.
     """
-    if fold >= folds:
-        raise UserError(f"data.fold={fold}: must be a whole number below data.folds={folds}")
+    for prefix, number, all_of in (("", fold, folds), *([("outer_", outer[1], outer[0])] if outer is not None else [])):
+        if number >= all_of:
+            raise UserError(f"data.{prefix}fold={number}: must be a whole number below data.{prefix}folds={all_of}")
     if meta.get("config", {}).get("many_categories") == "target":
         raise UserError(f"data.folds={folds}: columns were encoded by targets that a fold validates on; set data.many_categories=frequency")
     x, y = (np.concatenate([arrays[f"{name}_train"], arrays[f"{name}_val"]]) for name in "xy")
     classes = meta["task"] == "classification"
-    held = deal(y, folds, int(meta.get("config", {}).get("seed", 0)), classes) == fold
+    seed = int(meta.get("config", {}).get("seed", 0))
+    if outer is not None:
+        kept = deal(y, outer[0], seed, classes) != outer[1]
+        x, y = x[kept], y[kept]
+    held = deal(y, folds, seed, classes) == fold
     parts = {"x_train": x[~held], "y_train": y[~held], "x_val": x[held], "y_val": y[held]}
     scaled = np.array([(mean, std) != (0.0, 1.0) for mean, std in zip(meta["mean"], meta["std"], strict=True)])
     mean, std = statistics(parts["x_train"], scaled)
