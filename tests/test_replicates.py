@@ -1,5 +1,6 @@
 """Replicates: their aggregates, a table that is the same for every schedule, and that no finished one is run again after a kill."""
 
+import json
 import math
 import random
 import statistics
@@ -247,3 +248,47 @@ def test_a_replicate_that_fails_fails_the_trial(conf, tmp_path):
 
 def test_outcomes_of_replicates_need_no_more_than_a_value():
     assert outcome_of(JobReturn(status=JobStatus.COMPLETED, _return_value=2.0), 1) == Outcome("COMPLETE", (2.0,))
+
+
+def test_a_listed_trial_with_replicates_has_the_runs_of_as_many_listed_trials(conf, tmp_path):
+    """What the seeds stage publishes: runs.csv is, but for times, the trials.csv of a list with an entry for each run."""
+
+    def task(config):
+        for epoch in (1, 2, 3):
+            trivet.report(config.x * config.seed - abs(epoch - 2), epoch, {"val/loss": epoch / config.seed})
+        return config.x * config.seed
+
+    def tables_of(folder, *names):
+        return [
+            [{k: v for k, v in row.items() if k not in tables.VARYING} for row in tables.read_csv(tmp_path / folder / n)] for n in names
+        ]
+
+    finalists = [{"overrides": [], "user_attrs": {"finalist": 0}}, {"overrides": ["x=2.5"], "user_attrs": {"finalist": 1}}]
+    each = [{"overrides": [f"seed={s}", *f["overrides"]], "user_attrs": f["user_attrs"]} for f in finalists for s in (3, 5)]
+    for name, content in (("runs", each), ("trials", {"replicates": {"key": "seed", "values": [3, 5]}, "trials": finalists})):
+        Path(f"{name}.yaml").write_text(json.dumps(content))
+        given = ["hydra.sweeper.params=null", "hydra.sweeper.replicates=null", "hydra.sweeper.n_trials=null", f"hydra.sweep.dir={name}"]
+        sweep(conf, task, [*given, f"hydra.sweeper.sampler={{name: list, file: {name}.yaml}}", "hydra.sweeper.lag=1"])
+    assert tables_of("trials", "runs.csv", "run_curves.csv") == tables_of("runs", "trials.csv", "curves.csv")
+    first, last = tables_of("trials", "trials.csv")[0]
+    assert (first["finalist"], last["finalist"], last["mean"], last["seed=3"]) == ("0", "1", "10.0", "7.5")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"trials": [["x=1"]], "seeds": [1]}, "seeds: unknown; it takes trials (a list) and replicates"),
+        ({"trials": [["x=1"]], "replicates": {"key": "seed", "valeus": [1]}}, "sampler.file: replicates.valeus: unknown"),
+        (
+            {"trials": [["x=1"], ["x=2"]], "replicates": {"key": "seed", "values": [1], "race": 9}},
+            "has 4 rounds with 2 trials, and there are 1",
+        ),
+        ({"trials": [["x=1"], ["x=2"]], "replicates": {"key": "seed", "values": [1], "race": 1}}, "less than one run for each of 2 trials"),
+    ],
+)
+def test_what_a_list_with_replicates_refuses(conf, tmp_path, content, said, capsys):
+    Path("listed.yaml").write_text(json.dumps(content))
+    given = ["hydra.sweeper.params=null", "hydra.sweeper.replicates=null", "hydra.sweeper.n_trials=null", "hydra.sweep.dir=out"]
+    with pytest.raises(SystemExit):
+        sweep(conf, lambda config: config.x, [*given, "hydra.sweeper.sampler={name: list, file: listed.yaml}"])
+    assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
