@@ -12,6 +12,8 @@ from small_training import REGRESSION, Recorder, blobs, config, line, numbers, s
 from trivet import TrialPruned, training
 from trivet.training import checkpoint
 
+DEEP = {"name": "mlp", "width": 8, "depth": 2, "norm": "batch", "dropout": 0.3}
+SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 CONTINUED = {
     "dropout and adam": {},
     "plateau": {"schedule": {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.5}, "optimizer": {"name": "sgd", "lr": 2.0}},
@@ -21,6 +23,17 @@ CONTINUED = {
     "lookahead": {"optimizer": {"name": "sgd", "lr": 0.1, "lookahead": 3, "lookahead_alpha": 0.5}},
     "patience": {"patience": 2, "epochs": 9, "optimizer": {"name": "sgd", "lr": 3.0}},
     "fp16": {"precision": "fp16"},
+    "frozen for two epochs": {
+        "model": DEEP | {"freeze": 1, "unfreeze_at": 3},
+        "optimizer": {"name": "adamw", "lr": 0.02, "weight_decay": 0.1},
+    },
+    "frozen by name, with momentum": {"model": DEEP | {"freeze": "[0-3].*", "unfreeze_at": 4}, "optimizer": SGD | {"encoder_lr": 0.01}},
+    "frozen, lookahead": {"model": DEEP | {"freeze": -1, "unfreeze_at": 2}, "optimizer": SGD | {"lookahead": 3}},
+    "groups under cosine": {
+        "model": DEEP,
+        "optimizer": SGD | {"layer_decay": 0.5},
+        "schedule": {"name": "cosine", "warmup": 0.3, "end": 0.1},
+    },
     "regression": REGRESSION,
 }
 

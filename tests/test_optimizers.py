@@ -130,7 +130,7 @@ def test_a_checkpoint_continues_bit_for_bit(config, n):
         (
             {"name": "adam", "lr": 1, "momentum": 0.9},
             "optimizer.momentum is not a key of optimizer=adam: "
-            "allowed are lr, weight_decay, lookahead, lookahead_alpha, beta1, beta2, eps",
+            "allowed are lr, weight_decay, lookahead, lookahead_alpha, encoder_lr, layer_decay, beta1, beta2, eps",
         ),
     ],
 )

@@ -15,6 +15,7 @@ import yaml
 from trivet import data
 from trivet.data.fields import FILE_KEYS, PLACE_ONLY
 from trivet.data.origin import contents
+from trivet.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,26 @@ def folder_for(config: Mapping[str, Any], root: Path) -> Path:
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, str]:
-    """What the data of an app config is, for a sweep's identity; prepares it first where need be, so that workers find it."""
+    """What the data of an app config is, for a sweep's identity, and the file of weights that its model begins with, if any.
+
+    Prepares the data first where need be, so that workers find it. Raises `UserError` for weights that cannot be read.
+    """
     meta = yaml.safe_load((folder_for(config["data"], Path.cwd()) / "data.yaml").read_text(encoding="utf-8"))
-    return {"data": str(meta["sha256"])}
+    found, weights = {"data": str(meta["sha256"])}, (config.get("model") or {}).get("pretrained")
+    if weights is not None:
+        found["pretrained"] = weights_digest(str(weights))
+    return found
+
+
+def weights_digest(path: str | None) -> str:
+    """A hash of the content of the file of weights that a model begins with; empty for None. Raises `UserError` where it cannot be read."""
+    if path is None:
+        return ""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"model.pretrained={path}: cannot be read ({error.strerror}); name a file of weights") from None
 
 
 def _settings(values: Mapping[str, Any], origin: Mapping[str, str] | None) -> dict[str, Any]:

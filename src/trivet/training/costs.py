@@ -1,6 +1,6 @@
 """What a model costs, beside how good it is: metrics of a run that `costs` or `objectives` ask for.
 
-- parameters: those that are trained. flops: of one sample's forward pass, by torch's own counter. Both are the same in every run.
+- parameters: those that can be trained, also frozen ones. flops: of one sample's forward pass, by torch's own counter. Both repeat exactly.
 - latency: milliseconds per sample of a forward pass over `batch_size` samples, the median of 20 after 3 to warm up. peak_memory: MiB, of
   the GPU since the epoch began, else of the whole process. train_seconds: of all epochs so far. These three are other numbers in each run.
 """

@@ -25,6 +25,8 @@ MAY_CHANGE = (
 """Keys that may have another value than in the training before, as patterns."""
 MAY_NOT = ("optimizer.name", "optimizer.lookahead", "loss.name")
 """Of those, what a state or a curve belongs to."""
+PARTED = ("optimizer.encoder_lr", "optimizer.layer_decay")
+"""What parts the weights into groups, where it is not null."""
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -46,7 +48,8 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 def check(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `UserError` for the first key that may not change between two trainings of which one goes on from the other."""
     for key, old, new in differing(before, now):
-        if key in MAY_NOT or not any(fnmatch.fnmatchcase(key, pattern) for pattern in MAY_CHANGE):
+        parted = key in PARTED and None in (old, new)
+        if parted or key in MAY_NOT or not any(fnmatch.fnmatchcase(key, pattern) for pattern in MAY_CHANGE):
             raise UserError(
                 f"{key}={show(new)}: was {show(old)} in the training that this one goes on from, whose weights and moments belong to that; "
                 "leave it out of hydra.sweeper.sampler.change, so that it is handed on"

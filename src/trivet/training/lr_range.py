@@ -107,12 +107,14 @@ def measure(config: Mapping[str, Any], data: Any, settings: Mapping[str, Any]) -
     best = mean = 0.0
     with reproducible(config, data.train.x.device):
         run = Run({**config, "schedule": {"name": "constant"}}, data)
-        run.model.train()
+        run.begin(1)
         batches = itertools.chain.from_iterable(run.batches(epoch) for epoch in itertools.count(1))
+        first = run.optimizer.param_groups[0]["lr"]
+        shares = [group["lr"] / first for group in run.optimizer.param_groups]  # of the head's rate
         for i, (x, y) in enumerate(itertools.islice(batches, values["n_steps"])):
             lr = values["low"] * factor**i
-            for group in run.optimizer.param_groups:
-                group["lr"] = lr * run.lr_factor
+            for group, share in zip(run.optimizer.param_groups, shares, strict=True):
+                group["lr"] = lr * run.lr_factor * share
             loss = run.step(x, y, want_norm=False)[0].item()
             if not math.isfinite(loss):
                 return lrs, losses, lr

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from trivet.errors import UserError
 from trivet.options import Flag, OneOf, Real, Whole, choose, read, show
+from trivet.training import transfer
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "leaky_relu": nn.LeakyReLU}
 ACTIVATION = OneOf(tuple(ACTIVATIONS), default="relu")
@@ -67,11 +68,16 @@ def n_outputs(meta: Mapping[str, Any]) -> int:
 
 
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked values of a conf/model node, defaults filled in (a `_target_` node: as it is, without `space`). UserError otherwise."""
+    """The checked values of a conf/model node, defaults filled in (a `_target_` node: as it is, without `space`). UserError otherwise.
+
+    Any node may have the keys of transfer.py, which say what becomes of the model once it is built.
+    """
+    further = transfer.settings(config) if isinstance(config, Mapping) else {}
     if isinstance(config, Mapping) and config.get("_target_") is not None:
         return {key: value for key, value in config.items() if key != "space"}
     name = choose(config, "model", FIELDS)
-    values = {"name": name, **read(config, "model", FIELDS[name])}
+    own = {key: value for key, value in config.items() if key not in further}
+    values = {"name": name, **read(own, "model", FIELDS[name]), **{key: further[key] for key in further if key in config}}
     if name == "transformer" and values["width"] % values["heads"]:
         raise UserError(f"model.heads={values['heads']}: must divide model.width={values['width']}")
     return values
@@ -85,7 +91,11 @@ def build(config: Mapping[str, Any], meta: Mapping[str, Any]) -> nn.Module:
     """
     values = validate(config)
     shape, outputs = tuple(meta["input_shape"]), n_outputs(meta)
+    resize = transfer.Resize(values["resize"]) if values.get("resize") is not None else None
+    shape = shape if resize is None else resize.shape(shape)
     model = _custom(values, shape, outputs) if "_target_" in values else BUILDERS[values["name"]](values, shape, outputs)
+    if resize is not None:
+        model.register_forward_pre_hook(resize)  # no layer of its own, which would give the weights other names
     if meta["task"] == "regression":
         model = nn.Sequential(model, Rescale(meta["y_mean"], meta["y_std"]))
     return model
@@ -115,7 +125,7 @@ def _custom(values: dict[str, Any], shape: tuple[int, ...], outputs: int) -> nn.
         factory = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"model._target_={show(target)}: cannot be imported ({error}); is its folder on PYTHONPATH?") from error
-    arguments = {key: value for key, value in values.items() if key not in ("_target_", "name")}
+    arguments = {key: value for key, value in values.items() if key not in ("_target_", "name", *transfer.FIELDS)}
     try:
         model = factory(input_shape=shape, n_outputs=outputs, **arguments)
     except (TypeError, ValueError) as error:

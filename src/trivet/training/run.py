@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trivet.data import prepared
 from trivet.reports import Diverged, StageOver
-from trivet.training import checkpoint, costs, inheriting, losses, models, optimizers, schedules
+from trivet.training import checkpoint, costs, inheriting, losses, models, optimizers, schedules, transfer
 from trivet.training.metrics import ALWAYS, asked, check_split, compute, is_better, score, wide
 from trivet.training.predictor import autocast, outputs
 from trivet.training.settings import check, derive, lr_factor, reproducible, seed_everything
@@ -84,7 +85,8 @@ def train(
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
         run = Run(config, data)
         kept = None if folder is None else Path(folder)
-        about = checkpoint.about(config, str(data.meta.get("sha256", "")))
+        weights = prepared.weights_digest(config["model"].get("pretrained"))
+        about = checkpoint.about(config, " ".join(filter(None, [str(data.meta.get("sha256", "")), weights])))
         if kept is not None:
             key = checkpoint.identity(config, about["data"], device)
             run = _continued(run, kept, key)
@@ -142,7 +144,11 @@ class Run:
             self.x, self.y = self.x[:n], self.y[:n]
         self.n_steps = n_steps(len(self.x), config["batch_size"])
         seed_everything(derive(config["seed"], 0))
-        self.model = models.build(config["model"], self.meta).to(self.device)
+        self.model = models.build(config["model"], self.meta)
+        if config["model"].get("pretrained") is not None:
+            transfer.load(self.model, config["model"]["pretrained"], config["model"])
+        self.model.to(self.device)
+        self.frozen = transfer.Frozen(self.model, config["model"])
         self.params = [p for p in self.model.parameters() if p.requires_grad]
         self.loss = losses.build(config["loss"], self.meta, self.y)
         self.val_loss = losses.build(config["loss"], self.meta)
@@ -152,7 +158,8 @@ class Run:
         self.lr_factor = lr_factor(config)
         self.costly = costs.asked(config)
         self.costs = costs.of_model(self.costly, self.model, self.x[: config["batch_size"]], config.get("precision", "fp32"))
-        self.optimizer = optimizers.build(_scaled(config["optimizer"], self.lr_factor), self.params)
+        rates = _scaled(config["optimizer"], self.lr_factor)
+        self.optimizer = optimizers.build(rates, transfer.groups(self.model, rates) or self.params)
         self.schedule = schedules.build(config["schedule"], self.optimizer, config["epochs"], self.n_steps)
         self.precision = config.get("precision", "fp32")
         self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
@@ -225,7 +232,7 @@ class Run:
     def _train(self, number: int) -> tuple[Tensor, ...]:
         """Train one epoch; its mean loss, metric and gradient norm, as scalars on the device."""
         seed_everything(derive(self.config["seed"], number))
-        self.model.train()
+        self.begin(number)
         every = -(-self.n_steps // N_NORMS)
         all_losses, all_outputs, all_targets, norms, sizes = [], [], [], [], []
         for step, (x, y) in enumerate(self.batches(number), start=1):
@@ -243,6 +250,11 @@ class Run:
             self.seen["train"] = out, y
         weights = torch.tensor(sizes, dtype=torch.float32, device=self.device) / sum(sizes)
         return (torch.stack(all_losses).float() * weights).sum(), score(out, y, self.meta["task"]), torch.stack(norms).mean()
+
+    def begin(self, number: int) -> None:
+        """Set the model up for training in an epoch."""
+        self.model.train()
+        self.frozen.begin(number)
 
     def batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch in an order that is the same on every device."""
@@ -303,7 +315,7 @@ class Run:
 def _scaled(optimizer: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """The conf/optimizer node with the learning rate that is used."""
     values = optimizers.validate(optimizer)
-    return {**values, "lr": values["lr"] * factor}
+    return {**values, **{key: values[key] * factor for key in ("lr", "encoder_lr") if values[key] is not None}}
 
 
 def n_steps(n: int, batch_size: int) -> int:

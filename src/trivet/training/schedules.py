@@ -10,6 +10,7 @@ Steps are counted in batches from 0. With a warm-up of n steps, lr(t) = lr * (t 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,7 +98,7 @@ def build(config: Mapping[str, Any], optimizer: Optimizer, epochs: int, steps_pe
     """The schedule that a conf/schedule node describes, for a run of `epochs` * `steps_per_epoch` batches.
 
     Per batch: cosine, linear, onecycle and every warm-up. Per epoch: step, multistep, exponential, plateau. The peak is the
-    lr that the optimizer was built with. `end` is the last lr as a fraction of it. onecycle's warm-up is its own
+    lr that the optimizer was built with, of each of its groups. `end` is the last lr as a fraction of it. onecycle's warm-up is its own
     rising part, and the momentum stays what the optimizer says.
     Build it before loading the optimizer's state: torch's schedulers write the lr when they are made.
     """
@@ -116,7 +117,13 @@ def _by_batch(values: dict[str, Any], optimizer: Optimizer, total: int, n: int) 
     warm = lr_scheduler.LinearLR(optimizer, start_factor=1 / (n + 1), end_factor=1.0, total_iters=n) if n else None
     rest = max(1, total - n)
     main: lr_scheduler.LRScheduler
-    if name == "cosine":
+    if name == "cosine" and len(optimizer.param_groups) > 1:  # each group ends at a share of its own rate
+
+        def share(step: int) -> float:
+            return values["end"] + (1 - values["end"]) * (1 + math.cos(math.pi * step / rest)) / 2
+
+        main = lr_scheduler.LambdaLR(optimizer, share)
+    elif name == "cosine":
         main = lr_scheduler.CosineAnnealingLR(optimizer, T_max=rest, eta_min=lr * values["end"])
     elif name == "linear":
         main = lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=values["end"], total_iters=rest)
@@ -127,10 +134,9 @@ def _by_batch(values: dict[str, Any], optimizer: Optimizer, total: int, n: int) 
 
 def _onecycle(values: dict[str, Any], optimizer: Optimizer, total: int, n: int) -> lr_scheduler.OneCycleLR:
     """Peak at step n; from lr / div_factor, to `end` * lr at the last batch (Smith and Topin 2017; momentum is not cycled)."""
-    lr = optimizer.param_groups[0]["lr"]
     return lr_scheduler.OneCycleLR(
         optimizer,
-        max_lr=lr,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=max(2, total),
         pct_start=min(1.0, (n + 1) / total),  # torch puts the peak at pct_start * total_steps - 1
         div_factor=values["div_factor"],
