@@ -58,7 +58,7 @@ COMMANDS = {
     "python src/train.py -m hparams=tiers": COMPOSED,
     "python src/train.py -m hparams=ablation": COMPOSED,
     "python src/train.py -m hparams=pbt": COMPOSED,
-    "python src/train.py data=mnist5k epochs=6 save_model=true hydra.run.dir=backbone": COMPOSED,
+    "python src/train.py data=mnist5k epochs=6 save_model=true hydra.run.dir=outputs/backbone": COMPOSED,
     "python src/train.py experiment=transfer": COMPOSED,
     "python src/train.py experiment=transfer model.pretrained=null": COMPOSED,
     "python src/train.py -m experiment=transfer hparams=transfer": COMPOSED,

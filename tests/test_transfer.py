@@ -333,8 +333,8 @@ def composed():
 
 def test_the_experiment_names_how_its_backbone_is_made(composed):
     training.check_config({key: value for key, value in composed.items() if key not in ("hydra", "pruner")})
-    assert composed["model"]["pretrained"] == "backbone/model.pt"
-    assert "save_model=true hydra.run.dir=backbone" in (ROOT / "conf/experiment/transfer.yaml").read_text()
+    assert composed["model"]["pretrained"] == "outputs/backbone/model.pt"
+    assert "save_model=true hydra.run.dir=outputs/backbone" in (ROOT / "conf/experiment/transfer.yaml").read_text()
 
 
 def test_the_encoders_rate_is_searched_only_where_the_encoder_trains(composed):
