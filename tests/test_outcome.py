@@ -96,6 +96,41 @@ def test_what_is_returned(value, n, outcome):
     assert found.reason.isprintable()
 
 
+def hostile(base, error, *names):
+    """An object of a class that raises in these methods."""
+
+    def raises(*_given):
+        raise error
+
+    return type("Hostile", (base,), dict.fromkeys(names, raises))
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("\x1b[2J\n"), SystemExit(0), RecursionError(), Mute()], ids=lambda error: type(error).__name__
+)
+@pytest.mark.parametrize("n", [1, 2])
+def test_whatever_an_object_raises_where_it_is_looked_at_is_a_row(n, error):
+    key, number = hostile(object, error, "__str__", "__repr__")(), hostile(int, error, "bit_length", "__float__")(3)
+    values = [
+        {key: 1},
+        {"value": 1.0, key: 2},
+        hostile(dict, error, "__contains__")(value=1),
+        hostile(dict, error, "__getitem__", "items")(value=1),
+        hostile(list, error, "__len__", "__repr__")([1, 2, 3]),
+        hostile(list, error, "__iter__")([1, 2]),
+        hostile(object, error, "__getattribute__")(),
+        hostile(object, error, "__float__", "__iter__", "__str__", "__repr__")(),
+        number,
+        [number, number],
+    ]
+    for value in values:
+        found = outcome_of(returned(value), n)
+        assert found.state == "FAIL" and found.reason and found.reason.isprintable(), type(value).__bases__
+    for kind in (Exception, trivet.Diverged, trivet.TrialPruned, SystemExit):
+        found = outcome_of(raised(hostile(kind, error, "__str__", "__repr__")("x")), n)
+        assert found.state in ("FAIL", "PRUNED") and found.reason.isprintable()
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [

@@ -21,6 +21,7 @@ from trivet.study import constrained
 from trivet.study.metrics import parted
 from trivet.study.records import Outcome
 from trivet.sweep.alarm import TrialTimeout
+from trivet.targets import ANYBODYS
 
 MAX_REASON = 300
 """Characters of a reason; the trial's log has the rest."""
@@ -38,6 +39,13 @@ VARYING = (
 
 def outcome_of(result: JobReturn, n_objectives: int, timeout: float | None = None, timed_out: bool = False) -> Outcome:
     """What a job's end means for its trial. `timed_out`: its alarm rang, whatever the app made of that."""
+    try:
+        return _outcome_of(result, n_objectives, timeout, timed_out)
+    except ANYBODYS as error:  # an app's object may do so wherever it is touched
+        return Outcome("FAIL", reason=one_line(f"what it returned or raised cannot be looked at: {type(error).__name__}"))
+
+
+def _outcome_of(result: JobReturn, n_objectives: int, timeout: float | None, timed_out: bool) -> Outcome:
     if timed_out:
         return Outcome("FAIL", reason=reason_of(TrialTimeout(), timeout))
     if result.status == JobStatus.COMPLETED:
@@ -75,7 +83,7 @@ def _text(thing: Any, how: Any = str) -> str:
     """What an app's object says of itself; its methods may do anything."""
     try:
         return how(thing)
-    except Exception as error:
+    except ANYBODYS as error:
         return f"<its {how.__name__}() raised {type(error).__name__}>"
 
 
