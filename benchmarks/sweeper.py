@@ -260,6 +260,9 @@ def optuna_worker(journal: str, n_trials: int, seed: int, pruner: str) -> None:
 
 def search(seeds: int, n_trials: int, tools: Sequence[str]) -> None:
     """The same search by every tool, seed by seed."""
+    from trivet.study import identity
+
+    print(f"device: {', '.join(identity.gpu_names()) or 'no GPU'}; {identity.hardware()['cpu']}, {identity.cores()} cores", flush=True)
     every = {
         "trivet": search_trivet,
         "joblib": search_joblib,
