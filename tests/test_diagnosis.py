@@ -185,6 +185,7 @@ SEED_CASES = [
     (search_flags.default_beats, seeds_of(0.89, 0.90), seeds_of(0.91, 0.90)),
     (search_flags.winner_differs,
      seeds_of(0.90, 0.80, others=(0.92,), shown={1: 0.93, 2: 0.92}), seeds_of(0.92, 0.80, others=(0.90,), shown={1: 0.93, 2: 0.92})),
+    (search_flags.seeds_alike, seeds_of(0.9, 0.8, 0.0), seeds_of(0.9, 0.8)),
     (search_flags.seed_noise, seeds_of(0.9, 0.8, 0.02, others=ALL_THREE), seeds_of(0.9, 0.8, 0.002, others=(0.88, 0.87))),
 ]  # fmt: skip
 

@@ -107,6 +107,12 @@ STATEMENTS = [
     ),
     ("not sure", r"No: seed noise alone could explain it", story(NOISY), story(CLEAR)),
     ("one pair says nothing", r"Not known: with one pair of runs", story({0: [0.90], 1: [0.95]}), story(CLEAR)),
+    (
+        "not sure where the seeds change nothing",
+        r"Not known: each configuration gave the same with every seed",
+        story({0: [0.8] * 3, 1: [0.9] * 3}),
+        story(CLEAR),
+    ),
     ("sure by seeds where no test set is known", r"Yes, it is more than seed noise", story(CLEAR), story(NOISY)),
     (
         "the interval is corrected",

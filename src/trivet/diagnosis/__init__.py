@@ -43,6 +43,7 @@ def diagnose(searches: Sequence[Sweep], seeds: Seeds | None = None, test: dict |
         flags += [
             search_flags.default_beats(seeds, scale),
             search_flags.winner_differs(seeds, scale),
+            search_flags.seeds_alike(seeds, scale),
             search_flags.seed_noise(seeds, scale),
         ]
         flags += [search_flags.val_test(seeds, scale, test)] if test else []

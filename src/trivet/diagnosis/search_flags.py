@@ -153,6 +153,21 @@ def winner_differs(seeds: Seeds, scale: Scale) -> Flag | None:
     )
 
 
+def seeds_alike(seeds: Seeds, scale: Scale) -> Flag | None:
+    if not seeds.without_effect:
+        return None
+    n = max(len(runs) for runs in seeds.values.values())
+    return Flag(
+        "seeds_alike",
+        "warning",
+        "seeds",
+        "The seeds change nothing",
+        f"Each configuration gave the same value with each of {n} seeds, to the last digit.",
+        "The key that is set to the seed is not what the training is seeded by, there is none, or nothing in the training is random.",
+        "Set seed_key in trivet.yaml to what seeds the training; if nothing there is random, one run of each says all.",
+    )
+
+
 def seed_noise(seeds: Seeds, scale: Scale) -> Flag | None:
     means = [seeds.mean(finalist) for finalist in seeds.tuned]
     if seeds.noise is None or len(means) < 2:

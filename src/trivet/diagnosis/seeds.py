@@ -98,6 +98,12 @@ class Seeds:
         return math.sqrt(float(np.average(groups, weights=weights))) if groups else None
 
     @property
+    def without_effect(self) -> bool:
+        """Whether each configuration gave one and the same value with all its seeds, to the last digit."""
+        several = [set(runs.values()) for runs in self.values.values() if len(runs) > 1]
+        return bool(several) and all(len(values) == 1 for values in several)
+
+    @property
     def label(self) -> dict[int, str]:
         return {finalist: "default" if finalist == 0 else f"finalist {finalist}" for finalist in self.values}
 
