@@ -250,7 +250,7 @@ def smac(run: Run, budget: int) -> None:
         else:
             ranges.add((WholeRange if isinstance(spec, space.Int) else RealRange)(param.key, (spec.low, spec.high), log=spec.log))
     with tempfile.TemporaryDirectory() as folder:
-        n_trials = max(1, budget // run.table.epochs)  # it plans its first design by them
+        n_trials = -(-budget // run.table.epochs)  # it plans its first design by them
         scenario = Scenario(ranges, n_trials=n_trials, seed=run.seed, output_directory=Path(folder))
         tuner = HyperparameterOptimizationFacade(scenario, lambda config, seed=0: 0.0, overwrite=True, logging_level=False)
         while run.cost < budget:
