@@ -1,8 +1,10 @@
 """A race over replicates: how its rounds share out the runs, who goes on, the same for any workers, and what it buys."""
 
+import functools
 import random
 
 import pytest
+from report_stories import said, story, told
 from simulated_workers import run_alone, run_scheduled, spec_of
 from test_replicates import Replicating
 
@@ -99,3 +101,44 @@ def test_what_a_race_leaves_of_the_seeds():
     assert seeds.order == [2, 0, 3, 1] and seeds.rounds == [3, 2, 1], "further first, however well one seed went"
     assert seeds.rivals == [2, 3, 1] and seeds.choosing.k == 3 and seeds.even.n == 2
     assert Seeds(values, 2, True).even is None
+
+
+def race(finalists):
+    """A report's context where the finalists ran a race."""
+    context = story(finalists)
+    context.results.seeds.study["replicates"] = {"key": "seed", "values": [101, 102, 103], "race": 9}
+    return type(context)(context.searches, context.results)
+
+
+CLEAR = {0: [0.90, 0.901, 0.899], 1: [0.95, 0.951, 0.949], 2: [0.92, 0.921], 3: [0.91], 4: [0.909]}
+ALIKE = {0: [0.90, 0.93, 0.87], 1: [0.91, 0.93, 0.89], 2: [0.905, 0.915], 3: [0.90]}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "true", "other"),
+    [
+        (r"4 finalists and the default were trained with up to 3 fresh seeds: all 10 runs finished", CLEAR, None),
+        (r"They ran a race, the default along with them: of the finalists 4, 2, 1 had a first seed, a second and so on", CLEAR, None),
+        (r"In equal shares the same runs are 2 seeds each. What the race bought: the winner's mean rests on 3 seeds", CLEAR, None),
+        (r"it finds the truly best in about 100 of 100 cases, equal shares in 100", CLEAR, ALIKE),
+        (r"that the right one won is as uncertain as before, as the finalists differ no more than noise makes them", ALIKE, CLEAR),
+        (r"It came first of 4 in a race, and the first of several is partly luck", CLEAR, None),
+        (r"At this noise a race up to 3 seeds picks the truly best of these 4 finalists in about 100 of 100 cases", CLEAR, ALIKE),
+        (r"nothing tells the noise", {0: [0.9], 1: [0.95], 2: [0.92]}, CLEAR),
+        (r"a race of 5 configurations, up to 3 fresh seeds each", CLEAR, None),
+    ],
+)
+def test_what_the_report_says_of_a_race(sentence, true, other):
+    assert sentence in _told(true) and sentence not in (_told(other) if other is not None else told(EVEN))
+
+
+@functools.cache
+def _told_of(key):
+    return said(race(dict(key)))
+
+
+def _told(finalists):
+    return _told_of(tuple((finalist, tuple(values)) for finalist, values in finalists.items()))
+
+
+EVEN = story({0: [0.90, 0.901, 0.899], 1: [0.95, 0.951, 0.949], 2: [0.92, 0.921, 0.919]})

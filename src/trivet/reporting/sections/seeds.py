@@ -59,8 +59,11 @@ def _luck(section: Section, context: Context, seeds: Seeds) -> None:
 def _of_the_race(context: Context, seeds: Seeds) -> str:
     """How the runs were spent, and what that bought beside equal shares of as many."""
     scale, even, found = context.scale, seeds.even, seeds.choosing
-    rounds = ", ".join(f"{n} had {'a' if r == 0 else 'another'} seed" if r < 2 else f"{n}" for r, n in enumerate(seeds.rounds))
-    words = f"They ran a race: of the finalists {rounds}, each time the better ones by their mean so far; the default ran along. "
+    rounds = ", ".join(map(str, seeds.rounds))
+    words = (
+        f"They ran a race, the default along with them: of the finalists {rounds} had a first seed, a second and so on, each time those "
+        "that were better by their mean so far. "
+    )
     if even is None or found is None or not found.k > 1:
         return words + "What that bought beside equal shares cannot be told, as nothing tells the noise."
     n = len(seeds.values[seeds.winner])
@@ -100,7 +103,7 @@ def _of_the_winner(context: Context, seeds: Seeds, found: Choosing) -> str:
     if found.k > 1 and seeds.raced:
         words += (
             f"It came first of {found.k} in a race, and the first of several is partly luck: {scale.delta(found.luck)} of it by a "
-            f"parametric bootstrap of the race, {scale.delta(found.most)} were all equally good. Corrected for that it reaches "
+            f"parametric bootstrap of the race, at most {scale.delta(found.most)} (were all equally good). Corrected for that it reaches "
             f"{scale.show(true)}"
         )
     elif found.k > 1:
