@@ -98,7 +98,6 @@ COMMANDS = {
     "trivet nested --outer 5 -- python src/train.py -m hparams=search +replicates=folds hydra.sweeper.n_trials=20": (
         "test_nested.py::test_each_search_is_judged_on_the_fold_that_it_did_not_see"
     ),
-    "trivet nested --help": HELPED,
     "python train.py -m +trivet=search": "test_trivet_group.py::test_every_option_composes_in_an_app",
     "pip install 'trivet[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "pip install '.[report]'": "test_readme.py::test_every_extra_that_is_named_exists",
