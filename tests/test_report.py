@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,15 +15,11 @@ import pytest
 import yaml
 
 from trivet.errors import UserError
-from trivet.reporting import figures, html, interactive, markdown
+from trivet.reporting import figures
 from trivet.reporting.build import build_pipeline, build_sweep
 from trivet.reporting.commands import command
-from trivet.reporting.context import Context
-from trivet.reporting.decision import decide
-from trivet.reporting.model import Axis, Cell, Chart, Code, Command, Layer, Panel, Paragraph, Report, Section, Table
-from trivet.reporting.sections import advice, audit, checklist, curves, tradeoff
-from trivet.reporting.tables import read_results, read_sweep, read_trials
-from trivet.reporting.words import Scale, duration, listing, log_ticks, number, override_list, settings
+from trivet.reporting.sections import curves
+from trivet.reporting.tables import read_trials
 
 SRC = Path(__file__).parent.parent / "src"
 ODD = "x|y`<b>&\"'*_$[1]é漢字🙂\\"
@@ -279,252 +272,9 @@ def read_sweep_from(trials: pd.DataFrame, study: dict):
     return Sweep("x", trials, pd.DataFrame({"number": [], "step": []}), ["lr"], ["value"], ["maximize"], [], study)
 
 
-@pytest.mark.parametrize(
-    ("deps", "expected"),
-    [
-        ({"test": ["data/prepared/test.npz"]}, ["test"]),
-        ({"test": ["data/prepared/test.npz"], "coarse": ["data/prepared/search.npz"]}, ["test"]),
-        ({"test": ["data/prepared/test.npz"], "coarse": ["data/prepared"]}, ["test", "coarse"]),
-        ({"a": [{"data/prepared/test.npz": {"cache": False}}]}, ["a"]),
-        ({"coarse": ["data/prepared/search.npz"]}, []),
-    ],
-)
-def test_stages_that_read_the_test_file(deps, expected):
-    assert checklist.readers({"stages": {name: {"cmd": "x", "deps": part} for name, part in deps.items()}}) == expected
-
-
-def test_the_project_reads_its_test_file_once():
-    pipeline = yaml.safe_load((Path(__file__).parent.parent / "dvc.yaml").read_text())
-    assert checklist.readers(pipeline) == ["test"]
-
-
-def test_what_next_follows_the_flags(tmp_path):
-    def decision(trials, **more) -> tuple[str, str]:
-        context = Context([read_sweep(published(tmp_path / str(len(list(tmp_path.iterdir()))), 40, trials=trials, curves=False, **more))])
-        decision = decide(context)
-        section = advice.build(context, decision)
-        commands = [block.text for block in section.blocks if isinstance(block, Command)]
-        return decision.action, commands[0] if commands else ""
-
-    one = {"space": [{"key": "batch_size", "spec": "interval(0.0, 1.0)"}]}
-    keys = [key for key in fake_results.DEFAULTS if key != "batch_size"]
-
-    def ramp(values, place=None):
-        return lambda f: f.drop(columns=keys).assign(
-            value=values, state="COMPLETE", best_step=10.0, batch_size=np.linspace(0.01, 0.99, 40) if place is None else place
-        )
-
-    rising, falling = np.linspace(0.5, 0.9, 40), np.append(0.9, np.linspace(0.5, 0.8, 39))
-    middle = np.append(0.5, np.tile(np.linspace(0.01, 0.99, 13), 3))
-    assert decision(ramp(rising), **one) == (
-        "widen", "python src/train.py -m hparams=odd model=cnn 'batch_size=interval(0.0, 1.5)' hydra.sweeper.n_trials=80")  # fmt: skip
-    assert decision(ramp(rising, np.tile(np.linspace(0.3, 0.7, 10), 4)), **one) == (
-        "go_on", "python src/train.py -m hparams=odd model=cnn hydra.sweeper.n_trials=80")  # fmt: skip
-    assert decision(ramp(falling, middle), **one, config={"epochs": 30, "seed": 0}) == (
-        "stop", "python src/train.py -m hparams=odd model=cnn seed=1")  # fmt: skip
-    assert decision(lambda f: failed(f).iloc[:30]) == ("look", "")
-
-
-@pytest.mark.parametrize(
-    ("trials", "title", "reason"),
-    [
-        (
-            lambda f: f.assign(state="PRUNED"),
-            "Let some finish:",
-            "all 40 trials of the sweep odd were pruned, so nothing of it can be compared.",
-        ),
-        (failed, "Find out why first:", "no trial of the sweep odd ran to its end with a value."),
-    ],
-)
-def test_a_search_without_a_result_says_what_became_of_its_trials(tmp_path, trials, title, reason):
-    found = decide(Context([read_sweep(published(tmp_path / "odd", 40, trials=trials, curves=False))]))
-    assert (found.action, found.title, found.reason) == ("look", title, reason)
-
-
-def test_every_sweep_of_a_run_is_read(run, tmp_path):
-    """The pipeline's own, and those that were asked for besides."""
-    shutil.copytree(run, tmp_path, dirs_exist_ok=True)
-    for name in ("audit", "ablation"):
-        shutil.copytree(run / "results/coarse", tmp_path / "results" / name)
-    found = read_results(tmp_path)
-    sweeps = (found.coarse, found.fine, found.seeds, found.audit, found.ablation)
-    assert [sweep.name for sweep in sweeps] == ["coarse", "fine", "seeds", "audit", "ablation"]
-
-
-def test_an_audit_is_reported(run, tmp_path):
-    results = read_results(run)
-    pruned = results.coarse.trials[results.coarse.trials["state"] == "PRUNED"].head(4)
-    table = pd.DataFrame({
-        "number": range(4), "state": "COMPLETE", "reason": "", "value": [0.6, 0.7, 0.999, 0.5], "step": 30, "best_step": 30,
-        "audited": pruned["number"].to_numpy(), "seconds": 1.0, "worker": 0, "started": "", "overrun": 0,
-    })  # fmt: skip
-    fake_results.publish(tmp_path / "audit", table, None, None)
-    results.audit = read_sweep(tmp_path / "audit", "audit")
-    section = Section("went", "How it went")
-    audit.fill(section, Context(results.searches, results))
-    assert "1 of them came out better than the best" in section.blocks[1].parts[0] and section.charts
-    then, now, _ = section.charts[0].panels[0].layers
-    assert list(then.y) == pytest.approx(list(100 * pruned["value"])) and list(now.y) == pytest.approx([60, 70, 99.9, 50])
-
-
-def test_a_command_for_the_audit_is_named_only_where_there_is_one(run, tmp_path):
-    context = Context(read_results(run).searches, read_results(run))
-    for root, expected in ((tmp_path, []), (Path(__file__).parent.parent, ["python pipelines/audit.py results/coarse --n 8"])):
-        context.results.root = root
-        section = Section("went", "How it went")
-        audit.fill(section, context)
-        assert [block.text for block in section.blocks] == expected
-        assert all("price: 240 epochs" in block.what for block in section.blocks)
-
-
-@pytest.mark.parametrize(
-    ("values", "directions", "front"),
-    [
-        ([[1, 1], [2, 2], [3, 3]], ["maximize", "minimize"], [True, True, True]),
-        ([[1, 1], [2, 2], [3, 3]], ["maximize", "maximize"], [False, False, True]),
-        ([[1, 5], [1, 5], [0, 9]], ["minimize", "minimize"], [True, True, True]),
-        ([[1, 5], [1, 6], [0, 9]], ["minimize", "minimize"], [True, False, True]),
-        ([[1]], ["minimize"], [True]),
-    ],
-)
-def test_pareto_front(values, directions, front):
-    assert tradeoff.pareto(np.array(values, dtype=float), directions).tolist() == front
-
-
-def chart(**more) -> Chart:
-    layer = Layer("points", [1, 2, np.nan], [0.1, np.inf, 0.3], name="<b>n</b>", hover=["<a href=x>", "b", "c"])
-    return Chart("c", "t", [Panel(Axis("<i>x</i>", ticks=((1, "</script>"),)), Axis("y"), [layer])], "alt", **more)
-
-
-def test_plotly_figures_hold_no_markup():
-    (figure,) = interactive.figures(chart())
-    text = json.dumps(figure)
-    assert "<b>" not in text and "<a" not in text and "<i>" not in text and "</script>" not in text
-    assert figure["data"][0]["x"] == [1, 2, None] and figure["data"][0]["y"] == [0.1, None, 0.3]
-    assert figure["layout"]["xaxis"]["ticktext"] == ["&lt;/script&gt;"]
-
-
-def test_every_chart_of_a_run_is_valid_plotly(run):
-    import plotly.graph_objects as go
-
-    page = (run / "reports" / "report.html").read_text()
-    charts = json.loads(re.search(r'<script type="application/json" id="charts">(.*?)</script>', page).group(1))
-    assert len(charts) > 20
-    for figure in charts.values():
-        painted = json.loads(re.sub(r'"@\w+"', '"#0072B2"', json.dumps(figure)))
-        assert any(go.Figure(painted).data)
-
-
-def test_the_page_needs_nothing_from_outside(run):
-    page = (run / "reports" / "report.html").read_text()
-    head = page[: page.index('<script type="application/json"')]
-    assert "default-src 'none'" in head and "http://" not in head and "https://" not in head and " src=" not in head
-    assert "plotly.js v" in unpacked(page, "plotly") and page.count("<h2") == 12
-    assert set(re.findall(r'<a href="#([^"]+)">', head)) <= set(re.findall(r' id="([^"]+)"', head))
-
-
-def unpacked(page: str, name: str) -> str:
-    """What travels compressed in the page."""
-    block = re.search(rf'<script type="text/plain" id="{name}">(.*?)</script>', page, re.DOTALL).group(1)
-    return gzip.decompress(base64.b64decode(block)).decode()
-
-
-def test_the_page_holds_every_trial_with_its_curve(run):
-    page = (run / "reports" / "report.html").read_text()
-    (name,) = re.findall(r'data-trials="([\w-]+)"', page)
-    content = json.loads(unpacked(page, name))
-    for search, phase in zip(content["searches"], ("coarse", "fine"), strict=True):
-        trials, curves = (pd.read_csv(run / "results" / phase / file) for file in ("trials.csv", "curves.csv"))
-        assert search["number"] == trials["number"].tolist()
-        assert [v for v in search["value"] if v is not None] == pytest.approx(trials["value"].dropna().tolist(), rel=1e-4)
-        assert search["params"]["model.dropout"] == trials["model.dropout"].tolist()  # whole: a command is made of them
-        kept = search["curves"]
-        coded = np.frombuffer(base64.b64decode(kept["values"]), dtype="<u2")
-        assert sum(kept["sizes"]) == len(coded) == len(curves) and kept["steps"] is None
-        back = kept["low"] + (coded.astype(float) - 1) / 65534 * (kept["high"] - kept["low"])
-        assert back == pytest.approx(curves.sort_values(["number", "step"])["value"].to_numpy(), abs=1e-5)
-        labels = [axis["label"] for axis in search["axes"]]
-        assert "optimizer.lr (optimizer=adam)" in labels and "optimizer.lr" not in labels
-        before, after = search["command"]
-        assert before.startswith("python src/train.py model=cnn ") and after == ""
-
-
 def test_rungs_are_where_trials_were_stopped():
     frame = pd.DataFrame({"state": ["PRUNED"] * 40 + ["COMPLETE"] * 5, "step": [1] * 25 + [3] * 13 + [7] * 2 + [30] * 5})
     frame = frame.assign(number=range(45), value=0.5, reason="", best_step=1, lr=0.1, seconds=1.0, worker="", started="")
     sweep = read_sweep_from(frame, {})
     assert curves.rungs(sweep) == [1, 3, 7] and curves.rungs(sweep, most=2) == [1, 3]
     assert curves.rungs(read_sweep_from(frame.iloc[:39], {})) == [1, 3]  # a single stop at 7 is none
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("1 % of", "1\u00a0% of"), ("12 points.", "12\u00a0points."), ("2 sizes", "2 sizes"), ("a b", "a b")]
-)
-def test_a_number_keeps_its_unit(text, expected):
-    assert html.whole(text) == expected
-
-
-def test_inline_text_is_escaped_in_both_forms():
-    parts = ("a<b>|*c*", Code("x|`y`"), "&")
-    assert markdown.inline(parts) == "a&lt;b&gt;\\|\\*c\\*`` x|`y` ``&amp;"
-    assert markdown.code("a|b", table=True) == r"`a\|b`"
-    assert markdown.code("`") == "`` ` ``"
-    page = html.render(Report("<t>", "s", [Section("i", "<h>", [Paragraph(parts), Table(("<c>",), ((Cell("<d>", "<k>"),),))])]))
-    body = page[page.index("<body>") : page.index('<script type="application/json"')]
-    for raw in ("<b>", "<h>", "<c>", "<d>", "<k>", "<t>"):
-        assert raw not in body
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (1, "1"), (12345, "12,345"), (0.5, "0.5"), (0.123456, "0.1235"), (1e-5, "1e-5"), (1.5e-7, "1.5e-7"), (123456.7, "123,457"),
-     (-0.25, "-0.25"), (1e9, "1e9"), (float("nan"), "not a number"), (float("inf"), "infinite"), (1999.96, "2,000"), (99.996, "100")],
-)  # fmt: skip
-def test_numbers(value, text):
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.5, "0.5 s"), (42, "42 s"), (90, "1.5 min"), (5400, "1.5 h"), (200000, "2.3 days"), (None, "not known")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
-
-
-def test_scales():
-    percent, plain = Scale("val/accuracy", [0.1, 0.9]), Scale("val/rmse", [0.1, 3])
-    assert (percent.show(0.9432), percent.delta(0.01), percent.label) == ("94.32 %", "1.00 percentage points", "val/accuracy (%)")
-    assert (plain.show(0.9432), plain.delta(0.01), plain.label) == ("0.9432", "0.01", "val/rmse")
-    assert not Scale("val/accuracy", [0.1, 94.0]).percent
-    assert listing(["a", "b", "c"]) == "a, b and c"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (1e-5, 1e-1, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]),
-        (16, 130, [20, 50, 100]),
-        (0.01, 0.032, [0.01, 0.02, 0.03]),
-        (0.021, 0.029, [0.022, 0.025, 0.028]),
-        (1e-12, 1, [1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1]),
-        (0, 1, []),
-        (1, 1, []),
-    ],
-)
-def test_log_ticks(low, high, ticks):
-    assert log_ticks(low, high) == pytest.approx(ticks)
-
-
-def test_settings_become_overrides_that_hydra_reads_back():
-    row = pd.Series({
-        "optimizer.lr": 0.1, "optimizer": "adam", "width": 32.0, "off": np.nan, "act": "null", "odd": "a b", "warmup": "0.05", "on": "true",
-        "version": "5", "shape": "[1,2]",
-    })  # fmt: skip
-    values = settings(row, list(row.index), {"version": {"5": "5"}, "shape": {"[1,2]": [1, 2]}})
-    assert values == {
-        "optimizer.lr": 0.1, "optimizer": "adam", "width": 32, "act": None, "odd": "a b", "warmup": 0.05, "on": True, "version": "5",
-        "shape": [1, 2],
-    }  # fmt: skip
-    assert override_list(values) == [
-        "optimizer=adam", "width=32", "act=null", "odd='a b'", "warmup=0.05", "on=true", "version='5'", "shape=[1,2]", "optimizer.lr=0.1",
-    ]  # fmt: skip

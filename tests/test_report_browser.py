@@ -8,7 +8,8 @@ import pytest
 from browser import BINARY, Browser
 from test_report import TABLES, published
 
-from trivet.reporting.build import build_sweep
+from trivet.reporting import html
+from trivet.reporting.build import report_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -143,9 +144,25 @@ def test_parallel_lines_select_in_the_table(browser, page):
     assert browser.evaluate("document.querySelector('.filters [aria-live]').textContent") == "90 of 90 trials"
 
 
+def test_the_infeasible_are_shown_as_such(browser, tmp_path):
+    def held(frame):
+        return frame.assign(state=frame["state"].where(frame["number"] % 3 > 0, "INFEASIBLE"), reason="infeasible: size is 3, must be <= 2")
+
+    page = tmp_path / "report.html"
+    page.write_text(html.render(report_of(published(tmp_path / "sweep", trials=held))), encoding="utf-8")
+    check(browser, page, 390, dark=True)
+    boxes = "[...document.querySelectorAll('.filters label')].map(node => node.textContent.trim())"
+    assert "infeasible" in browser.evaluate(boxes)
+    browser.evaluate("""document.querySelectorAll('.filters label').forEach(node => {
+      if (node.textContent.trim() !== 'infeasible') node.querySelector('input[type=checkbox]')?.click(); })""")
+    assert browser.evaluate("document.querySelector('.filters [aria-live]').textContent") == "7 of 20 trials"
+    assert browser.evaluate("document.querySelector('.trials tbody tr').cells[1].textContent") == "INFEASIBLE"
+
+
 @pytest.mark.parametrize("name", ["one trial", "all failed", "two objectives", "odd names", "minimize", "a bare table", "empty"])
 def test_odd_sweeps_open_without_an_error(browser, name, tmp_path):
-    page = build_sweep(published(tmp_path / "sweep", **TABLES[name]), tmp_path / "out")
+    page = tmp_path / "report.html"  # the page alone: the figures of the Markdown are no part of it
+    page.write_text(html.render(report_of(published(tmp_path / "sweep", **TABLES[name]))), encoding="utf-8")
     for width in (390, 1400):
         check(browser, page, width, dark=False)
         assert browser.evaluate(OPENED) and browser.evaluate(UNDRAWN) == [] and browser.console == []

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trivet.reporting.sections.tradeoff import growth, hypervolume, knee
+from trivet.reporting.sections.tradeoff import growth, hypervolume, knee, pareto
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,17 @@ def test_it_grows_with_the_front_and_only_with_it():
 )
 def test_the_knee(values, directions, place):
     assert knee(np.array(values), directions) == place
+
+
+@pytest.mark.parametrize(
+    ("values", "directions", "front"),
+    [
+        ([[1, 1], [2, 2], [3, 3]], ["maximize", "minimize"], [True, True, True]),
+        ([[1, 1], [2, 2], [3, 3]], ["maximize", "maximize"], [False, False, True]),
+        ([[1, 5], [1, 5], [0, 9]], ["minimize", "minimize"], [True, True, True]),
+        ([[1, 5], [1, 6], [0, 9]], ["minimize", "minimize"], [True, False, True]),
+        ([[1]], ["minimize"], [True]),
+    ],
+)
+def test_pareto_front(values, directions, front):
+    assert pareto(np.array(values, dtype=float), directions).tolist() == front

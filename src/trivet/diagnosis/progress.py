@@ -10,6 +10,8 @@ import numpy as np
 from trivet.diagnosis.sweep import Sweep
 from trivet.diagnosis.thresholds import limit
 
+PACED = 8  # trials from which on a pace is told
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -26,6 +28,11 @@ class Progress:
     lead: float
     could_stop: int
     slope: float
+
+    @property
+    def paced(self) -> bool:
+        """Whether there are trials enough for a pace, so that a slope of nought means no growth."""
+        return self.n >= PACED
 
     def trials_for(self, gain: float) -> float:
         """How many trials more such a gain would take if best values went on growing with the logarithm of their number; inf: no growth."""
@@ -50,7 +57,7 @@ def progress(sweep: Sweep) -> Progress | None:
     could_stop = int(sweep.trials["number"].iloc[int(np.argmax(best >= best[-1] - 0.01 * lead))])
     half = n // 2
     slope = 0.0
-    if n >= 8 and np.isfinite(best[half - 1]):
+    if n >= PACED and np.isfinite(best[half - 1]):
         slope = float(best[-1] - best[half - 1]) / math.log2(n / half)
     return Progress(
         n,

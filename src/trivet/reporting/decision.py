@@ -16,6 +16,7 @@ from trivet.diagnosis.progress import progress
 from trivet.diagnosis.space_flags import at_edges, widened
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting import commands
+from trivet.reporting.belonging import origin_of
 from trivet.reporting.context import Context
 from trivet.reporting.model import Command
 from trivet.reporting.pruning import audited
@@ -108,11 +109,13 @@ def _keep(context: Context) -> Decision:
 
 
 def _milder(context: Context, better: int, n: int) -> Decision:
+    audit = context.results.audit if context.results is not None else None
+    search = (origin_of(context.searches, audit) if audit is not None else None) or context.last
     return Decision(
         "milder",
         "Prune less:",
         f"{better} of {count(n, 'pruned trial')} that {'was' if n == 1 else 'were'} trained to the end came out better than the best.",
-        f"Price: without any pruning this search takes {price(context, context.last.epochs_unpruned)}.",
+        f"Price: without any pruning the {context.name(search)} takes {price(context, search.epochs_unpruned)}.",
     )
 
 

@@ -37,9 +37,11 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
     noise = context.seeds.noise if context.seeds is not None else None
     if noise is not None and 0 < state.recent_gain <= noise:
         gain += f", no more than the {scale.delta(noise)} by which one configuration varies from seed to seed"
-    items = [(f"The last {count(state.recent, 'trial')} {gain}.",)]
+    items = [(f"The last {count(state.recent, 'trial') if state.recent > 1 else 'trial'} {gain}.",)]
     stood = f"has stood for {count(state.same_for, 'trial')}" if state.same_for else "came with the last trial"
     items.append((f"The best value {stood} (trial {state.best_trial}).",))
+    if not state.paced:
+        return items
     step = 0.01 if scale.percent else 0.01 * abs(state.best)
     more = state.trials_for(step)
     one = "One more percentage point" if scale.percent else "One more per cent"

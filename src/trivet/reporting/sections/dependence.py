@@ -23,7 +23,7 @@ SLICES = 8
 
 def charts(context: Context, sweep: Sweep, found: Importance | None, folded: bool = False) -> list[Chart]:
     """One chart of the parameters with something to see, the most important first, and one of the rest, which the page folds."""
-    known = found is not None and found.trusted
+    known = found is not None and found.trusted and len(found.share) > 1
     order = list(found.share) if found is not None and known else []
     keys = [*order, *(key for key in sweep.params if key not in order)]
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]

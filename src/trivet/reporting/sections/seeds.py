@@ -165,6 +165,11 @@ def _shown(scale: Scale, place: float, label: str, value: float, named: bool) ->
     )
 
 
+def _p(value: float) -> Cell:
+    """As the headline has it: no p is nought."""
+    return Cell("below 0.001", value) if value < 0.001 else cell(value, 2)
+
+
 def _table(context: Context, seeds: Seeds) -> Table:
     scale = context.scale
     rows = []
@@ -173,7 +178,7 @@ def _table(context: Context, seeds: Seeds) -> Table:
         gained = seeds.gain(finalist)
         sign = "" if gained is None or gained.mean == 0 else "+" if gained.mean > 0 else "\u2212"
         versus = Cell(sign + scale.delta(abs(gained.mean), "points"), gained.mean) if gained else empty()
-        p = cell(gained.pair.p, 2) if gained is not None and gained.pair.p is not None else empty()
+        p = _p(gained.pair.p) if gained is not None and gained.pair.p is not None else empty()
         number = seeds.number.get(finalist)
         where = f"{seeds.phase.get(finalist, '')} {'' if number is None else number}".strip() if finalist else ""
         rows.append(

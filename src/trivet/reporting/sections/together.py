@@ -30,7 +30,7 @@ def fill(section: Section, context: Context, known: dict[str, Importance | None]
             section.say(*batch_words(context, sweep, *pair), *scaling_words(sweep, pair[1]))
             section.add(scatter(context, sweep, *pair, f"batch-lr-{slug(sweep.name)}"))
             shown = True
-        if found is not None and found.trusted:
+        if found is not None and found.trusted and len(sweep.params) > 1:
             section.say(*strongest(context, sweep, found))
             shown = True
         section.add(contour(context, sweep, found))
