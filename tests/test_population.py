@@ -301,6 +301,7 @@ def test_a_trial_that_had_told_its_last_step_when_it_was_killed_does_not_run_aga
         ("{name: pbt, interval: 1, steps: 2}", ["h0=interval(0,1)", "+hydra.sweeper.replicates={key: h1, values: [1]}"], "leave the"),
         ("{name: pbt, interval: 1, steps: 2}", ["h0=interval(0,1)", "hydra.sweeper.custom_search_space=a.b"], "draws from given"),
         ("{name: pbt, interval: 1, steps: 2, population: 2}", ["h0=interval(0,1)", "hydra.sweeper.enqueue=[{h0: 1},{h0: 0}]"], "3 trials"),
+        ("{name: pbt, interval: 1, steps: 2, hold: ['h*']}", ["h0=interval(0,1)"], "h0: may not change on the way, as checkpoints belong"),
         ("{name: pbt, interval: 1, steps: 2}", ["generation=interval(0,1)"], "generation"),
         ("{name: replay}", [], "hydra.sweeper.sampler.of: is missing"),
         ("{name: replay, of: nowhere}", [], "nowhere/schedule.yaml"),

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 OWN = {
     **{"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []},
     **{"ladder": ["key", "start", "metric", "most"], "tiers": ["tiers", "trials", "sampler"], "ablation": ["of", "seeds", "seed_key"]},
-    **{"pbt": ["population", "interval", "steps", "quantile", "perturb", "resample", "change"], "replay": ["of"]},
+    **{"pbt": ["population", "interval", "steps", "quantile", "perturb", "resample", "change", "hold"], "replay": ["of"]},
 }
 """Samplers that are not Optuna's, and the arguments that they take."""
 ENUMERATING = ("grid", "list", "ends")

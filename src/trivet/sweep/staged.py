@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "perturb": ListOf(Real(0, open="low"), default=(0.8, 1.25)),
         "resample": Real(0, 1, default=0.25),
         "change": ListOf(Text(), default=("*",)),
+        "hold": ListOf(Text(), 0, default=()),
     },
     "replay": {"of": Text()},
 }
@@ -50,6 +52,10 @@ def prepared(spec: SamplerSpec, where: Space, n_before: int, n_trials: int | Non
         raise UserError(f"{KEY}.steps: is missing, and so is hydra.sweeper.n_trials: give the steps of a whole training, or the trials")
     groups = {p.key for p in where.params if where.is_group(p.key)}
     held = sorted(groups | {key for p in where.params for key, _ in p.when})
+    shaped = next((p.key for p in where.params if population.may_change(p, given["change"], held) and _named(p.key, given["hold"])), None)
+    if shaped is not None:
+        mend = f"take it out of {KEY}.change, and it is drawn once and handed on"
+        raise UserError(f"{shaped}: may not change on the way, as checkpoints belong to its value ({KEY}.hold); {mend}")
     searched = [p for p in where.params if not isinstance(p.spec, space.Fixed)]
     free = {p.key.lstrip("+"): population.may_change(p, given["change"], held) for p in searched}
     if not any(free.values()):
@@ -59,6 +65,10 @@ def prepared(spec: SamplerSpec, where: Space, n_before: int, n_trials: int | Non
         log.info(f"pbt: {', '.join(fast)}: drawn once, and handed on with the checkpoint ({KEY}.change names what changes)")
     most = size * math.ceil(steps / int(given["interval"])) if steps is not None else int(n_trials or 0)
     return most, replace(spec, arguments={**given, "held": held})
+
+
+def _named(key: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(key.lstrip("+"), pattern) for pattern in patterns)
 
 
 def first_members(sampler: SamplerSpec, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
