@@ -11,6 +11,7 @@ from trivet.errors import UserError
 from trivet.study import publishing
 from trivet.study.publishing import MARK, check_files, missing_files, publish, strangers, target_of
 from trivet.study.tables import TABLES
+from trivet.sweep.sweep import _make_folder
 
 EXPECTED = {**{name: f"new {name}" for name in TABLES}, **{f"model/{n}.pt": f"model {n}" for n in (0, 1, 12)}}
 
@@ -282,3 +283,11 @@ def test_preparing_data_keeps_files_of_the_same_name(tmp_path, there):
     with pytest.raises(UserError, match="was not written by prepare"):
         files.write(tmp_path, {}, {}, {})
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == dict.fromkeys(there, "mine")
+
+
+@pytest.mark.parametrize("given", [".git", ".git/hooks/x", "empty/.git", "app/.hg/a"])
+def test_a_sweeps_folder_is_not_made_in_version_controls_own(project, given):
+    before = sorted(project.rglob("*"))
+    with pytest.raises(UserError, match=r"^hydra\.sweep\.dir=.* lies in \.(git|hg), "):
+        _make_folder(project / given)
+    assert sorted(project.rglob("*")) == before

@@ -101,6 +101,7 @@ REFUSALS = [
     ([KEY + "sampler={name:list,trials:[['+hydra.job.env_set.A=1']]}"], ["+hydra.job.env_set.A: is Hydra's own"]),
     ([KEY + "sampler={name:tpe,multivariate:maybe}"], ["hydra.sweeper.sampler.multivariate=maybe", "true or false"]),
     ([KEY + "identity.call=os.getcwd"], ["hydra.sweeper.identity.call=os.getcwd: raised TypeError"]),
+    (["hydra.sweep.dir=.git/hooks"], ["hydra.sweep.dir=", "lies in .git", "name another folder"]),
     (["hydra.sweep.dir=/proc/nowhere"], ["hydra.sweep.dir=/proc/nowhere", "cannot be written"]),
 ]
 

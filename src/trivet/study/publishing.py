@@ -44,9 +44,7 @@ def target_of(publish: str, root: Path, sweep: Path | None = None) -> Path:
             raise UserError(f"{KEY}={publish}: {'is' if target == place else 'holds'} {what}; name a folder for the tables alone")
     if _is_git_root(target):
         raise UserError(f"{KEY}={publish}: is a git repository; name a folder for the tables alone")
-    repository = _git_root(target)
-    below = target.relative_to(repository) if repository != target else target  # `dvc exp run --temp` works within .dvc
-    if store := next((part for part in below.parts if part.lower() in _STORES), None):
+    if store := store_of(target):
         raise UserError(f"{KEY}={publish}: lies in {store}, which is version control's own; name a folder for the tables alone")
     if not os.path.isabs(publish) and project not in (lexical, *lexical.parents):
         raise UserError(f"{KEY}={publish}: lies outside {project}; name a folder inside it, or write the path from / on")
@@ -56,6 +54,13 @@ def target_of(publish: str, root: Path, sweep: Path | None = None) -> Path:
     if found := strangers(target):
         raise UserError(f"{KEY}={publish}: holds {_few(found)}, which no publish of a sweep put there; move that, or name another folder")
     return target
+
+
+def store_of(folder: Path) -> str | None:
+    """The folder of a version control's own, such as .git, that a path is or lies in; None for none."""
+    repository = _git_root(folder)
+    below = folder.relative_to(repository) if repository != folder else folder  # `dvc exp run --temp` works within .dvc
+    return next((part for part in below.parts if part.lower() in _STORES), None)
 
 
 def check_files(names: Sequence[str]) -> None:

@@ -311,6 +311,8 @@ def _previous_seconds(folder: Path) -> float:
 
 
 def _make_folder(folder: Path) -> None:
+    if store := publishing.store_of(folder):
+        raise UserError(f"hydra.sweep.dir={folder}: lies in {store}, which is version control's own; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".write-{os.getpid()}"
