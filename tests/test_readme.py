@@ -109,7 +109,11 @@ COMMANDS = {
     "pip install": "test_install.py::",
     "pip install 'trivet[lightning]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "python benchmarks/sweeper.py search": "test_readme.py::test_every_benchmark_that_is_named_exists",
+    "python benchmarks/search_quality.py --tables FOLDER --kinds lcbench --methods trivet,lag-1,...": (
+        "test_readme.py::test_every_benchmark_that_is_named_exists"
+    ),
     "python benchmarks/search_quality.py --methods trivet,tiers": "test_readme.py::test_every_benchmark_that_is_named_exists",
+    "python benchmarks/sweeper.py scale": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python benchmarks/sweeper.py noop": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python -m benchmarks.report": "test_readme.py::test_every_benchmark_that_is_named_exists",
     "python benchmarks/training.py": "test_readme.py::test_every_benchmark_that_is_named_exists",
@@ -267,5 +271,7 @@ def test_every_benchmark_that_is_named_exists():
         if named.startswith("benchmarks"):
             path = ROOT / (named if named.endswith(".py") else named.replace(".", "/") + ".py")
             assert path.is_file(), command
-            given = [part for word in words[2:] for part in word.split(",")] if words[1] != "-m" else []
+            given = (
+                [part for word in words[2:] for part in word.split(",") if re.fullmatch(r"[a-z-][\w-]*", part)] if words[1] != "-m" else []
+            )
             assert all(re.search(rf"[\"']{word}[\"']|def {word}\b", path.read_text()) for word in given), command
