@@ -105,7 +105,7 @@ class Project:
         return yaml.safe_load((self.folder / "results/test/test.yaml").read_text())
 
 
-def compared(alone, killed, last="coarse", n_seeds=4):
+def compared(alone, killed, last="coarse", n_finalists=2):
     """Run all stages, those of the second project as far as `last` and in two halves; returns the tables, which must be the same."""
     told = alone.trivet("run")
     assert [line.split(":")[0] for line in told.splitlines() if line.startswith("stage ")] == [f"stage {name}" for name in STAGES]
@@ -114,9 +114,10 @@ def compared(alone, killed, last="coarse", n_seeds=4):
     killed.kill_half_way(3)
     assert "stage coarse" in killed.trivet("run", last)
     ours, phases = alone.tables(SEARCHES), SEARCHES[: SEARCHES.index(last) + 1]
-    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [8, 3, n_seeds]
+    assert [len(ours[phase]) - 1 for phase in SEARCHES] == [8, 3, n_finalists]
     assert alone.tables(phases) == killed.tables(phases)
-    assert "finalist" in ours["seeds"][0] and "seed" in ours["seeds"][0]
+    assert "finalist" in ours["seeds"][0]
+    assert len((alone.folder / "results/seeds/runs.csv").read_text().splitlines()) == 1 + 2 * n_finalists
     assert (alone.folder / "reports/report.html").stat().st_size > 10_000
     assert "everything is up to date" in alone.trivet("run")
     assert alone.git("diff", "HEAD", "--name-only") == "", "nothing of the user's has changed"
@@ -154,7 +155,7 @@ def test_any_program_from_init_to_the_report(warm, tmp_path):
     """A script undisturbed, and killed half-way a shell script that wraps it: it prints the same, so the tables are the same."""
     alone = Project(warm, "program", tmp_path / "alone", 0, ["--command", SCRIPT, *PROGRAM], "")
     killed = Project(warm, "program", tmp_path / "killed", 2, ["--command", SHELL_SCRIPT, *PROGRAM], "")
-    ours = compared(alone, killed, n_seeds=2)  # it has no default that runs beside the finalist
+    ours = compared(alone, killed, n_finalists=1)  # it has no default that runs beside the finalist
     assert ours["coarse", "curves"].splitlines()[0].startswith("number,step,value,loss")
     found = alone.tested()
     assert len(found["winner"]["seeds"]) == 2 and "ensemble_winner" not in found

@@ -60,15 +60,21 @@ def _section(heading: str, folder: Path) -> Section:
     states = ", ".join(f"{n} {state.lower()}" for state, n in Counter(row["state"] for row in rows).items())
     aim = "maximize" if maximize else "minimize"
     said = Paragraph((f"{len(rows)} trials: {states}. Objective: {study.get('metric') or 'value'} ({aim}).",))
-    known = [row for row in rows if values and row["state"] in ("COMPLETE", "PRUNED") and math.isfinite(_number(row, values[0]))]
     if "finalist" in columns:
-        return Section(heading.lower(), heading, [said, _seeds(known, values[0])])
+        runs = _read(folder / "runs.csv")[1] if (folder / "runs.csv").is_file() else rows
+        return Section(heading.lower(), heading, [said, _seeds(_known(runs, values), values[0])])
+    known = _known(rows, values)
     sign = -1 if maximize else 1  # a pruned trial's value is of a training that was not ended: after all others
     best = sorted(known, key=lambda row: (row["state"] != "COMPLETE", sign * _number(row, values[0])))[:SHOWN]
     end = columns.index("seconds") if "seconds" in columns else len(columns)
     shown = ("number", "state", *values, "step", *columns[columns.index("step") + 1 : end])
     cells = tuple(tuple(Cell(row[name] or "") for name in shown) for row in best)
     return Section(heading.lower(), heading, [said, Table(shown, cells, "The best trials")])
+
+
+def _known(rows: Sequence[Row], values: Sequence[str]) -> list[Row]:
+    """Those that have a value."""
+    return [row for row in rows if values and row["state"] in ("COMPLETE", "PRUNED") and math.isfinite(_number(row, values[0]))]
 
 
 def _seeds(rows: Sequence[Row], value: str) -> Table:
