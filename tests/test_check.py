@@ -58,7 +58,7 @@ def test_the_whole_stage_writes_both_files(root, capsys):
     assert list(result) == ["findings", "space", "extremes", "validation", "lr_range", "estimate", "advice"]
     rows = result["extremes"]
     tried = {(row["key"], str(row["value"])) for row in rows}
-    for expected in [("optimizer", "sgd"), ("batch_size", "16"), ("batch_size", "256"), ("model.depth", "1"), ("model.dropout", "0.5")]:
+    for expected in [("optimizer", "sgd"), ("batch_size", "32"), ("batch_size", "256"), ("model.depth", "1"), ("model.dropout", "0.5")]:
         assert expected in tried, expected
     assert {row["result"] for row in rows} == {"ok"} and all(row["milliseconds_per_epoch"] > 0 for row in rows)
     conditional = [row for row in rows if row["key"] == "optimizer.lr"]
