@@ -37,7 +37,7 @@ from trivet.phases.estimate import share_trained
 from trivet.phases.finalists import alike
 from trivet.search import pruning
 from trivet.search.history import History
-from trivet.search.rounds import Rounds
+from trivet.search.rounds import Rounds, Searched
 from trivet.search.samplers import sampler_spec
 from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank, copied
@@ -183,7 +183,7 @@ class InTiers:
         planned = COSTS[run.table.name.partition(":")[0]][-1]
         arguments = {"tiers": TIERS, "trials": max(2, round(planned / (epochs * share))), "sampler": self.search.sampler}
         default = {p.name: _middle(p.spec) for p in params}
-        rounds = Rounds(Tiers(arguments, params, default, ["minimize"], run.seed), 1)
+        rounds = Rounds(Tiers(arguments, Searched(params, default, ["minimize"], run.seed)), 1)
         history = History(pruning.build({**self.search.pruner, "max_resource": epochs}) if epochs > 1 else None, False)
         done: list[SimpleNamespace] = []
         given = default

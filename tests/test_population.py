@@ -19,6 +19,7 @@ import trivet
 from trivet import space
 from trivet.search import population
 from trivet.search.population import Population
+from trivet.search.rounds import Searched
 from trivet.study import schedule, tables
 from trivet.study.records import Official
 
@@ -84,7 +85,7 @@ def test_the_worst_are_replaced_by_the_best(values, quantile, best, replaced):
 
 def rule(arguments=None, params=None, seed=0):
     params = params or [space.Param("h0", space.Float(0.0, 1.0)), space.Param("h1", space.Float(0.0, 1.0))]
-    return Population({**GIVEN, **(arguments or {})}, params, {}, ["maximize"], seed)
+    return Population({**GIVEN, **(arguments or {})}, Searched(params, {}, ["maximize"], seed))
 
 
 def test_a_generation_follows_from_the_one_before_alone():

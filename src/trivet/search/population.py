@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trivet import space
-from trivet.search.rounds import Done, Given, Plan, Round, score
+from trivet.search.rounds import Done, Given, Plan, Round, Searched, score
 from trivet.search.samplers import SamplerSpec
-from trivet.search.sampling import Sampler, external, trial_seed
+from trivet.search.sampling import Sampler, configuration, trial_seed
 
 
 def may_change(param: space.Param, patterns: Sequence[str], held: Sequence[str]) -> bool:
@@ -84,16 +84,8 @@ def _neighbour(options: Sequence[Any], value: Any, up: bool) -> Any:
 class Population:
     """`arguments`: population, interval, steps (of a whole training, or None), quantile, perturb, resample, change, held."""
 
-    def __init__(
-        self,
-        arguments: Mapping[str, Any],
-        params: Sequence[space.Param],
-        defaults: Mapping[str, Any],
-        directions: Sequence[str],
-        seed: int,
-    ) -> None:
-        self.arguments, self.params, self.defaults, self.seed = arguments, list(params), dict(defaults), seed
-        self.directions, self.maximize = list(directions), directions[0] == "maximize"
+    def __init__(self, arguments: Mapping[str, Any], searched: Searched) -> None:
+        self.arguments, self.searched, self.params = arguments, searched, list(searched.params)
         self.size = int(arguments["population"])
 
     def plan(self, done: Sequence[Done]) -> Plan:
@@ -103,7 +95,7 @@ class Population:
         steps, interval = self.arguments.get("steps"), int(self.arguments["interval"])
         while steps is None or len(done) < self.size * math.ceil(int(steps) / interval):
             before = done[len(done) - self.size :]
-            best, replaced = truncated(before, float(self.arguments["quantile"]), self.maximize)
+            best, replaced = truncated(before, float(self.arguments["quantile"]), self.searched.maximize)
             if not best:
                 return
             done = yield Round.of([self._child(len(done) + place, trial, best, replaced) for place, trial in enumerate(before)])
@@ -115,7 +107,7 @@ class Population:
         """The member's own training, gone on with; or one of the best, with other values."""
         if before.number not in replaced:
             return {"params": dict(before.params), "overrides": None, **member(self.arguments, number, before)}
-        rng = random.Random(trial_seed(self.seed, number))
+        rng = random.Random(trial_seed(self.searched.seed, number))
         parent = rng.choice(best)
         return {"params": self.explored(parent.params, number, rng), "overrides": None, **member(self.arguments, number, parent)}
 
@@ -139,15 +131,8 @@ class Population:
 
     def _drawn(self, number: int, params: Sequence[space.Param]) -> dict[str, Any]:
         """A configuration drawn from these ranges, by name."""
-        asked = Sampler(SamplerSpec("random"), params, self.directions, self.seed, self.defaults).ask(number, [])
-        chosen: dict[str, Any] = {}
-        values: dict[str, Any] = {}
-        for param in params:
-            if param.active(chosen):
-                spec = param.spec
-                value = spec.value if isinstance(spec, space.Fixed) else external(spec, asked.params[param.name])
-                chosen[param.key] = values[param.name] = value
-        return values
+        asked = Sampler(SamplerSpec("random"), params, self.searched.directions, self.searched.seed, self.searched.defaults).ask(number, [])
+        return configuration(params, asked.params)
 
 
 class Lineage:

@@ -32,7 +32,7 @@ class Done(Protocol):
 
     @property
     def state(self) -> str:
-        """COMPLETE, PRUNED or FAIL."""
+        """COMPLETE, PRUNED, FAIL or INFEASIBLE (it ended as one of the first two, and breaks a constraint)."""
 
 
 Propose = Callable[[int, Sequence[Done], Sequence[Mapping[str, Any]]], Given]
@@ -53,6 +53,22 @@ class Round:
 
 
 Plan = Generator[Round, Sequence[Done], None]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a rule draws its trials from."""
+
+    params: Sequence[space.Param]
+    defaults: Mapping[str, Any]
+    """The default configuration, by name of the parameter."""
+    directions: Sequence[str]
+    seed: int
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of the first objective is better."""
+        return self.directions[0] == "maximize"
 
 
 class Rule(Protocol):
@@ -122,14 +138,7 @@ class Rounds:
             self._begins.append(self._begins[-1] + made.n)
 
 
-def build(
-    name: str,
-    arguments: Mapping[str, Any],
-    params: Sequence[space.Param],
-    defaults: Mapping[str, Any],
-    directions: Sequence[str],
-    seed: int,
-) -> Rule:
+def build(name: str, arguments: Mapping[str, Any], searched: Searched) -> Rule:
     """The rule of that name, from arguments that are complete (sweep/ruled.py)."""
     from trivet.search.ablation import Ablation
     from trivet.search.ladder import Ladder
@@ -137,11 +146,11 @@ def build(
     from trivet.search.tiers import Tiers
 
     if name == "ladder":
-        return Ladder(arguments, directions[0] == "maximize")
+        return Ladder(arguments, searched.maximize)
     if name == "ablation":
-        return Ablation(arguments, directions[0] == "maximize")
+        return Ablation(arguments, searched.maximize)
     if name == "pbt":
-        return Population(arguments, params, defaults, directions, seed)
+        return Population(arguments, searched)
     if name == "replay":
         return Lineage(arguments)
-    return Tiers(arguments, params, defaults, directions, seed)
+    return Tiers(arguments, searched)

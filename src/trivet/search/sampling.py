@@ -58,6 +58,17 @@ def external(spec: space.Spec, value: Any) -> Any:
     return value
 
 
+def configuration(params: Sequence[space.Param], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name of the parameters that are active, from what a sampler `asked` for (Optuna's form); fixed ones are their own."""
+    chosen: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for param in params:
+        if param.active(chosen):
+            value = param.spec.value if isinstance(param.spec, space.Fixed) else external(param.spec, asked[param.name])
+            chosen[param.key] = values[param.name] = value
+    return values
+
+
 def trial_seed(seed: int, number: int) -> int:
     """A seed of 31 bits for trial `number`."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4]) >> 1

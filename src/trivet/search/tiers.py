@@ -15,9 +15,9 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from trivet import space
-from trivet.search.rounds import Done, Given, Plan, Round, best, score
+from trivet.search.rounds import Done, Given, Plan, Round, Searched, best, score
 from trivet.search.samplers import SamplerSpec
-from trivet.search.sampling import Sampler, distribution, external, internal, trial_seed
+from trivet.search.sampling import Sampler, configuration, distribution, internal, trial_seed
 from trivet.search.teaching import blank, copied
 
 
@@ -60,56 +60,40 @@ def subspace(params: Sequence[space.Param], tiers: Sequence[Tier], tier: int, in
 class Tiers:
     """`arguments`: tiers (name, keys, share), trials (in all, those before the first tier included), sampler (of each tier)."""
 
-    def __init__(
-        self,
-        arguments: Mapping[str, Any],
-        params: Sequence[space.Param],
-        defaults: Mapping[str, Any],
-        directions: Sequence[str],
-        seed: int,
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any], searched: Searched) -> None:
         self.tiers, self.n_trials = tiers_of(arguments), int(arguments["trials"])
         self.sampler = SamplerSpec(str(arguments["sampler"]), {})
-        self.params, self.defaults, self.directions, self.seed = list(params), dict(defaults), list(directions), seed
-        self.maximize = self.directions[0] == "maximize"
+        self.searched = searched
 
     def plan(self, done: Sequence[Done]) -> Plan:
         """Two rounds a tier, the second one where the first has found something better."""
         for i, tier in enumerate(self.tiers):
-            incumbent = best(done, self.maximize)
-            values = incumbent.params if incumbent is not None else self.defaults
-            params = subspace(self.params, self.tiers, i, values)
+            incumbent = best(done, self.searched.maximize)
+            values = incumbent.params if incumbent is not None else self.searched.defaults
+            params = subspace(self.searched.params, self.tiers, i, values)
             if all(space.n_points(p.spec) == 1 for p in params):
                 continue  # nothing of this tier is searched
             left = self.n_trials - len(done)
             n = round(left * tier.share / sum(t.share for t in self.tiers[i:])) if i + 1 < len(self.tiers) else left
             if n < 1:
                 continue
-            asked = _Asked(self, tier.name, params, incumbent, len(done), trial_seed(self.seed, i), values)
+            own = Searched(params, values, self.searched.directions, trial_seed(self.searched.seed, i))
+            asked = _Asked(self.sampler, tier.name, own, incumbent, len(done))
             first = (n + 1) // 2
             done = yield Round(first, asked.propose)
-            found = best(done, self.maximize)
-            bar = float("-inf") if incumbent is None else score(incumbent, self.maximize)
-            if found is not None and score(found, self.maximize) > bar and n > first:
+            found = best(done, self.searched.maximize)
+            bar = float("-inf") if incumbent is None else score(incumbent, self.searched.maximize)
+            if found is not None and score(found, self.searched.maximize) > bar and n > first:
                 done = yield Round(n - first, functools.partial(asked.propose, first=first))
 
 
 class _Asked:
     """The sampler of one tier, which knows the tier's own trials and the one that it set out from."""
 
-    def __init__(
-        self,
-        rule: Tiers,
-        name: str,
-        params: Sequence[space.Param],
-        incumbent: Done | None,
-        begin: int,
-        seed: int,
-        defaults: Mapping[str, Any],
-    ) -> None:
-        self.name, self.params, self.incumbent, self.begin = name, params, incumbent, begin
-        self.specs = space.searched(params)
-        self.sampler = Sampler(rule.sampler, params, rule.directions, seed, defaults)
+    def __init__(self, sampler: SamplerSpec, name: str, searched: Searched, incumbent: Done | None, begin: int) -> None:
+        self.name, self.params, self.incumbent, self.begin = name, searched.params, incumbent, begin
+        self.specs = space.searched(searched.params)
+        self.sampler = Sampler(sampler, searched.params, searched.directions, searched.seed, searched.defaults)
 
     def propose(self, place: int, known: Sequence[Done], pending: Sequence[Mapping[str, Any]], first: int = 0) -> Given:
         """Trial `first + place` of the tier."""
@@ -117,14 +101,7 @@ class _Asked:
         told = [self._told(trial.trial, trial.params) for trial in [*seen, *known[self.begin :]]]
         running = [self._told(blank(0, {}, {}), params) for params in pending]
         asked = self.sampler.ask(first + place, told, None, running)
-        chosen: dict[str, Any] = {}
-        values: dict[str, Any] = {}
-        for param in self.params:
-            if param.active(chosen):
-                spec = param.spec
-                value = spec.value if isinstance(spec, space.Fixed) else external(spec, asked.params[param.name])
-                chosen[param.key] = values[param.name] = value
-        return {"params": values, "overrides": None, "attrs": {"tier": self.name}}
+        return {"params": configuration(self.params, asked.params), "overrides": None, "attrs": {"tier": self.name}}
 
     def _told(self, trial: FrozenTrial, params: Mapping[str, Any]) -> FrozenTrial:
         """A trial as one of this tier's space."""

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from trivet import space
 from trivet.search import constraints, pruning
 from trivet.search.history import History
-from trivet.search.rounds import Rounds, build
+from trivet.search.rounds import Rounds, Searched, build
 from trivet.search.samplers import ENUMERATING, INDEPENDENT, REPEATING, RULED, USES_PENDING
 from trivet.search.sampling import Sampler, distribution, internal
 from trivet.search.teaching import blank
@@ -346,4 +346,5 @@ def _study_in(storage: BaseStorage, spec: StudySpec) -> int:
 
 
 def _rule(spec: StudySpec) -> Any:
-    return build(spec.sampler.name, spec.sampler.arguments, spec.params, spec.defaults, spec.directions, spec.seed)
+    searched = Searched(spec.params, spec.defaults, spec.directions, spec.seed)
+    return build(spec.sampler.name, spec.sampler.arguments, searched)
