@@ -20,23 +20,23 @@ ROOT = Path(__file__).parent.parent
 NO_NETWORK = ("dns error", "Could not connect", "error sending request", "Network connectivity is disabled", "Connection refused")
 
 
-def installed(folder, *options):
-    """The Python of a fresh environment in `folder` with this project, installed from a copy of it."""
+def copied(folder):
+    """A copy of this project, as somebody would install it."""
     copy = folder / "project"
     copy.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    python = folder / "env" / "bin" / "python"
+    return copy
+
+
+def install(python, *what):
     where, environment = sources()
-    subprocess.run([*uv(), "venv", "--quiet", "--python", sys.executable, str(folder / "env")], check=True, env=environment)
-    launcher = "hydra-joblib-launcher>=1.2"  # another project's share of the namespace hydra_plugins
-    command = [*uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *where, *options, str(copy), launcher]
+    command = [*uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *where, *map(str, what)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0 and any(words in done.stderr for words in NO_NETWORK):
         pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
-    return python
 
 
 def ask(python, code, cwd):
@@ -48,12 +48,23 @@ def ask(python, code, cwd):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return installed(tmp_path_factory.mktemp("plain"))
+    """The Python of a fresh environment with this project, installed from a copy of it."""
+    folder = tmp_path_factory.mktemp("plain")
+    python = folder / "env" / "bin" / "python"
+    subprocess.run([*uv(), "venv", "--quiet", "--python", sys.executable, str(folder / "env")], check=True, env=sources()[1])
+    install(python, copied(folder), "hydra-joblib-launcher>=1.2")  # another project's share of the namespace hydra_plugins
+    return python
 
 
 @pytest.fixture(scope="module")
-def editable(tmp_path_factory):
-    return installed(tmp_path_factory.mktemp("editable"), "--editable")
+def editable(plain, tmp_path_factory):
+    """The same with an editable install; what the project needs is there already, which takes longest."""
+    folder = tmp_path_factory.mktemp("editable")
+    shutil.copytree(plain.parents[1], folder / "env", symlinks=True)
+    python = folder / "env" / "bin" / "python"
+    install(python, "--no-deps", "--editable", copied(folder))
+    assert ask(python, "import trivet; print(json.dumps(trivet.__file__))", folder) == str(folder / "project/src/trivet/__init__.py")
+    return python
 
 
 @pytest.mark.slow
@@ -83,15 +94,15 @@ def test_the_sweeper_stands_alone(environment, request, tmp_path):
         assert [row["state"] for row in rows(elsewhere / launcher)] == ["COMPLETE"] * 5
 
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    for words, code, said in [
-        (["status", "basic"], 0, "5 of 5 trials"),
-        (["top", "basic"], 0, "Best 5 of 5 trials"),
-        (["report", "basic"], 2, "error: report: needs "),  # the report's libraries are an extra
+    for words, said in [
+        (["status", "basic"], "5 of 5 trials"),
+        (["top", "basic"], "Best 5 of 5 trials"),
+        (["report", "basic"], "the tables in short"),  # the report's libraries are an extra
     ]:
         told = subprocess.run([python, "-m", "trivet", *words], capture_output=True, text=True, cwd=elsewhere, env=clean)
-        assert told.returncode == code, told.stderr
+        assert told.returncode == 0, told.stderr
         assert said in told.stdout + told.stderr and "Traceback" not in told.stderr
-        assert code == 0 or told.stderr.strip().endswith("pip install 'trivet[report]'")
+        assert words[0] != "report" or told.stderr.strip().endswith("pip install 'trivet[report]'")
 
 
 @pytest.mark.slow
