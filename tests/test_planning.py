@@ -442,7 +442,7 @@ def test_bad_entries_are_named_in_one_line(tmp_path, entry, said):
         ({"file": "nothing.yaml"}, "hydra.sweeper.sampler.file=.*nothing.yaml: cannot be read"),
         ({"file": "bad.yaml"}, "hydra.sweeper.sampler.file=.*bad.yaml: cannot be read"),
         ({"file": "binary.yaml"}, "hydra.sweeper.sampler.file=.*binary.yaml: cannot be read"),
-        ({"file": "mapping.yaml"}, "must be a list"),
+        ({"file": "mapping.yaml"}, "a: unknown; must be a list"),
         ({"trials": []}, "at least one"),
         ({"trials": "x=1"}, "must be a list"),
         ({"trials": [3]}, "hydra.sweeper.sampler.trials: 3"),

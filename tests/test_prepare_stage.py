@@ -29,7 +29,7 @@ def test_prepares_what_the_overrides_say(tmp_path, capsys):
         (["data.fraction=1"], "error: Could not override 'data.fraction'."),
         (
             ["+data.fraction=1"],
-            "error: data.fraction is not a key of data=mnist1d: allowed are path, val_fraction, seed, folds, fold, published",
+            "error: data.fraction is not a key of data=mnist1d: allowed are path, val_fraction, seed, folds, fold, outer_folds, outer_fold",
         ),
         (["data.val_fraction=2"], "error: data.val_fraction=2: must be a number > 0 and < 1"),
         (["data=table"], "error: data.file=null: name the CSV or Parquet file"),

@@ -136,7 +136,7 @@ def _file(path: Any, root: Path) -> Any:
         raise UserError(f"hydra.sweeper.sampler.file={error}; name a YAML list") from None
     unknown = next((k for k in content if k not in ("trials", "replicates")), None) if isinstance(content, Mapping) else None
     if unknown is not None:
-        raise UserError(f"{key}: {unknown}: unknown; it takes trials (a list) and replicates")
+        raise UserError(f"{key}: {unknown}: unknown; must be a list of configurations, or a mapping of trials (such a list) and replicates")
     return content
 
 
