@@ -152,7 +152,7 @@ STATEMENTS = [
     ("the rate was not searched", r"The learning rate was not searched", ranged(searched=None), ranged()),
     (
         "remarks of the check",
-        r"had these remarks:\n\n- lr is narrow\. widen it\.\n- lr=1 at the end of its range: it diverges\.",
+        r"had these remarks:\n\n- lr is narrow; widen it\.\n- lr=1 at the end of its range: it diverges\.",
         story(
             check={
                 "findings": [{"message": "lr is narrow", "mend": "widen it"}],

@@ -53,9 +53,10 @@ def _region(found: dict) -> bool:
 
 def _space(section: Section, check: dict) -> None:
     """Warnings on the space, values that could not be trained, and what the search was expected to take."""
-    items: list[tuple[Inline, ...]] = [
-        (f"{finding.get('message', '')}. {finding.get('mend', '')}.".replace("..", "."),) for finding in check.get("findings") or []
+    parts = [
+        [str(finding[part]).rstrip(".") for part in ("message", "mend") if finding.get(part)] for finding in check.get("findings") or []
     ]
+    items: list[tuple[Inline, ...]] = [("; ".join(found) + ".",) for found in parts if found]
     tried = check.get("extremes") or []
     bad = [row for row in tried if row.get("result") not in (None, "ok")]
     items += [
