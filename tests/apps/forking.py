@@ -8,7 +8,9 @@ import sys
 import traceback
 from pathlib import Path
 
-import optuna  # noqa: F401 - so that each fork finds it imported
+import numpy.random  # noqa: F401 - so that each fork finds it imported
+import optuna  # noqa: F401
+import rich._emoji_codes  # noqa: F401
 import sqlalchemy  # noqa: F401
 from hydra.core.plugins import Plugins
 
