@@ -134,18 +134,17 @@ class Clone:
         with Repo(self.folder) as repo:  # in this process: starting dvc takes longer than its answer
             stages = repo.status()
         file.write_bytes(before)
-        return set(stages)
+        return {name.rpartition(":")[2] for name in stages}  # as seen from elsewhere: <path of dvc.yaml>:<stage>
 
     def tables(self):
-        """The reproducible part of every table: the columns before `seconds`."""
+        """The reproducible part of every table: the columns before `seconds` (a curve of means has none)."""
         found = {}
         for phase in SEARCHES:
-            for name in ("trials.csv", "curves.csv", "runs.csv"):
-                path = self.folder / "results" / phase / name
-                if path.exists():
-                    with path.open(newline="") as file:
-                        rows = list(csv.reader(file))
-                    found[phase, name] = [row[: rows[0].index("seconds")] for row in rows]
+            for path in (self.folder / "results" / phase).glob("*.csv"):
+                with path.open(newline="") as file:
+                    rows = list(csv.reader(file))
+                n = rows[0].index("seconds") if "seconds" in rows[0] else None
+                found[phase, path.name] = [row[:n] for row in rows]
         return found
 
 
@@ -188,6 +187,7 @@ def test_a_killed_pipeline_continues_to_the_same_tables(tmp_path):
     assert whole.ran() == ["coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
     ours, theirs = killed.tables(), whole.tables()
     assert [len(theirs[phase, "trials.csv"]) for phase in SEARCHES] == [15, 5, 4]
+    assert len(theirs["seeds", "runs.csv"]) == 7, "two finalists and the default, two seeds each"
     assert len(ours) == 4, "coarse and fine"
     for key, table in ours.items():
         assert table == theirs[key], key

@@ -277,7 +277,7 @@ def test_a_listed_trial_with_replicates_has_the_runs_of_as_many_listed_trials(co
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"trials": [["x=1"]], "seeds": [1]}, "seeds: unknown; it takes trials (a list) and replicates"),
+        ({"trials": [["x=1"]], "seeds": [1]}, "seeds: unknown; must be a list of configurations, or a mapping of trials"),
         ({"trials": [["x=1"]], "replicates": {"key": "seed", "valeus": [1]}}, "sampler.file: replicates.valeus: unknown"),
         (
             {"trials": [["x=1"], ["x=2"]], "replicates": {"key": "seed", "values": [1], "race": 9}},
