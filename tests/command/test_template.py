@@ -59,4 +59,4 @@ def test_what_is_refused(line, shell, message):
 
 def test_quotes_that_are_closed_or_escaped_are_none():
     for line in ("echo 'a' {x}", 'echo "a" {x}', "echo \\' {x}", "echo 'a\\' {x}"):
-        Template.read(line, shell=True)
+        assert Template.read(line, shell=True).parameters == ["x"]

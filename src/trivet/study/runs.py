@@ -7,6 +7,7 @@ complete is the end of the trial, and what ran ahead of a verdict or a failure c
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
@@ -28,13 +29,14 @@ def claim_attribute(i: int) -> str:
     return f"trivet:claim:{i}"
 
 
-class Runs(Ending):
+class Runs(Ending, abc.ABC):
     """The part of a worker's hold on a study that shares out and folds together the runs of its trials."""
 
     _sync_due = 0.0
 
+    @abc.abstractmethod
     def _proposal(self, number: int, resumed: bool, replicate: int | None = None) -> Claim:
-        raise NotImplementedError
+        """What the worker that holds the lock of a trial, or of a run of it, is to run."""
 
     def _take_run(self, worker: str, ahead: bool = False) -> Claim | None:
         """The first run that waits for a worker: the next of a trial whose verdicts are known; `ahead`: any that has not ended, for a
