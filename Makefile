@@ -32,7 +32,7 @@ test: setup ## run the tests (PYTEST_ARGS="tests/test_space.py" for some, PYTEST
 	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 mutate: setup ## change a package's code at random places, one at a time: does a test notice? (PACKAGE=diagnosis SAMPLE=50 SEED=0)
-	@nice python scripts/mutate.py $(or $(PACKAGE),diagnosis) --sample $(or $(SAMPLE),50) --seed $(or $(SEED),0) --show
+	@nice python scripts/mutate.py $(or $(PACKAGE),diagnosis) --sample $(or $(SAMPLE),50) --seed $(or $(SEED),0)
 
 lint: setup ## check style, formatting and types
 	@ruff check . && ruff format --check . && mypy

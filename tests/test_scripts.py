@@ -177,8 +177,57 @@ def test_every_package_to_mutate_has_code_and_tests(script):
 def test_what_mutations_told(script):
     mutate = script("mutate")
     assert [round(100 * end) for end in mutate.interval(131, 235)] == [49, 62]
-    verdicts = {"a": "killed", "b": "timeout", "c": "survived", "d": "no tests"}
+    verdicts = {"a": "noticed", "b": "out of time", "c": "survived", "d": "no test"}
     assert mutate.told("space", verdicts, 100, 3) == (
         "space: 2 of 4 were noticed, 50 % (95 % interval 15 to 85 %); 4 of 100 changes, drawn with seed 3"
     )
     assert mutate.told("space", verdicts, 4, 3).endswith("; all 4 changes")
+
+
+UNNOTICEABLE = """
+__all__ = ["grow"]
+def read(path):
+    "What is in it."
+    log.debug("reading %s", path)
+    return cast("Table", open(path, encoding="utf-8"))
+def pair(a, b: "list"):
+    return zip(a, b, strict=True)
+class Box:
+    def __repr__(self):
+        return "Box " + self.name
+"""
+
+
+def test_changes_that_no_test_could_notice_are_not_made(script):
+    made = [change.after() for change in script("changes").of_file(Path("a.py"), UNNOTICEABLE)]
+    stay = [
+        '"grow"',
+        '"What is in it."',
+        'log.debug("reading %s", path)',
+        '"Box " + self.name',
+        'cast("Table",',
+        'encoding="utf-8"',
+        "strict=True",
+    ]
+    assert [text for text in stay if not all(text in changed for changed in made)] == []
+    assert any("open(None" in changed for changed in made) and any("zip(a, None" in changed for changed in made)
+
+
+def test_a_change_is_tried_by_the_tests_that_reach_it(script, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["src"]\nmarkers = ["slow: takes long"]\n')
+    (tmp_path / "src/small.py").write_text("LEAST = 3\ndef enough(n):\n    return n >= LEAST\ndef alone():\n    return 1 + 1\n")
+    (tmp_path / "tests/test_small.py").write_text(
+        "import functools, small\n@functools.cache\ndef kept():\n    return small.enough(3)\n"
+        "def test_a(): kept()\ndef test_b(): assert kept() and not small.enough(0)\ndef test_c(): assert False\n"
+    )
+    tests = script("reaching").Tests(tmp_path, ["src/*.py"], ["tests/test_small.py"])
+    verdicts = {change.after(): tests.verdict(change) for change in script("changes").of(tmp_path, ["src/*.py"])}
+    told = {
+        next(line for line in text.split("\n") if line not in (tmp_path / "src/small.py").read_text().split("\n")): verdict
+        for text, verdict in verdicts.items()
+    }
+    assert told["    return n > LEAST"] == "noticed" and told["LEAST = 4"] == "noticed" and told["LEAST = None"] == "noticed"
+    assert told["    return 1 - 1"] == "no test"
+    assert (tmp_path / "build/mutate/src/small.py").read_text() == (tmp_path / "src/small.py").read_text()
