@@ -48,12 +48,12 @@ def whole():
 
 def ladder():
     frame = trials([0.5, 0.8, 0.7], lr=[0.01, 0.1, 1.0]).assign(why=["begin", "better, so tenfold", "worse"])
-    return alone(search(frame, sampler={"name": "ladder", "key": "lr"}, command="python app.py -m +trivet=ladder"))
+    return alone(search(frame, sampler={"name": "ladder", "key": "lr"}, stopped_by="rule", command="python app.py -m +trivet=ladder"))
 
 
 def tiers():
     frame = trials([0.5, 0.8, 0.7, 0.79], lr=[0.01, 0.1, 1.0, 0.2]).assign(tier=["", "model", "model", "lr"])
-    return alone(search(frame, sampler={"name": "tiers"}))
+    return alone(search(frame, sampler={"name": "tiers"}, stopped_by="rule"))
 
 
 STORIES = {

@@ -58,6 +58,16 @@ LATE = search(
     curves=curves(late, 0.2, 1.0),
 )
 FLAT = search(trials(np.append(0.95, np.linspace(0.7, 0.94, 39)[::-1]), lr=np.append(0.03, np.tile(np.logspace(-2, -1, 13), 3))))
+
+
+def first_of_flat(n: int, PRUNED: int = 0, FAIL: int = 0, **study):
+    """The first trials of FLAT, whose best came first; of the last of them some were pruned late, some failed."""
+    frame = FLAT.trials.head(n).copy()
+    for state, last in (("PRUNED", PRUNED), ("FAIL", FAIL)):
+        frame.loc[frame.index[n - last :], "state"] = state
+    return search(frame, **study)
+
+
 BEST_DEFAULT = search(
     trials([0.95, *np.linspace(0.7, 0.94, 39)[::-1]], lr=np.append(0.03, np.tile(np.logspace(-2, -1, 13), 3))), defaults={"lr": 0.03}
 )
@@ -237,6 +247,22 @@ STATEMENTS = [
     ("widen", r"Go on, in a wider space: .* Price: about", alone(EDGE), alone(RISING)),
     ("train longer", r"Train longer rather than search more: .* Price: about 1,600 epochs", alone(LATE), alone(FLAT)),
     ("stop", r"Stop searching: more trials of this kind would bring little", alone(FLAT), alone(RISING)),
+    (
+        "not to stop after few",
+        r"Run more before you judge: 19 trials are too few .* for 19 trials more",
+        alone(first_of_flat(19)),
+        alone(FLAT),
+    ),
+    ("to stop after enough", r"Stop searching: more trials", alone(first_of_flat(20)), alone(first_of_flat(19))),
+    (
+        "failed ones are no judgement",
+        r"Run more before you judge: 19 trials are",
+        alone(first_of_flat(20, FAIL=1)),
+        alone(first_of_flat(20)),
+    ),
+    ("pruned ones are", r"Stop searching: more trials", alone(first_of_flat(20, PRUNED=15)), alone(first_of_flat(20, PRUNED=16))),
+    ("few completed", r"before you judge: 4 completed trials are too few", alone(first_of_flat(20, PRUNED=16)), alone(first_of_flat(20))),
+    ("a rule has ended", r"Nothing more of this kind: the rule", alone(first_of_flat(30, stopped_by="rule")), alone(first_of_flat(30))),
     ("out of reach", r"One more percentage point is out of reach", alone(FLAT), alone(RISING)),
     ("luck of one run", r"this is what one run with one seed showed", alone(RISING), story(CLEAR)),
     ("one parameter", r"only 1 parameter was searched, so there is nothing to rank", alone(RISING), alone(search(trials([]), spec=None))),
@@ -297,10 +323,11 @@ def test_advice_agrees_everywhere():
 
 
 def test_a_mend_against_the_decision_is_for_another_search():
-    few = search(trials(np.append(0.95, np.linspace(0.7, 0.94, 8)[::-1]), lr=np.append(0.03, np.logspace(-2, -1, 8))))
-    text = said(alone(few))  # nine trials are too few, but the best stands since the first
-    assert "Stop searching" in text and re.search(r"In another search .*: Run about 10 trials", text)
-    more = said(alone(search(trials(np.linspace(0.5, 0.9, 20), lr=np.tile(np.logspace(-2, -1, 10), 2)))))
+    wide = search(trials(np.append(0.95, np.linspace(0.7, 0.94, 24)[::-1]), lr=np.append(0.03, np.logspace(-2, -1, 24)), a=3, b=4))
+    wide.params = ["lr", "a", "b"]
+    text = said(alone(wide))  # 25 trials are too few for three parameters, but the best stands since the first
+    assert "Stop searching" in text and re.search(r"In another search .*: Run about 30 trials", text)
+    more = said(alone(search(trials(np.linspace(0.5, 0.9, 20), lr=np.append(np.logspace(-2, -1, 10), np.logspace(-1.9, -1.1, 10))))))
     assert "Go on:" in more and "In another search" not in more
 
 

@@ -15,11 +15,14 @@ PACED = 8  # trials from which on a pace is told
 
 @dataclass(frozen=True)
 class Progress:
-    """n: trials run. recent: how many count as the last part; recent_gain: what they improved the best by (0: nothing). same_for: trials
-    since the best; could_stop: the trial from which on nothing worth a hundredth of the lead was gained. lead: best over the median trial.
-    slope: gain per doubling of trials, over the second half. All gains are positive numbers in the objective's unit."""
+    """n: trials run. judged: those of them that completed or were pruned; completed: those that completed. recent: how many count as the
+    last part; recent_gain: what they improved the best by (0: nothing). same_for: trials since the best; could_stop: the trial from
+    which on nothing worth a hundredth of the lead was gained. lead: best over the median trial. slope: gain per doubling of trials,
+    over the second half. All gains are positive numbers in the objective's unit."""
 
     n: int
+    judged: int
+    completed: int
     best: float
     best_trial: int
     same_for: int
@@ -33,6 +36,11 @@ class Progress:
     def paced(self) -> bool:
         """Whether there are trials enough for a pace, so that a slope of nought means no growth."""
         return self.n >= PACED
+
+    @property
+    def concluding(self) -> bool:
+        """Whether what the trials have not found says something about trials to come: enough were judged, and some ran to their end."""
+        return self.judged >= limit("enough") and self.completed >= limit("enough_complete")
 
     def trials_for(self, gain: float) -> float:
         """How many trials more such a gain would take if best values went on growing with the logarithm of their number; inf: no growth."""
@@ -61,6 +69,8 @@ def progress(sweep: Sweep) -> Progress | None:
         slope = float(best[-1] - best[half - 1]) / math.log2(n / half)
     return Progress(
         n,
+        sweep.count("COMPLETE") + int(sweep.stopped.sum()),
+        sweep.count("COMPLETE"),
         sweep.value(best[-1]),
         int(sweep.trials["number"].iloc[at]),
         n - 1 - at,

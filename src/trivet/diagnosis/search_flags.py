@@ -89,7 +89,7 @@ def improving(case: Case) -> Flag | None:
         f"The last {count(state.recent, 'trial')} improved the best value by {case.scale.delta(state.recent_gain)}, to "
         f"{case.scale.show(state.best)}.",
         "The search was stopped before its returns diminished.",
-        "Go on: the same command with more trials continues this search.",
+        "Run more trials: the same command with more of them continues a search where it ended.",
         ("improving_share", "improving_gain", "improving_noise"),
         asks="more",
     )

@@ -241,6 +241,7 @@ def duplicates(case: Case) -> Flag | None:
         "The space has few distinct configurations, or the sampler has settled on one of them.",
         "Add options or a continuous parameter, or stop earlier; to measure seed noise use the seeds phase.",
         ("duplicates",),
+        asks="stop",
     )
 
 

@@ -145,6 +145,9 @@ _ROWS = (
     Threshold("flat_share", 0.5, "of trials", "the best value did not improve in the last part", "our choice"),
     Threshold("enough", 20, "trials", "judged only from so many trials on", "our choice"),
     Threshold(
+        "enough_complete", 5, "completed trials", "and, to say that more trials are of no use, from so many completed ones", "our choice"
+    ),
+    Threshold(
         "noise_ratio",
         1.0,
         "times",

@@ -29,12 +29,12 @@ class Scale:
     def show(self, value: float | None) -> str:
         if value is None or not math.isfinite(value):
             return "not known"
-        return f"{100 * value:.2f} %" if self.percent else number(value)
+        return f"{100 * value:z.2f} %" if self.percent else number(value)
 
     def delta(self, value: float | None, unit: str = "percentage points") -> str:
         if value is None or not math.isfinite(value):
             return "not known"
-        return f"{100 * value:.2f} {unit}" if self.percent else number(value)
+        return f"{100 * value:z.2f} {unit}" if self.percent else number(value)
 
     def interval(self, low: float | None, high: float | None) -> str:
         if low is None or high is None:

@@ -60,7 +60,7 @@ def lines(sides: list[Contestant], known: list[Contestant], scale: Scale) -> lis
         if one.searches:
             at = one.best_at(unit, cost)
             total = one.course().iloc[-1] if len(one.course()) else None
-            spent = f"{number(total['trials'])} trials, {number(total['epochs'])} epochs" if total is not None else "no trial"
+            spent = f"{count(total['trials'], 'trial')}, {count(total['epochs'], 'epoch')}" if total is not None else "no trial"
             told.append(
                 f"{one.label}: {scale.show(at)} after {number(cost)} {unit}, {scale.show(_best(one))} at its end ({spent}; {one.method})"
             )

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from trivet.diagnosis.flag import Case, Flag
-from trivet.diagnosis.progress import progress
+from trivet.diagnosis.progress import Progress, progress
 from trivet.diagnosis.space_flags import at_edges, widened
 from trivet.diagnosis.sweep import Sweep
+from trivet.diagnosis.thresholds import limit
 from trivet.reporting import commands
 from trivet.reporting.belonging import origin_of
 from trivet.reporting.context import Context
@@ -28,11 +29,13 @@ AGREES = {  # decision -> what a red flag may ask for beside it
     "look": ("mend",),
     "mend": ("mend",),
     "wait": ("more", "mend"),
-    "keep": ("keep",),
+    "keep": ("keep", "stop"),
     "milder": ("milder",),
     "widen": ("widen", "more"),
     "go_on": ("more",),
-    "longer": ("longer",),
+    "few": ("more",),
+    "longer": ("longer", "stop"),
+    "ended": ("stop",),
     "stop": ("stop",),
 }
 
@@ -54,7 +57,7 @@ class Decision:
 
 def decide(context: Context) -> Decision:
     """The first that applies: nothing to judge, a serious flag, a search that has not ended, the default won, pruning lost better ones, a
-    better value beyond an edge, a search that still improves, trainings cut off; else stop."""
+    better value beyond an edge, a search that still improves, trainings cut off, a rule at its end, too few trials; else stop."""
     sweep, state = context.last, progress(context.last)
     if state is None:
         return _look(context, sweep)
@@ -76,7 +79,9 @@ def decide(context: Context) -> Decision:
         return _go_on(context, sweep, state.n)
     if "best_last" in keys:
         return _longer(context, sweep)
-    return _stop(context, sweep)
+    if sweep.study.get("stopped_by") == "rule":
+        return Decision("ended", "Nothing more of this kind:", "the rule that chose the trials has come to its end.", "Price: none.")
+    return _stop(context, sweep) if state.concluding else _few(context, sweep, state)
 
 
 def _look(context: Context, sweep: Sweep) -> Decision:
@@ -143,6 +148,21 @@ def _go_on(context: Context, sweep: Sweep, n: int) -> Decision:
         "go_on",
         "Go on:",
         "the last trials still brought a worthwhile improvement.",
+        f"Price: about {price(context, per_trial(sweep) * (total - n))} for {count(total - n, 'trial')} more.",
+        Command(line, f"This continues the study, up to {count(total, 'trial')}:") if line else None,
+    )
+
+
+def _few(context: Context, sweep: Sweep, state: Progress) -> Decision:
+    """Whether more trials would bring anything can be said neither way."""
+    n, least = state.n, int(limit("enough"))
+    total = max(2 * n, least)
+    told, which = (state.judged, "trial") if state.judged < least else (state.completed, "completed trial")
+    line = commands.again(context.results, sweep, f"{sweep.name}.n_trials", "hydra.sweeper.n_trials", total)
+    return Decision(
+        "few",
+        "Run more before you judge:",
+        f"{count(told, which)} {'is' if told == 1 else 'are'} too few to say whether more would bring anything.",
         f"Price: about {price(context, per_trial(sweep) * (total - n))} for {count(total - n, 'trial')} more.",
         Command(line, f"This continues the study, up to {count(total, 'trial')}:") if line else None,
     )

@@ -59,7 +59,7 @@ def _section(heading: str, folder: Path) -> Section:
     maximize = (study.get("directions") or ["maximize"])[0] == "maximize"
     states = ", ".join(f"{n} {state.lower()}" for state, n in Counter(row["state"] for row in rows).items())
     aim = "maximize" if maximize else "minimize"
-    said = Paragraph((f"{len(rows)} trials: {states}. Objective: {study.get('metric') or 'value'} ({aim}).",))
+    said = Paragraph((f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {states}. Objective: {study.get('metric') or 'value'} ({aim}).",))
     if "finalist" in columns:
         runs = _read(folder / "runs.csv")[1] if (folder / "runs.csv").is_file() else rows
         return Section(heading.lower(), heading, [said, _seeds(_known(runs, values), values[0])])

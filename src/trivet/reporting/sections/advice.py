@@ -43,14 +43,18 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
     if not state.paced:
         return items
     step = 0.01 if scale.percent else 0.01 * abs(state.best)
+    room = (1 - state.best if context.maximize else state.best) if scale.percent else abs(state.best)
+    if step == 0 or room < step:  # nothing is above 100 %, or below 0
+        return items
     more = state.trials_for(step)
     one = "One more percentage point" if scale.percent else "One more per cent"
     if math.isinf(more) or more > 100 * state.n:
         items.append((f"{one} is out of reach for this search: at its present pace it would take more than a hundred times the trials.",))
     else:
-        trials = number(max(math.ceil(more), 1), 2)
+        trials = max(math.ceil(more), 1)
+        words = f"{number(trials, 2)} trials" if trials > 1 else "1 trial"
         if_so = "if the best value goes on growing with the logarithm of their number"
-        items.append((f"{one} would take about {trials} trials more, {if_so}.",))
+        items.append((f"{one} would take about {words} more, {if_so}.",))
     return items
 
 

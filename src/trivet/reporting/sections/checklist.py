@@ -180,7 +180,7 @@ def healthy(context: Context) -> Item:
 
 def finished(decision: Decision) -> Item:
     what = "Nothing left to do first"
-    done = decision.action in ("stop", "keep")
+    done = decision.action in ("stop", "keep", "ended")
     return Item(what, done, f"{decision.title} {decision.reason}")
 
 

@@ -38,7 +38,8 @@ def build(context: Context, decision: Decision) -> Section:
 def _nothing(section: Section, context: Context) -> None:
     total = sum(len(sweep.trials) for sweep in context.searches)
     failed = sum(sweep.count("FAIL") for sweep in context.searches)
-    section.say(f"None of {count(total, 'trial')} reported a usable value ({failed:,} failed), so there is no best one.", kind="lead")
+    who = f"None of {total:,} trials" if total > 1 else ("The one trial never" if total else "No trial")
+    section.say(f"{who} reported a usable value ({failed:,} failed), so there is no best one.", kind="lead")
 
 
 def story(context: Context) -> list[tuple[str, LIKE]]:
@@ -117,7 +118,7 @@ def by_how_much(scale: Scale, gained: Gain) -> str:
 
 def bounds(scale: Scale, low: float, high: float) -> str:
     """An interval of a difference: `0.30 to 4.16 points`."""
-    return f"{100 * low:.2f} to {100 * high:.2f} points" if scale.percent else f"{number(low)} to {number(high)}"
+    return f"{100 * low:z.2f} to {100 * high:z.2f} points" if scale.percent else f"{number(low)} to {number(high)}"
 
 
 def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:

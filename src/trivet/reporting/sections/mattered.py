@@ -46,16 +46,16 @@ def verdict(context: Context, sweep: Sweep, found: Importance | None) -> list:
     if found.blind:
         return [
             f"In the {name} nothing can be said about what mattered: from {basis} a boosted model learns to predict hardly better than by "
-            f"their mean (R2 {found.r2:.2f})."
+            f"their mean (R2 {found.r2:z.2f})."
         ]
     top = [key for key in found.share if found.share[key] > found.noise][:3]
     words: list = [
-        f"In the {name}, judged by {basis} (a boosted model explains {_explained(found)} of their differences, R2 {found.r2:.2f}), "
+        f"In the {name}, judged by {basis} (a boosted model explains {_explained(found)} of their differences, R2 {found.r2:z.2f}), "
     ]
     if not found.trusted:
         words = [
             f"There are too few trials to be sure of what mattered in the {name}: judged by {basis}, with about {sweep.in_play:.0f} "
-            f"parameters in play, a boosted model explains {_explained(found)} of the differences (R2 {found.r2:.2f}; it takes "
+            f"parameters in play, a boosted model explains {_explained(found)} of the differences (R2 {found.r2:z.2f}; it takes "
             f"{limit('per_parameter') / 2:.0f} trials per parameter and {100 * limit('explained'):.0f} %). Take the bars as a hint only. "
         ]
     if not top:
@@ -116,13 +116,13 @@ def budgets(context: Context, sweep: Sweep) -> Chart | None:
     for key, color in zip(keys, SERIES, strict=False):
         shares = [100 * one.share.get(key, 0.0) for one in found]
         hover = [
-            f"{key}: {share:.0f} % after epoch {one.step} ({one.n} trials, R2 {one.r2:.2f})"
+            f"{key}: {share:.0f} % after epoch {one.step} ({one.n} trials, R2 {one.r2:z.2f})"
             for share, one in zip(shares, found, strict=True)
         ]
         layers.append(Layer("line", steps, shares, name=key, color=color))
         layers.append(Layer("points", steps, shares, color=color, size=7, hover=hover))
     x = Axis("epoch", log=steps[-1] > 8 * steps[0], range=(steps[0] / 1.15, steps[-1] * 1.15))
-    reached = listing([f"{one.n} after epoch {one.step} (R2 {one.r2:.2f})" for one in found])
+    reached = listing([f"{one.n} after epoch {one.step} (R2 {one.r2:z.2f})" for one in found])
     note = f"Each among the trials that got so far: {reached}. Later ones are those that the pruner kept, so less is left to differ."
     title = f"Importance epoch by epoch, {context.name(sweep)}"
     alt = f"Share of each parameter in the {context.name(sweep)} after several numbers of epochs."
@@ -136,7 +136,7 @@ def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:
         if found is None or found.blind or len(sweep.params) < 2:
             continue
         title = context.name(sweep)
-        shown.append(f"{title}: R2 {found.r2:.2f}")
+        shown.append(f"{title}: R2 {found.r2:z.2f}")
         panels.append(_bars(f"{title}: parameters", found.share, found.noise, "blue"))
         if len(found.groups) > 1:
             panels.append(_bars(f"{title}: option groups", found.groups, None, "green"))

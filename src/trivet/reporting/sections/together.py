@@ -62,9 +62,9 @@ def batch_words(context: Context, sweep: Sweep, batch: str, lr: str) -> list:
         return [*words, "too few good trials to see whether they go together."]
     rho = float(best[batch].rank().corr(best[lr].rank()))
     if abs(rho) < 0.5:
-        return [*words, f"among the best {len(best)} trials the one does not follow the other (rank correlation {rho:.2f})."]
+        return [*words, f"among the best {len(best)} trials the one does not follow the other (rank correlation {rho:z.2f})."]
     way = "larger batches go with higher learning rates, as expected" if rho > 0 else "larger batches go with lower learning rates"
-    return [*words, f"among the best {len(best)} trials {way} (rank correlation {rho:.2f})."]
+    return [*words, f"among the best {len(best)} trials {way} (rank correlation {rho:z.2f})."]
 
 
 def scaling_words(sweep: Sweep, lr: str) -> list:

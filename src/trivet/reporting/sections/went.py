@@ -56,9 +56,9 @@ def progress_words(context: Context) -> list:
             continue
         final = known["best"].iloc[-1]
         at = known[known["best"] == final].iloc[0]
-        total = number(table["epochs"].iloc[-1])
+        total = count(table["epochs"].iloc[-1], "epoch")
         words.append(f"In the {context.name(sweep)} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
-        words.append(f"after {number(at['epochs'])} of {total} epochs. ")
+        words.append(f"after {number(at['epochs'])} of {total}. ")
     return words or ["No value was reported."]
 
 

@@ -195,7 +195,7 @@ const explore = (box, content) => {
   const refresh = () => {
     view.found = rows.filter(passes).sort(order);
     view.page = 0;
-    told.textContent = `${view.found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} trials`;
+    told.textContent = `${view.found.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} trial${rows.length === 1 ? "" : "s"}`;
     fill();
     draw();
   };
@@ -242,7 +242,7 @@ const explore = (box, content) => {
     const list = make("dl");
     set.forEach(([key, got]) => list.append(make("dt", {}, make("code", {}, key)), make("dd", {}, make("code", {}, String(got)))));
     const reason = one.search.reasons[one.search.reason[one.row]];
-    const about = `${one.search.name}, trial ${one.number}: ${STATES[one.state].toLowerCase()}${reason ? ` (${reason})` : ""}, ${content.metric} ${shown(one.value)} after ${shorter(one.search.step[one.row] ?? 0)} epochs`;
+    const about = `${one.search.name}, trial ${one.number}: ${STATES[one.state].toLowerCase()}${reason ? ` (${reason})` : ""}, ${content.metric} ${shown(one.value)} after ${shorter(one.search.step[one.row] ?? 0)} epoch${one.search.step[one.row] === 1 ? "" : "s"}`;
     const close = make("button", { type: "button", onclick: () => detail.replaceChildren() }, "Close");
     const parts = [make("p", {}, make("strong", {}, about), " ", close), make("div", { class: "sides" }, make("div", {}, picture(one), make("p", { class: "note" }, "Pale: the best trial. Dotted: epochs where trials were stopped.")), list)];
     if (one.search.command) {
