@@ -10,21 +10,28 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import fake_results
 import numpy as np
 import pandas as pd
 import pytest
-from report_stories import FINE, alone, said, search, story, trials
+from report_stories import FINE, LR, alone, said, search, story, trials
+from test_ablation import ALL, POPULATION
 from test_diagnosis import case
-from test_statements import CLEAR, NOISY, WORSE, audit, pruned
+from test_statements import CLEAR, EDGE, NOISY, WORSE, audit, pruned
 from test_statements_run import ONCE, RANGE, RATES, found_by_test, infeasible, two_objectives
-from test_statements_search import ALL_FAILED, UNENDED, go_together
+from test_statements_search import ALL_FAILED, CLEAR_CUT, PRODUCT, UNENDED, go_together
 from test_thresholds import LIMITS
 
+from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.reporting.build import sections
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel
 
 SAID = Path(__file__).parent / "said"
+MOVED = "tag(log, interval(0.01, 2.0))"
+MOVES = pd.DataFrame(
+    [("lr", "", LR, MOVED, "widened", "The best sit at the upper edge.")], columns=["key", "when", "coarse", "fine", "change", "why"]
+)
 BASELINES = {"majority": 0.5, "logistic": 0.91, "boosting": 0.96}
 
 
@@ -56,6 +63,20 @@ def tiers():
     return alone(search(frame, sampler={"name": "tiers"}, stopped_by="rule"))
 
 
+def groups(maximize: bool = True):
+    """Groups with ranges of their own, sizes, rates, pruned and failed trials, curves; the same upside down."""
+    frame, curves = fake_results.search(45, fake_results.SPACE, seed=4, first=fake_results.DEFAULTS)
+    if not maximize:
+        frame, curves = (table.assign(value=1 - table["value"]) for table in (frame, curves))
+    known = fake_results.study("coarse", fake_results.SPACE, frame, metric="val/accuracy" if maximize else "val/error")
+    entries = [
+        Entry(one["key"], fake_results.parse(one["spec"], one["key"]), tuple((one.get("when") or {}).items())) for one in known["space"]
+    ]
+    keys = list(dict.fromkeys(entry.key for entry in entries))
+    sweep = Sweep("coarse", frame, curves, keys, ["value"], ["maximize" if maximize else "minimize"], entries, known)
+    return Context([sweep])
+
+
 STORIES = {
     "whole": whole,
     "default won": lambda: story(WORSE, tested=([0.95] * 3, [0.95] * 3)),
@@ -69,6 +90,16 @@ STORIES = {
     "minimize": lambda: alone(search(trials(np.linspace(3.0, 0.05, 12)), direction="minimize", metric="val/rmse")),
     "ladder": ladder,
     "tiers": tiers,
+    "moved": lambda: story(
+        CLEAR, phases={1: "fine"}, shown={1: 0.955}, fine=search([0.955, 0.951, 0.95], name="fine", spec=MOVED), moves=MOVES
+    ),
+    "population": lambda: alone(POPULATION),
+    "taken apart": lambda: alone(ALL),
+    "one leads": lambda: alone(CLEAR_CUT),
+    "act together": lambda: alone(PRODUCT),
+    "edge": lambda: alone(EDGE),
+    "groups": groups,
+    "groups minimized": lambda: groups(maximize=False),
 }
 
 
