@@ -39,6 +39,7 @@ MEASURED = RNG.normal(size=N).cumsum()
         ({"name": [f"n{i}" for i in range(N)]}, "column name has 180 different texts in 180 rows, so it is probably an id or a name"),
         ({"town": [f"t{i % 60}" for i in range(N)]}, " categories: data.max_categories=50 data.many_categories=target"),
         ({"job": ["?", "clerk", "smith"] * 100}, "column job holds '?' in"),
+        ({"zip": [f"{code:05d}" for code in RNG.integers(0, 99999, N)]}, "column zip holds codes such as '0"),
         ({"leak": np.where(LABELS == "yes", 2, 1) + 0.1 * NOISE}, "column leak alone predicts the target (100.0%"),
         ({"code": np.where(LABELS == "yes", "B", "A")}, "column code alone predicts the target (100.0%"),
     ],
@@ -59,11 +60,28 @@ def test_a_suspicious_column_is_told(tmp_path, columns, message):
         {"town": [f"t{i % 40}" for i in range(N)]},
         {"hint": (LABELS == "yes") + NOISE},
         {"colour": ["red", "green", "blue"] * 100},
+        {"month": [f"{i % 12 + 1:02d}" for i in range(N)]},
+        {"weight": [f"{i % 97 + 100}" for i in range(N)]},
     ],
     ids=lambda columns: next(iter(columns)),
 )
 def test_an_honest_column_is_not_told(tmp_path, columns):
     assert told(tmp_path, columns) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "lines"),
+    [
+        (["a", "b"], []),
+        (["yes", "NaN"], ["the target holds 'NaN' in 150 rows, taken as a class: 'data.na_values=[\"NaN\"]' and"]),
+        (["yes", "?", "?"], ["the target holds '?' in 200 rows"]),
+        (["Yes", "yes", "no"], ["the classes 'Yes' and 'yes' differ only in small and capital letters"]),
+        (["1", "2"], []),
+    ],
+)
+def test_classes_that_their_owner_did_not_mean_are_told(tmp_path, labels, lines):
+    found = told(tmp_path, {"size": NOISE}, y=labels * (N // len(labels)))
+    assert len(found) == len(lines) and all(map(str.startswith, found, lines))
 
 
 def test_dates_that_are_named_categories_are_told(tmp_path):

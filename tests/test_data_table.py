@@ -80,6 +80,19 @@ BAD_TABLES = [
     (frame().assign(y=["a"] * 39 + ["b"]), {}, "class b has 1 sample left"),
     (frame(700).assign(colour=[f"name {i}" for i in range(700)]), {}, "column colour has 420 categories, more than 256"),
     (frame().iloc[:0], {}, "has no rows"),
+    (frame().assign(y=3.5), {"task": "regression"}, "y is 3.5 in every sample: there is nothing to predict"),
+    (frame().assign(y=1e300), {"task": "regression"}, "y has values too large for 32-bit numbers"),
+    (
+        frame().assign(y=["nan", *range(39)]),
+        {"task": "regression"},
+        "set 'data.na_values=[\"nan\"]', and data.drop_missing_target=true to leave",
+    ),
+    (frame().assign(y=["5 m", "6 m"] + ["7 m"] * 38), {"task": "regression"}, "is a number with 'm' beside it: write the number alone"),
+    (
+        frame().rename(columns={"size": "0.5", "rooms": "3", "y": "a"}),
+        {},
+        "its first row seems to hold values: add a row of names above it",
+    ),
 ]
 
 

@@ -66,9 +66,12 @@ def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple
     if task == "regression":
         if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
             raise UserError(f"data: {name} of a regression must be numbers of shape (N,) or (N, T), not {y.dtype} {y.shape}")
-        targets = y.reshape(len(y), -1).astype(np.float32)
+        with np.errstate(over="ignore"):  # told below
+            targets = y.reshape(len(y), -1).astype(np.float32)
         if not np.isfinite(targets).all():
             raise UserError(f"data: {name} has values too large for 32-bit numbers: scale them down")
+        if name == "y" and len(y) > 1 and (targets == targets[0]).all():
+            raise UserError(f"data: {name} is {targets[0, 0]:g} in every sample: there is nothing to predict")
         return targets, None
     if y.ndim != 1:
         raise UserError(f"data: {name} of a classification must have shape (N,), one class per sample, not {y.shape}")

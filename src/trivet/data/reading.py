@@ -9,6 +9,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,15 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from trivet.data.kinds import is_text
+from trivet.data.magic import foreign
 from trivet.errors import UserError
 
 TEXTS, PARQUET = {".csv": None, ".tsv": "\t"}, (".parquet", ".pq")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+REMARKS = ("#", "//", "%", "--")
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SPACES = "[\u00a0\u2007\u202f]"  # those that do not break, between the thousands of a number or after it
+MINUS = r"^\u2212(?=[\d.,])"  # as typesetters write it
 SAMPLE = 1 << 16  # characters from which the separator is found
 
 
@@ -43,7 +48,7 @@ def read_frame(path: Path, key: str, values: Mapping[str, Any]) -> tuple[pd.Data
             frame.columns = frame.columns.map(str)
             frame.index += 1
         else:
-            raise UserError(f"{where}: must end in .csv, .tsv, .csv.gz, .tsv.gz or .parquet")
+            raise UserError(f"{where}: must end in .csv, .tsv, .csv.gz, .tsv.gz or .parquet: save the table as one of these")
     except UserError:
         raise
     except (ValueError, OSError, EOFError, zlib.error, csv.Error, MemoryError, pd.errors.ParserError) as error:
@@ -75,6 +80,9 @@ def _mark_missing(frame: pd.DataFrame, markers: list[Any]) -> pd.DataFrame:
 
 
 def _read_text(path: Path, where: str, values: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    with _bytes(path) as file:
+        if what := foreign(file.read(64)):
+            raise UserError(f"{where}: {what}")
     encoding = _encoding(path, values["encoding"])
     _check_text(path, where, encoding)
     sep = {"\\t": "\t", "tab": "\t"}.get(values["sep"], values["sep"])
@@ -92,7 +100,9 @@ def _read_text(path: Path, where: str, values: Mapping[str, Any]) -> tuple[pd.Da
         raise UserError(f"{where}: its quotes can be read in several ways: write it anew, with every quote inside a cell doubled")
     frame.columns = header
     frame.index += 2
-    frame = frame.fillna("").apply(lambda column: column.str.strip())
+    frame = frame.fillna("").apply(
+        lambda column: column.str.replace(SPACES, " ", regex=True).str.strip().str.replace(MINUS, "-", regex=True)
+    )
     frame = frame.mask(frame == "")
     empty = [name for name in header if name.startswith("Unnamed: ") and frame[name].isna().all()]  # separators at the ends of the rows
     frame = frame.drop(columns=empty).dropna(how="all")
@@ -152,12 +162,16 @@ def _find_separator(sample: str, whole: bool, where: str) -> str:
         counts[sep] = len(rows[0]) if rows else 0
         if counts[sep] > 1 and all(len(row) == counts[sep] for row in rows):
             fits.append(sep)
+    if hint := re.match(r"sep=(.)\s*?\r?\n", sample, re.IGNORECASE):  # for Excel
+        raise UserError(f"{where}: row 1, {hint.group().strip()!r}, is no row of names: remove it, and set data.sep='{hint.group(1)}'")
     if len(fits) > 1:
         named = " and ".join(SEPARATORS[sep] for sep in fits)
         raise UserError(f"{where}: {named} both cut its rows into equal numbers of cells: set data.sep, for example data.sep='{fits[0]}'")
     best = fits[0] if fits else max(counts, key=counts.__getitem__)
+    first = sample.strip().partition("\n")[0].strip()[:40]
+    if counts[best] < 2 and first.startswith(REMARKS):
+        raise UserError(f"{where}: row 1, {first!r}, is a remark: remove it, as the first row must hold the names of the columns")
     if counts[best] < 2:
-        first = sample.strip().partition("\n")[0][:40]
         raise UserError(f"{where}: cannot be read as a table: its first row is one cell, {first!r}: set data.sep{broken}")
     return best
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trivet.data.encoding import numbers, texts
-from trivet.data.kinds import is_number, markers_in, share_of_dates
+from trivet.data.kinds import is_number, is_text, markers_in, share_of_dates
 
 ENOUGH = 30  # rows: below it, chance alone looks like a rule
 LEAK = 0.99  # of what the best constant leaves to explain
@@ -39,6 +39,35 @@ def warnings(frame: pd.DataFrame, y: np.ndarray, categorical: Sequence[str], see
             )
     if y.dtype.kind == "f" and len(y) >= ENOUGH and len(np.unique(y)) <= FEW_TARGETS:
         lines.append(f"the target has {len(np.unique(y))} different values only: are they classes? then set data.task=classification")
+    return lines
+
+
+def written(frame: pd.DataFrame, categorical: Sequence[str]) -> list[str]:
+    """A line for each column of texts that reads as numbers and holds codes: all of one length, some with a nought in front."""
+    lines = []
+    for name in frame:
+        present = frame[name].dropna()
+        if name in categorical or not len(present) or not is_text(present) or not present.str.fullmatch(r"\d{3,}").all():
+            continue
+        if present.str.len().nunique() == 1 and (first := present[present.str.startswith("0")]).size:
+            codes = f"column {name} holds codes such as {first.iloc[0]!r}, taken as numbers"
+            lines.append(f"{codes}: data.categorical=[{name}] makes them names, or add it to data.drop")
+    return lines
+
+
+def labels(target: pd.Series, task: str) -> list[str]:
+    """A line for each class that stands for a missing value as it seems, and for classes that differ only in small and capital letters."""
+    if task == "regression" or not is_text(target.dropna()):
+        return []
+    lines = [
+        f"the target holds {text!r} in {n} rows, taken as a class: 'data.na_values=[\"{text}\"]' and data.drop_missing_target=true leave "
+        "those rows out"
+        for text, n in markers_in(target).items()
+    ]
+    names = sorted(target.dropna().unique())
+    for small in sorted({name.casefold() for name in names}):
+        if len(same := [name for name in names if name.casefold() == small]) > 1:
+            lines.append(f"the classes {' and '.join(map(repr, same))} differ only in small and capital letters: are they one?")
     return lines
 
 

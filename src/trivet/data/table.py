@@ -65,7 +65,7 @@ class Reader:
         return frame, facts
 
     def typed(self, frame: pd.DataFrame, name: str, numbers_only: bool = False) -> pd.Series:
-        return typed(frame[name], f"{self.where}: column {name}", self.writing, numbers_only)
+        return typed(frame[name], f"{self.where}: column {name}", self.writing, numbers_only, name == self.values["target"])
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
         """Classes as whole numbers or texts, or targets as numbers. UserError where they are missing or of the other task."""
@@ -100,6 +100,7 @@ def read_table(values: dict[str, Any]) -> TableRaw:
     reader = Reader("data.file", values)
     frame, facts = reader.read()
     used = _used(frame, values)
+    told = suspicious.written(frame[used], values["categorical"]) + suspicious.labels(frame[values["target"]], values["task"])
     frame = _replaced(frame, {name: reader.typed(frame, name) for name in used if name not in values["categorical"]})
     numeric = [name for name in used if name not in values["categorical"] and is_number(frame[name])]
     categorical = [name for name in used if name not in numeric]
@@ -107,7 +108,7 @@ def read_table(values: dict[str, Any]) -> TableRaw:
     y = reader.target(frame)
     _check_values(frame, numeric, categorical, values["impute"], reader.where)
     rules = encoding.Rules(values["impute"], values["max_categories"], values["many_categories"], values["seed"])
-    summary = _summary(frame, values, facts, numeric, categorical)
+    summary = _summary(frame, values, facts, numeric, categorical) | {"warnings": told}
     raw = TableRaw(frame[used], y, task=values["task"], numeric=numeric, categorical=categorical, rules=rules, summary=summary)
     if values["test_file"] is not None:
         _add_test(raw, Reader("data.test_file", values))
@@ -126,7 +127,9 @@ def _used(frame: pd.DataFrame, values: dict[str, Any]) -> list[str]:
     for key, names in (("target", [values["target"]]), ("categorical", values["categorical"]), ("drop", values["drop"])):
         for name in names:
             if name not in frame:
-                raise UserError(f"data.{key}={name}: there is no such column; there are {_names(frame)}{nearest(name, frame)}")
+                raise UserError(
+                    f"data.{key}={name}: there is no such column; there are {_names(frame)}{nearest(name, frame)}{_no_header(frame)}"
+                )
     used = [name for name in frame if name != values["target"] and name not in values["drop"]]
     if not used:
         raise UserError(f"data.file={values['file']}: has no column left to predict {values['target']} from")
@@ -151,6 +154,12 @@ def _add_test(raw: TableRaw, reader: Reader) -> None:
 def _names(frame: pd.DataFrame) -> str:
     names = list(map(str, frame.columns))
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _no_header(frame: pd.DataFrame) -> str:
+    """A word for a file whose first row holds values instead of names."""
+    written = pd.to_numeric(pd.Series(list(map(str, frame.columns))), errors="coerce").notna().mean()
+    return "; its first row seems to hold values: add a row of names above it" if written >= 0.5 else ""
 
 
 def _refuse_dates(frame: pd.DataFrame, categorical: list[str], accepted: list[str]) -> None:
