@@ -72,8 +72,9 @@ def locked(name: str) -> str:
 def main() -> None:
     command = uv()
     options, environment = sources()
-    # Bytecode as pip compiles it: torch alone takes twice as long to import without.
-    install = [*command, "pip", "install", "--python", sys.executable, "--compile-bytecode", *options]
+    install = [*command, "pip", "install", "--python", sys.executable, *options]
+    if sys.dont_write_bytecode:  # else Python compiles the quarter of it that is ever imported; torch takes twice as long to import without
+        install.append("--compile-bytecode")
     steps = (["--no-deps", "-r", str(LOCK)], [locked("torch")], ["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     for step in steps:
         done = subprocess.run([*install, *step], env=environment, cwd=ROOT)

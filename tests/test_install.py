@@ -32,7 +32,7 @@ def copied(folder):
 
 def install(python, *what):
     where, environment = sources()
-    command = [*uv(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *where, *map(str, what)]
+    command = [*uv(), "pip", "install", "--quiet", "--python", str(python), *where, *map(str, what)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0 and any(words in done.stderr for words in NO_NETWORK):
         pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")

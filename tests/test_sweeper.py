@@ -244,7 +244,7 @@ MOVED = {
     "cmaes": (["hydra/sweeper/sampler=cmaes"], {}),
     "nsgaii": (["hydra/sweeper/sampler=nsgaii"], {}),
     "motpe": (["hydra/sweeper/sampler=motpe"], {}),
-    "grid": (["--config-name=grid"], {"n": 9}),
+    "grid": (["--config-name=grid"], {"n_trials": 12, "n": 9}),
     "tpe, own arguments": (["hydra.sweeper.sampler.n_startup_trials=2", "hydra.sweeper.sampler.seed=7"], {}),
     "two objectives, nsgaii": (
         ["hydra/sweeper/sampler=nsgaii", "hydra.sweeper.direction=[minimize,minimize]", "objectives=2"],
@@ -271,7 +271,10 @@ def moved(tmp_path_factory):
     shutil.copytree(HERE / "stock", base / "stock")
     for config in (base / "stock").iterdir():
         config.write_text(config.read_text().replace("hydra/sweeper: optuna", "hydra/sweeper: trivet"))
-    commands = [(base / str(i), ["-m", "hydra.sweep.dir=out", *arguments]) for i, (arguments, _) in enumerate(MOVED.values())]
+    commands = [
+        (base / str(i), ["-m", "hydra.sweep.dir=out", f"hydra.sweeper.n_trials={wanted.get('n_trials', 6)}", *arguments])
+        for i, (arguments, wanted) in enumerate(MOVED.values())
+    ]
     ended = run_all(base / "stock.py", commands, cwd=base)
     return {name: (end, folder / "out") for name, end, (folder, _) in zip(MOVED, ended, commands, strict=True)}
 
@@ -283,7 +286,7 @@ def test_the_stock_sweepers_options_mean_the_same(name, moved):
     assert end.code == 0, end.text
     assert "Traceback" not in end.text and "FutureWarning" not in end.text
     found = rows(folder)
-    assert len(found) == wanted.get("n", 12)
+    assert len(found) == wanted.get("n", 6)
     assert {row["state"] for row in found} == {"COMPLETE"}
     columns = list(found[0])
     assert columns[columns.index("best_step") + 1 : columns.index("seconds")] == wanted.get("columns", ["x", "y"])
