@@ -43,7 +43,15 @@ from trivet.search.sampling import Sampler, distribution, external, internal
 from trivet.search.teaching import blank, copied
 from trivet.search.tiers import Tiers
 
-TIERS = yaml.safe_load((Path(trivet.__file__).parent / "conf/trivet/tiers.yaml").read_text())["hydra"]["sweeper"]["sampler"]["tiers"]
+
+
+def _sweeper(option: str) -> dict[str, Any]:
+    """What +trivet=`option` sets."""
+    return yaml.safe_load((Path(trivet.__file__).parent / f"conf/trivet/{option}.yaml").read_text())["hydra"]["sweeper"]
+
+
+TIERS = _sweeper("tiers")["sampler"]["tiers"]
+PRUNER = {key: value for key, value in _sweeper("search")["pruner"].items() if key != "max_resource"}
 BUDGETS = {"fcnet": 165, "lcbench": 1000, "taskset": 1000}
 COSTS = {"fcnet": (50, 100, 150), "lcbench": (200, 300, 500, 700, 1000), "taskset": (200, 300, 500, 1000)}
 
@@ -92,7 +100,7 @@ class Search:
     """Our search with its defaults; a method changes one of them."""
 
     sampler: Any = "gp"
-    pruner: Mapping[str, Any] | None = field(default_factory=lambda: {"name": "asha"})
+    pruner: Mapping[str, Any] | None = field(default_factory=lambda: PRUNER)
     lag: int = 3
     pending: bool = True
     curves: bool = True  # else the model takes a pruned trial's last value for a final one
@@ -272,9 +280,10 @@ METHODS: dict[str, Callable[[Run, int], None]] = {
     "tiers": InTiers(),
     "tpe": Search(sampler="tpe"),  # each of these changes one default
     "no-pruning": Search(pruner=None),
-    "halves": Search(pruner={"name": "asha", "reduction_factor": 2}),
-    "from-step-1": Search(pruner={"name": "asha", "min_resource": 1}),
-    "from-step-3": Search(pruner={"name": "asha", "min_resource": 3}),
+    "halves": Search(pruner={**PRUNER, "reduction_factor": 2}),
+    "from-step-1": Search(pruner={**PRUNER, "min_resource": 1}),
+    "from-step-3": Search(pruner={**PRUNER, "min_resource": 3}),
+    "no-bootstrap": Search(pruner={**PRUNER, "bootstrap_count": 0}),
     "last-values": Search(curves=False),
     "start-10": Search(sampler={"name": "gp", "n_startup_trials": 10}),
     "lag-1": Search(lag=1),

@@ -9,7 +9,7 @@ import yaml
 from trivet import cli, space
 from trivet.errors import UserError
 from trivet.phases import advice, asking
-from trivet.phases.advice import BUDGETS, SPACES, TABLE, Case, Probe, advise, budget_band, space_band
+from trivet.phases.advice import BUDGETS, LEAST_PRUNED, SPACES, TABLE, Case, Probe, advise, budget_band, space_band
 from trivet.phases.estimate import share_trained
 
 LR = "tag(log, interval(1e-4, 1e-1))"
@@ -111,6 +111,8 @@ def test_pruning_needs_curves_and_buys_trials():
         and (with_curves.strategy, without.strategy) == ("model", "random")
     )
     assert advise(case(epochs=4)).pruner is None
+    few, enough = (advise(case(trial_seconds=3600.0, hours=hours, epochs=30)) for hours in (5, 6))
+    assert few.pruner is None and few.n_trials < LEAST_PRUNED <= enough.n_trials and enough.pruner == "asha"
 
 
 def test_parameters_of_other_options_do_not_add_up():

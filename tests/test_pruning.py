@@ -41,6 +41,7 @@ def check(pruner, curves, expected, prior=()):
 
 
 N = None
+HALVES = {"name": "asha", "reduction_factor": 2}
 FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
 
 
@@ -88,6 +89,12 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ({"name": "asha", "min_resource": 2, "min_early_stopping_rate": 1}, [[1, 1], [2, 0], [1] * 6, [0] * 6], [N, N, N, 6]),
         ({"name": "asha", "reduction_factor": 2}, [[4], [3], [3.5], [3.7]], [N, 1, 1, N]),
         ("asha", [[NAN], [NAN], [1], [NAN]], [N, N, N, 1]),
+        # with a bootstrap_count none goes on before so many were there, but the first, and half as many at the next rung
+        ({**HALVES, "bootstrap_count": 4}, [[1] * 3, [2], [3], [4] * 3, [5] * 3], [N, 1, 1, N, N]),
+        ({**HALVES, "bootstrap_count": 5}, [[1] * 3, [2], [3], [4], [5] * 3, [2.9]], [N, 1, 1, 1, 2, 1]),
+        ({**HALVES, "bootstrap_count": 6}, [[1] * 3, [2], [3], [4], [5], [6, 6, 6], [7, 7, 7]], [N, 1, 1, 1, 1, 2, N]),
+        ({**HALVES, "bootstrap_count": 3}, [[1], [2], [0.5], [1.5]], [N, 1, 1, N]),
+        ({**HALVES, "bootstrap_count": 4}, [{5: 1}, {5: 2}, [0], [0], [9]], [N, N, N, 1, 1]),  # those that have no value yet are not there
         ("successive_halving", [[5], [4]], [N, 1]),
         ({"name": "threshold", "gaps": {1: 0.5, 3: 0.1}}, [[1, 1, 1], [0.5, 0.5, 0.89], [0.4], [0.9] * 3], [N, 3, 1, N]),
         ({"name": "threshold", "gaps": {2: 0}}, [[1, 1], [0.5, 1], [0, 0.9]], [N, N, 2]),
@@ -155,7 +162,7 @@ def test_hyperband_draws_brackets_by_budget():
 
 @pytest.mark.parametrize(("step", "rung"), [(1, True), (2, False), (3, True), (9, True), (10, False), (27, True)])
 def test_rungs(step, rung):
-    assert pruning.SuccessiveHalving().is_rung(step) is rung
+    assert (pruning.SuccessiveHalving().rung(step) is not None) is rung
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,8 @@ def test_rungs(step, rung):
 )
 def test_rungs_follow_the_length_of_a_trial(given, rungs):
     rule = pruning.build({"name": "asha", **given})
-    assert [step for step in range(1, max(rungs) + 1) if rule.is_rung(step)] == rungs
+    assert [step for step in range(1, max(rungs) + 1) if rule.rung(step) is not None] == rungs
+    assert [rule.rung(step) for step in rungs] == [0, 1, 2]
 
 
 def test_n_best_survive_a_rung_on_average():
@@ -212,6 +220,8 @@ def test_n_best_survive_a_rung_on_average():
         ({"name": "asha", "reduction_factor": 1}, ["reduction_factor"]),
         ({"name": "asha", "reduction_factor": 2.5}, ["reduction_factor"]),
         ({"name": "asha", "min_early_stopping_rate": -1}, ["min_early_stopping_rate"]),
+        ({"name": "asha", "bootstrap_count": -1}, ["bootstrap_count"]),
+        ({"name": "asha", "bootstrap_count": 0.5}, ["bootstrap_count"]),
         ({"name": "hyperband", "max_resource": 2, "min_resource": 3}, ["max_resource", "min_resource"]),
         ({"name": "hyperband", "max_resource": None}, ["max_resource"]),
         ({"name": "hyperband", "min_resource": 0}, ["min_resource"]),

@@ -13,7 +13,7 @@ from trivet.search.samplers import SamplerSpec
 from trivet.search.stopping import StopRules
 from trivet.study.records import Official, Outcome
 from trivet.study.study import Study
-from trivet.sweep.rules import stop_rules
+from trivet.sweep.rules import stop_rules, tell_few
 from trivet.sweep.settings import Settings
 
 N = None
@@ -208,3 +208,20 @@ def test_wrong_rules_are_named_in_one_line(settings, said):
     with pytest.raises(UserError, match=said) as error:
         read(**settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "n_trials", "n_known", "told"),
+    [
+        ({"name": "asha", "bootstrap_count": 8}, 15, 0, "bootstrap_count=8: of 15 trials none but the first goes on from the first rung"),
+        ({"name": "asha", "bootstrap_count": 8}, 16, 0, None),
+        ({"name": "asha", "bootstrap_count": 8}, 4, 11, "bootstrap_count=8: of 4 trials none goes on from the first rung before 8"),
+        ({"name": "asha", "bootstrap_count": 8}, 4, 12, None),
+        ({"name": "asha"}, 1, 0, None),
+        ({"name": "median"}, 1, 0, None),
+        (None, 1, 0, None),
+    ],
+)
+def test_a_search_of_too_few_trials_for_its_pruner_is_told(pruner, n_trials, n_known, told, caplog):
+    tell_few(pruner, n_trials, n_known)
+    assert len(caplog.messages) == (told is not None) and (told or "") in caplog.text

@@ -35,6 +35,7 @@ SMALL_GRID = 24  # configurations that are tried one and all
 SEEDS_SHARE = 1 / 3  # of the budget, at most, for fresh seeds of the finalists
 SEED_PLANS = ((10, 3), (5, 3), (3, 3), (3, 2), (1, 2))  # (finalists, seeds), the costliest that fits; in our benchmark ten beat five
 USUAL_SEEDS = (5, 3)  # without a budget
+LEAST_PRUNED = 16  # trials, from which on enough of them come after those that the first rung of +trivet=search waits for
 LEAST_EPOCHS = 5  # steps of a training, from which on stopping early has something to save
 LEAST_VALIDATION = 100  # samples
 SHORT_HOURS = 1.0
@@ -201,12 +202,14 @@ class Advice:
 def advise(case: Case) -> Advice:
     """The strategy for a case. Reasons not to tune are looked at first; then the row and column of `TABLE` decide."""
     band = space_band(case)
-    pruner = pruner_for(case, band)
-    share = share_trained({"name": pruner})
     finalists, seeds = seed_plan(case, wanted(case, band)) if band != "nothing" else (0, 0)
     left = case.trainings - (finalists + 1) * seeds if finalists else case.trainings
-    most = math.floor(left / share + 1e-9) if math.isfinite(left) else wanted(case, band)
-    n_trials = max(0, min(most, wanted(case, band)))
+    for pruner in (pruner_for(case, band), None):
+        share = share_trained({"name": pruner})
+        most = math.floor(left / share + 1e-9) if math.isfinite(left) else wanted(case, band)
+        n_trials = max(0, min(most, wanted(case, band)))
+        if n_trials >= LEAST_PRUNED:
+            break
     cell = TABLE[band, budget_band(n_trials, case, band)]
     if cell.strategy != "none" and n_trials < 2:
         cell = TABLE[band if band == "learning rate" else "ranges", "few"]

@@ -26,7 +26,7 @@ from trivet.targets import TARGET
 
 FIRST_RUNG = 26
 """Successive halving looks first at this share of a full trial, rounded up: later looks cost more than they know, earlier ones stop slow
-starters. Measured with `python benchmarks/search_quality.py --methods trivet,from-step-3`."""
+starters. `python benchmarks/search_quality.py --methods trivet,from-step-1,from-step-3` compares."""
 
 Peers = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
@@ -100,12 +100,17 @@ class SuccessiveHalving:
     Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), in the stopping form: a trial goes on
     where its value is among the best 1/reduction_factor of the earlier trials that reached the rung, itself included.
     Without `min_resource` the first rung is at 1/FIRST_RUNG of `max_resource`, the steps of a full trial, or at step 1.
+
+    Among few trials the best is no good one yet. With `bootstrap_count` (the term is Optuna's) that many trials must have reached the
+    first rung before one may go on from there, half as many at each rung after it. The very first to reach a rung always goes on: it
+    shows what a full trial comes to.
     """
 
     min_resource: int | None = None
     reduction_factor: int = 3
     min_early_stopping_rate: int = 0
     max_resource: int | None = None
+    bootstrap_count: int = 0
 
     def __post_init__(self) -> None:
         for key in ("min_resource", "max_resource"):
@@ -113,6 +118,7 @@ class SuccessiveHalving:
                 _need_whole(self, key, 1)
         _need_whole(self, "reduction_factor", 2)
         _need_whole(self, "min_early_stopping_rate", 0)
+        _need_whole(self, "bootstrap_count", 0)
 
     @property
     def first(self) -> int:
@@ -121,19 +127,22 @@ class SuccessiveHalving:
             return self.min_resource
         return max(1, math.ceil((self.max_resource or 1) / FIRST_RUNG))
 
-    def is_rung(self, step: int) -> bool:
-        """Whether `step` is a rung."""
-        rung = self.first * self.reduction_factor**self.min_early_stopping_rate
-        while rung < step:
-            rung *= self.reduction_factor
-        return rung == step
+    def rung(self, step: int) -> int | None:
+        """Which rung `step` is, 0 the first; None where it is none."""
+        number, at = 0, self.first * self.reduction_factor**self.min_early_stopping_rate
+        while at < step:
+            number, at = number + 1, at * self.reduction_factor
+        return number if at == step else None
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
-        if not self.is_rung(steps[-1]):
+        rung = self.rung(steps[-1])
+        if rung is None:
             return False
         _, at_step, _ = peers(steps[-1])
-        return self._loses(at_step[at_step > -np.inf], values[-1])
+        rivals = at_step[at_step > -np.inf]
+        too_few = 0 < len(rivals) and len(rivals) + 1 < self.bootstrap_count / 2**rung
+        return too_few or self._loses(rivals, values[-1])
 
     def _loses(self, rivals: np.ndarray, value: float) -> bool:
         better = int(np.count_nonzero(rivals > value))
@@ -171,7 +180,7 @@ class Hyperband:
         """See the class."""
         bracket = self.bracket(number)
         halving = SuccessiveHalving(self.min_resource, self.reduction_factor, bracket)
-        if not halving.is_rung(steps[-1]):
+        if halving.rung(steps[-1]) is None:
             return False
         numbers, at_step, _ = peers(steps[-1])
         same = np.fromiter((self.bracket(int(n)) == bracket for n in numbers), dtype=bool, count=len(numbers))

@@ -108,6 +108,18 @@ def tell_varying(metrics: Iterable[str]) -> None:
             log.warning(f"{name} is another number in each run, so two runs may differ in their tables; parameters and flops do not vary")
 
 
+def tell_few(pruner: Mapping[str, Any] | None, n_trials: int, n_known: int) -> None:
+    """Warn where hardly a trial can go on from the first rung before the search ends. `n_known`: earlier trials that judge too."""
+    rule = pruning.build(pruner)
+    needed = getattr(rule, "bootstrap_count", 0)
+    if isinstance(rule, pruning.SuccessiveHalving) and n_known + n_trials < 2 * needed:
+        key, first = "hydra.sweeper.pruner.bootstrap_count", n_known == 0
+        log.warning(
+            f"{key}={needed}: of {n_trials} trials none {'but the first ' if first else ''}goes on from the first rung before {needed} were "
+            f"there; with so few, give {key}=0 or more trials"
+        )
+
+
 def stop_rules(s: Settings, sampler: SamplerSpec, n_explicit: int) -> StopRules:
     """When the sweep ends; a grid, a list or a rule of `n_explicit` trials (at most) ends with the last of them."""
     n_trials = s.n_trials

@@ -73,6 +73,7 @@ def searched(s: Settings, context: HydraContext, config: DictConfig, root: Path,
     stop = rules.stop_rules(s, sampler, by_rule.most if by_rule is not None else len(trials))
     repeated = rules.replicates_of(s, where, directions, planning.listed_replicates(sampler, root))
     rules.check_race(repeated, sampler, pruner, stop)
+    rules.tell_few(pruner, stop.n_trials, len(known) if s.warm_start_prunes else 0)
     must = constraints.read(s.constraints), repeated, weighed
     return Search(sampler, seed, directions, pruner, where, composer, tuple(fixed), tuple(outright), tuple(known), stop, by_rule, *must)
 
