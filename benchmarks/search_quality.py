@@ -39,10 +39,9 @@ from trivet.search import pruning
 from trivet.search.history import History
 from trivet.search.rounds import Rounds, Searched
 from trivet.search.samplers import sampler_spec
-from trivet.search.sampling import Sampler, distribution, external, internal
+from trivet.search.sampling import Sampler, configuration, distribution, external, internal
 from trivet.search.teaching import blank, copied
 from trivet.search.tiers import Tiers
-
 
 
 def _sweeper(option: str) -> dict[str, Any]:
@@ -51,6 +50,7 @@ def _sweeper(option: str) -> dict[str, Any]:
 
 
 TIERS = _sweeper("tiers")["sampler"]["tiers"]
+PRIOR = {"name": "gp", "prior_confidence": "medium"}
 PRUNER = {key: value for key, value in _sweeper("search")["pruner"].items() if key != "max_resource"}
 BUDGETS = {"fcnet": 165, "lcbench": 1000, "taskset": 1000}
 COSTS = {"fcnet": (50, 100, 150), "lcbench": (200, 300, 500, 700, 1000), "taskset": (200, 300, 500, 1000)}
@@ -104,6 +104,7 @@ class Search:
     lag: int = 3
     pending: bool = True
     curves: bool = True  # else the model takes a pruned trial's last value for a final one
+    default: int | None = None  # the first trial, by its place among a hundred random configurations: 0 the best of them, -1 the worst
 
     def __call__(self, run: Run, budget: int) -> None:
         """Trials until they have cost the budget."""
@@ -113,7 +114,8 @@ class Search:
         """Trials until `over(number of them)`, knowing `warm` ones, in a space that may be narrower than the table's."""
         specs = {p.name: p.spec for p in params if not isinstance(p.spec, space.Fixed)}
         fixed = {p.name: p.spec.value for p in params if isinstance(p.spec, space.Fixed)}
-        sampler = Sampler(sampler_spec(self.sampler)[0], params, ["minimize"], run.seed)
+        default = None if self.default is None else _drawn(run, params)[self.default]
+        sampler = Sampler(sampler_spec(self.sampler)[0], params, ["minimize"], run.seed, default)
         inside = [t for t in warm if all(space.contains(p.spec, t["values"][p.name]) for p in params)]
         known = [_told(i - len(inside), _params(specs, t["values"]), specs, t) for i, t in enumerate(inside)]
         rule = pruning.build({**self.pruner, "max_resource": run.table.epochs}) if self.pruner and run.table.epochs > 1 else None
@@ -123,11 +125,21 @@ class Search:
             n_known = len(inside) + max(0, number - self.lag)
             pending = [blank(t.number, t.params, t.distributions) for t in known[n_known:]] if self.pending else []
             shown = known[:n_known] if self.curves else [copied(t, intermediate_values={}) for t in known[:n_known]]
-            asked = sampler.ask(number, shown, pending=pending)
-            values = {**fixed, **{name: external(specs[name], value) for name, value in asked.params.items()}}
+            if number == 0 and default is not None:
+                values, asked = default, _params(specs, default)
+            else:
+                asked = sampler.ask(number, shown, pending=pending).params
+                values = {**fixed, **{name: external(specs[name], value) for name, value in asked.items()}}
             trial = run.train(values, history, number, begun + number)
-            known.append(_told(number, asked.params, specs, trial))
+            known.append(_told(number, asked, specs, trial))
             number += 1
+
+
+def _drawn(run: Run, params: list[space.Param], n: int = 100) -> list[dict[str, Any]]:
+    """Random configurations, the best first."""
+    sampler = Sampler(sampler_spec("random")[0], params, ["minimize"], run.seed + 1000)
+    drawn = [configuration(params, sampler.ask(i, []).params) for i in range(n)]
+    return sorted(drawn, key=run.table.truth)
 
 
 def _params(specs: Mapping[str, space.Spec], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +301,10 @@ METHODS: dict[str, Callable[[Run, int], None]] = {
     "lag-1": Search(lag=1),
     "lag-8": Search(lag=8),
     "no-pending": Search(pending=False),
+    "good-default": Search(default=0),  # the default is the best of a hundred random configurations
+    "good-default-prior": Search(default=0, sampler=PRIOR),
+    "bad-default": Search(default=-1),
+    "bad-default-prior": Search(default=-1, sampler=PRIOR),
     "pipeline-whole": Pipeline(narrows=False),
     "pipeline-10x3": Pipeline(finalists=10),
     "random": peer(lambda seed: RandomSampler(seed=seed)),

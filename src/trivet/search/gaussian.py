@@ -181,10 +181,12 @@ def propose(
     settle: Callable[[np.ndarray], np.ndarray],
     known: np.ndarray,
     rng: np.random.Generator,
+    belief: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
     """The point of largest expected improvement found: random points and the best known ones, then their neighbours, ever nearer.
 
-    `known` are the points tried, `settle` makes a point one of the space. Steps beyond an end of a range stop there.
+    `known` are the points tried, `settle` makes a point one of the space. Steps beyond an end of a range stop there. `belief` adds to the
+    logarithm of the improvement at points.
     """
     is_options, n_options = features.is_options, features.n_options
     n_dims = len(is_options)
@@ -192,7 +194,8 @@ def propose(
     best = float(at_known.max())
 
     def score(points: np.ndarray) -> np.ndarray:
-        return log_improvement(*model.predict(features.columns(points)), best)
+        found = log_improvement(*model.predict(features.columns(points)), best)
+        return found if belief is None else found + belief(points)
 
     def draw(n: int) -> np.ndarray:
         u = rng.random((n, n_dims))

@@ -11,6 +11,7 @@ from trivet import space
 from trivet.errors import UserError
 from trivet.search.fidelity import Told, evidence
 from trivet.search.gaussian import Features, Model, propose
+from trivet.search.prior import BETA, Prior
 from trivet.search.whole import Whole
 
 N_STARTUP_TRIALS = 6
@@ -54,6 +55,7 @@ class Process:
         maximize: bool,
         seed: int,
         n_startup_trials: int = N_STARTUP_TRIALS,
+        prior_confidence: str | None = None,
     ) -> None:
         if isinstance(n_startup_trials, bool) or not isinstance(n_startup_trials, int) or n_startup_trials < 0:
             raise UserError(f"hydra.sweeper.sampler.n_startup_trials={n_startup_trials}: must be a whole number >= 0 (sampler gp)")
@@ -63,28 +65,39 @@ class Process:
             np.array([d.is_options for d in self._whole.dimensions], dtype=bool),
             np.array([d.n if d.is_options else 1 for d in self._whole.dimensions], dtype=int),
         )
+        self._prior = None if prior_confidence in (None, "none") else Prior(self._whole.dimensions, prior_confidence)
         self._shift = np.random.default_rng([seed, 5]).random(len(self._whole.dimensions))
 
     def ask(self, number: int, seed: int, known: Sequence[Told], pending: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The values of trial `number` by parameter name, given known trials and the values of pending ones."""
         explores = number % EXPLORE_EVERY == EXPLORE_EVERY - 1
         if explores or len(known) < max(2, self._n_startup_trials) or not self._whole.dimensions:
-            return self._whole.values(self._evenly(number))
+            return self._whole.values(self._evenly(number, None if explores else self._prior))
         points = np.array([self._whole.point(trial.values) for trial in known])
         rows = evidence(known, self._sign)
         x = self._features.columns(points[rows.places])
         model = AtEnd(x, rows.depths, self._scores(rows.scores), self._features.owner)
         if pending:
             model.believe(self._features.columns(np.array([self._whole.point(values) for values in pending])))
-        return self._whole.values(propose(model, self._features, self._whole.settled, points, np.random.default_rng([seed, 3])))
+        rng = np.random.default_rng([seed, 3])
+        if self._prior is None:
+            return self._whole.values(propose(model, self._features, self._whole.settled, points, rng))
+        prior, weight = self._prior, BETA / len(known)
 
-    def _evenly(self, number: int) -> np.ndarray:
-        """The `number`-th of points that fill the space evenly from the first on: Roberts' R-sequence, moved by the seed."""
+        def belief(places: np.ndarray) -> np.ndarray:
+            return weight * prior.log_density(places)
+
+        return self._whole.values(propose(model, self._features, self._whole.settled, points, rng, belief))
+
+    def _evenly(self, number: int, prior: Prior | None = None) -> np.ndarray:
+        """The `number`-th of points that fill the space evenly, or a belief, from the first on: Roberts' R-sequence, moved by the seed."""
         n = len(self._shift)
         root = 2.0
         for _ in range(40):
             root = (1 + root) ** (1 / (n + 1))
         share = (self._shift + (number + 1) * root ** -np.arange(1.0, n + 1)) % 1.0
+        if prior is not None:
+            return self._whole.settled(prior.spread(share)[None])[0]
         options = np.floor(share * self._features.n_options)
         return self._whole.settled(np.where(self._features.is_options, options, share)[None])[0]
 

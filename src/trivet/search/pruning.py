@@ -141,7 +141,7 @@ class SuccessiveHalving:
             return False
         _, at_step, _ = peers(steps[-1])
         rivals = at_step[at_step > -np.inf]
-        too_few = 0 < len(rivals) and len(rivals) + 1 < self.bootstrap_count / 2**rung
+        too_few = len(rivals) > 0 and len(rivals) + 1 < self.bootstrap_count / 2**rung
         return too_few or self._loses(rivals, values[-1])
 
     def _loses(self, rivals: np.ndarray, value: float) -> bool:

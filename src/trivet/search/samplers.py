@@ -29,7 +29,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "gp": {"n_startup_trials": gp.N_STARTUP_TRIALS},
 }
 OWN = {
-    **{"gp": ["n_startup_trials"], "auto": ["n_startup_trials"], "grid": ["limit"], "list": ["trials", "file"], "ends": []},
+    **{
+        "gp": ["n_startup_trials", "prior_confidence"],
+        "auto": ["n_startup_trials"],
+        "grid": ["limit"],
+        "list": ["trials", "file"],
+        "ends": [],
+    },
     **{"ladder": ["key", "start", "metric", "most"], "tiers": ["tiers", "trials", "sampler"], "ablation": ["of", "seeds", "seed_key"]},
     **{"pbt": ["population", "interval", "steps", "quantile", "perturb", "resample", "change", "hold"], "replay": ["of"]},
 }

@@ -113,10 +113,10 @@ def tell_few(pruner: Mapping[str, Any] | None, n_trials: int, n_known: int) -> N
     rule = pruning.build(pruner)
     needed = getattr(rule, "bootstrap_count", 0)
     if isinstance(rule, pruning.SuccessiveHalving) and n_known + n_trials < 2 * needed:
-        key, first = "hydra.sweeper.pruner.bootstrap_count", n_known == 0
+        key, none = "hydra.sweeper.pruner.bootstrap_count", "none" if n_known else "none but the first"
         log.warning(
-            f"{key}={needed}: of {n_trials} trials none {'but the first ' if first else ''}goes on from the first rung before {needed} were "
-            f"there; with so few, give {key}=0 or more trials"
+            f"{key}={needed}: of {n_trials} trials {none} goes on from the first rung before {needed} were there; "
+            f"with so few, give {key}=0 or more trials"
         )
 
 
