@@ -1,5 +1,7 @@
 """The order of the tests, and the sweep that others are compared with."""
 
+import fcntl
+import os
 import sys
 
 import pytest
@@ -30,11 +32,22 @@ def undisturbed(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory):
-    """The root of a run of the pipeline with its report under reports/, figures drawn: built once for all tests that look at it."""
+    """The root of a run of the pipeline with its report under reports/, figures drawn: built once for all tests that look at it.
+
+    Parallel processes of the tests share it, so nothing in it may be changed.
+    """
     import fake_results
 
     from trivet.reporting.build import build_pipeline  # pandas and matplotlib take seconds to import, which most test files need not pay
 
-    root = fake_results.results(tmp_path_factory.mktemp("run"), n_coarse=60, n_fine=30)
-    build_pipeline(root, root / "reports")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root, whole = shared / "reported", shared / "reported.done"
+    with (shared / "reported.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            root.mkdir()
+            build_pipeline(fake_results.results(root, n_coarse=60, n_fine=30), root / "reports")
+            whole.touch()
     return root
