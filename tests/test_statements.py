@@ -401,3 +401,20 @@ def test_finalists_need_no_column_of_their_own():
     bare.results.seeds.params = ["seed", "lr"]
     again = Context(bare.searches, bare.results)
     assert again.seeds.values == labelled.seeds.values and again.winner_settings == labelled.winner_settings
+
+
+@pytest.mark.parametrize(("n", "every", "dots", "partly"), [(700, 1, 700, False), (2000, 20, 100, False), (2000, 1, 800, True)])
+def test_of_many_trials_those_that_ended_are_drawn(n, every, dots, partly):
+    """Most may have been pruned, and a part of all trials would leave hardly one of the others."""
+    frame = trials(np.sin(np.arange(n)) / 10 + 0.8, state=np.where(np.arange(n) % every, "PRUNED", "COMPLETE"))
+    chart = progress_chart(alone(search(frame)))
+    points, line = chart.panels[0].layers
+    assert np.isfinite(np.asarray(points.y, dtype=float)).sum() == pytest.approx(dots, abs=20 if partly else 0)
+    assert ("only a part is drawn" in chart.note) == partly and list(line.x)[-1] == n - 1
+
+
+def test_figures_and_titles_of_the_checklist_read_well():
+    many = trials(np.linspace(0.5, 0.9, 1200), state=np.append(["COMPLETE"] * 100, ["PRUNED"] * 1100), best_step=20.0)
+    text = said(alone(search(many)))
+    assert "1,200.0 trials per parameter in play" in text
+    assert not re.search(r"\w and [A-Z]\w+ ", re.search(r"No serious red flag and no warning \| (.*) \|", text).group(1))

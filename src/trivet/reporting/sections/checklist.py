@@ -158,7 +158,7 @@ def committed(context: Context) -> Item:
 def enough(context: Context) -> Item:
     what = "Enough trials for the space"
     few = [sweep for sweep in context.searches if too_few(Case(sweep, context.scale)) is not None]
-    per = listing([f"{len(sweep.trials) / sweep.in_play:.1f} trials per parameter in play ({sweep.name})" for sweep in context.searches])
+    per = listing([f"{len(sweep.trials) / sweep.in_play:,.1f} trials per parameter in play ({sweep.name})" for sweep in context.searches])
     return Item(what, not few, per)
 
 
@@ -175,7 +175,7 @@ def pruning_checked(context: Context) -> Item:
 def healthy(context: Context) -> Item:
     what = "No serious red flag and no warning"
     bad = [flag for flag in context.flags if flag.level in ("serious", "warning")]
-    return Item(what, not bad, listing([flag.title for flag in bad]) if bad else "see Red flags")
+    return Item(what, not bad, "; ".join(flag.title for flag in bad) if bad else "see Red flags")
 
 
 def finished(decision: Decision) -> Item:

@@ -10,7 +10,7 @@ from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.pruning import Regret, regret
 from trivet.reporting.sections import audit, curves, spot
-from trivet.reporting.thin import keep
+from trivet.reporting.thin import POINTS, keep
 from trivet.reporting.words import count, duration, money, number, share
 
 
@@ -74,9 +74,11 @@ def progress_chart(context: Context) -> Chart:
         before = max(before, sweep.score[sweep.best.name] if sweep.best is not None else -np.inf)
         values.append(table["value"].to_numpy())
         size = len(table)
-        jumps = np.flatnonzero(table["best"].ne(table["best"].shift()).to_numpy())
-        at = keep(size, np.append(jumps, size - 1))
-        thinned = thinned or len(at) < size
+        jumps = np.flatnonzero((table["best"].ne(table["best"].shift()) & table["best"].notna()).to_numpy())
+        ended = np.flatnonzero(table["value"].notna())
+        dots = ended[keep(len(ended), np.array([], dtype=int))]  # of those that have one: most may have been pruned
+        at = np.unique(np.concatenate([jumps, dots, [0, size - 1]])) if size > POINTS else np.arange(size)
+        thinned = thinned or len(dots) < len(ended)
         part = table.iloc[at]
         hover = [f"trial {int(n)}: {scale.show(v)}" for n, v in zip(part["trial"], part["value"], strict=True)]
         name = context.name(sweep)
