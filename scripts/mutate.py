@@ -15,6 +15,7 @@ import difflib
 import math
 import os
 import random
+import signal
 import sys
 import time
 import tomllib
@@ -78,4 +79,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -211,11 +211,13 @@ class Tests:
                 code = work()
             finally:
                 os._exit(code)
-        end = time.monotonic() + limit
-        while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < end:
-            time.sleep(0.02)
-        with contextlib.suppress(ProcessLookupError):  # and what it left behind
-            os.killpg(pid, signal.SIGKILL)
+        end, ended = time.monotonic() + limit, (0, 0)
+        try:
+            while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < end:
+                time.sleep(0.02)
+        finally:  # and what it left behind; also where this process is told to end
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
         if ended[0] == 0:
             os.waitpid(pid, 0)
             return None
