@@ -23,7 +23,7 @@ TINY = {
     "data": "digits",
     "model": "mlp",
     "epochs": 3,
-    "coarse": {"n_trials": 14},
+    "coarse": {"n_trials": 20},
     "narrow": {"top": 0.2},
     "fine": {"n_trials": 4},
     "seeds": {"finalists": 2, "n": 2, "race": False},
@@ -186,7 +186,7 @@ def test_a_killed_pipeline_continues_to_the_same_tables(tmp_path):
 
     assert whole.ran() == ["coarse", "narrow", "fine", "finalists", "seeds", "test", "report"]
     ours, theirs = killed.tables(), whole.tables()
-    assert [len(theirs[phase, "trials.csv"]) for phase in SEARCHES] == [15, 5, 4]
+    assert [len(theirs[phase, "trials.csv"]) for phase in SEARCHES] == [21, 5, 4]
     assert len(theirs["seeds", "runs.csv"]) == 7, "two finalists and the default, two seeds each"
     assert len(ours) == 4, "coarse and fine"
     for key, table in ours.items():

@@ -137,9 +137,9 @@ def test_hyperband_judges_within_brackets():
     for i in range(n):
         bracket = pruner.bracket(i)
         first = i == by_bracket[bracket][0]
-        expected.append(None if first else 3**bracket)
+        expected.append(None if first or bracket == 2 else 3**bracket)  # the last bracket's rung is the end
     check({"name": "hyperband", "max_resource": 9}, falling, expected)
-    assert {1, 3, 9} <= set(expected)
+    assert {1, 3, None} == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,11 @@ def test_rungs(step, rung):
 @pytest.mark.parametrize(
     ("given", "rungs"),
     [
-        ({"max_resource": 1}, [1, 3, 9]),
-        ({"max_resource": 8}, [1, 3, 9]),
+        ({}, [1, 3, 9, 27]),
+        ({"max_resource": 1}, []),
+        ({"max_resource": 8}, [1, 3]),
+        ({"max_resource": 9}, [1, 3]),  # a trial at its end is spared nothing
+        ({"max_resource": 10}, [1, 3, 9]),
         ({"max_resource": 30}, [2, 6, 18]),
         ({"max_resource": 51}, [2, 6, 18]),
         ({"max_resource": 100}, [4, 12, 36]),
@@ -179,8 +182,8 @@ def test_rungs(step, rung):
 )
 def test_rungs_follow_the_length_of_a_trial(given, rungs):
     rule = pruning.build({"name": "asha", **given})
-    assert [step for step in range(1, max(rungs) + 1) if rule.rung(step) is not None] == rungs
-    assert [rule.rung(step) for step in rungs] == [0, 1, 2]
+    assert [step for step in range(1, 49) if rule.rung(step) is not None] == rungs
+    assert [rule.rung(step) for step in rungs] == list(range(len(rungs)))
 
 
 def test_n_best_survive_a_rung_on_average():

@@ -99,7 +99,8 @@ class SuccessiveHalving:
 
     Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), in the stopping form: a trial goes on
     where its value is among the best 1/reduction_factor of the earlier trials that reached the rung, itself included.
-    Without `min_resource` the first rung is at 1/FIRST_RUNG of `max_resource`, the steps of a full trial, or at step 1.
+    Without `min_resource` the first rung is at 1/FIRST_RUNG of `max_resource`, the steps of a full trial, or at step 1. At its end, where
+    `max_resource` says when that is, a trial is not judged: nothing would be spared.
 
     Among few trials the best is no good one yet. With `bootstrap_count` (the term is Optuna's) that many trials must have reached the
     first rung before one may go on from there, half as many at each rung after it. The very first to reach a rung always goes on: it
@@ -128,7 +129,9 @@ class SuccessiveHalving:
         return max(1, math.ceil((self.max_resource or 1) / FIRST_RUNG))
 
     def rung(self, step: int) -> int | None:
-        """Which rung `step` is, 0 the first; None where it is none."""
+        """Which rung `step` is, 0 the first; None where it is none: a trial that has come to its end is spared nothing any more."""
+        if self.max_resource is not None and step >= self.max_resource:
+            return None
         number, at = 0, self.first * self.reduction_factor**self.min_early_stopping_rate
         while at < step:
             number, at = number + 1, at * self.reduction_factor
@@ -179,7 +182,7 @@ class Hyperband:
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
         bracket = self.bracket(number)
-        halving = SuccessiveHalving(self.min_resource, self.reduction_factor, bracket)
+        halving = SuccessiveHalving(self.min_resource, self.reduction_factor, bracket, self.max_resource)
         if halving.rung(steps[-1]) is None:
             return False
         numbers, at_step, _ = peers(steps[-1])
