@@ -84,6 +84,10 @@ def test_torn_with_no_whole_record_and_with_a_very_long_one(tmp_path):
     path.write_bytes(b'{"first": 1}\n' + b"y" * 4096 * 3)
     Journal(path).append_logs(RECORDS)
     assert read(path) == [{"first": 1}, *RECORDS]
+    for n in (4094, 4095, 4096):  # the newline is the last of one block of 4,096 bytes from the end, or the first of the next
+        path.write_bytes(b'{"first": 1}\n' + b"y" * n)
+        Journal(path).append_logs(RECORDS)
+        assert read(path) == [{"first": 1}, *RECORDS], n
 
 
 def test_a_study_goes_back_and_forth_between_the_two_backends(tmp_path):
