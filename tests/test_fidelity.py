@@ -34,6 +34,32 @@ def test_a_pruned_value_is_set_off_by_what_others_gained(sign):
     assert rest == [*both, (3, 0.333, 4.0)]  # what the others were worth at those steps
 
 
+@pytest.mark.parametrize("end", [3, 4, 5, 8, 9, 10, 26, 27, 30, 51, 100])
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_wherever_a_trial_is_cut_all_that_others_gained_from_there_counts(end, cut):
+    def curve(n, offset):
+        return [(step, math.log(step) + offset) for step in range(1, n + 1)]
+
+    known = [told(curve(end, 0.0)), told(curve(end, 1.0)), told(curve(min(cut, end - 1), 0.5), False)]
+    rows = evidence(known, 1.0)
+    assert rows.scores[2] == pytest.approx(math.log(end) + 0.5) and rows.depths[2] == pytest.approx(
+        math.log(min(cut, end - 1)) / math.log(end)
+    )
+
+
+@pytest.mark.parametrize("epochs", [5, 9, 26, 30])
+def test_a_search_that_looks_first_at_an_early_step_ends_where_the_best_is(epochs):
+    params = [space.Param("x", space.Float(0.0, 1.0))]
+    process, known = Process(params, {}, True, 0), []
+    for number in range(24):
+        x = process.ask(number, number, known, [])["x"] if number else 0.9
+        goes_on = number == 0 or (number >= 8 and abs(x - 0.3) < 0.05)
+        curve = [(step, 1 - (x - 0.3) ** 2 - 0.5 / step) for step in range(1, (epochs if goes_on else 1) + 1)]
+        known.append(Told({"x": x}, curve[-1][1], curve, goes_on))
+    late = [trial.values["x"] for number, trial in enumerate(known) if number >= 12 and number % 8 != 7]
+    assert np.median(np.abs(np.array(late) - 0.3)) < 0.02
+
+
 @pytest.mark.parametrize(
     ("known", "scores"),
     [

@@ -52,7 +52,7 @@ def evidence(told: Sequence[Told], sign: float, most: int = MOST_ROWS) -> Eviden
     end = max(last, default=0)
     if not any(cut) or end < 2:
         return Evidence(np.arange(len(told)), np.ones(len(told)), results)
-    marks = _marks(end)
+    marks = _marks(end, min(step for step, is_cut in zip(last, cut, strict=True) if is_cut))
     seen = np.array([_at(trial.curve, marks, sign) for trial in told]).reshape(len(told), len(marks))
     reached = np.column_stack([seen, np.where(cut, np.nan, results)])
     ahead = _gains(reached)
@@ -72,12 +72,15 @@ def evidence(told: Sequence[Told], sign: float, most: int = MOST_ROWS) -> Eviden
     )
 
 
-def _marks(end: int) -> list[int]:
-    """The steps that are looked at beside the end, rising: its third, a third of that and so on, down to the second step."""
+def _marks(end: int, first: int) -> list[int]:
+    """The steps that are looked at beside the end, rising: its third, a third of that and so on, down to the second step.
+
+    And `first`, where a trial was cut before them: what is gained from there to the next mark counts, too.
+    """
     marks = [max(1, round(end / RATIO))]
     while len(marks) < MOST_MARKS and round(marks[-1] / RATIO) > 1:
         marks.append(round(marks[-1] / RATIO))
-    return marks[::-1]
+    return [*([first] if first < marks[-1] else []), *marks[::-1]]
 
 
 def _at(curve: Sequence[tuple[int, float]], marks: Sequence[int], sign: float) -> list[float]:
