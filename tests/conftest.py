@@ -21,6 +21,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.path.name != "test_pipeline.py", slow[item.path] == 0))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Binary content is named by its argument: compressors write the time into it, so each process would know the test by another name."""
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()) else None
+
+
 @pytest.fixture(scope="module")
 def undisturbed(request, tmp_path_factory):
     """The folder of the sweep of checkpointing.py with the module's ARGUMENTS, in one process that nobody disturbs."""

@@ -99,7 +99,7 @@ def test_only_empty_cells_and_named_markers_are_missing(tmp_path):
         ("# made by us\na,b\n1,2\n", {}, "row 1, '# made by us', is a remark: remove it"),
         (b"PK\x03\x04", {}, "is a zip archive or an Excel workbook: unpack it, or save its table as CSV"),
         (b"PAR1", {}, "is a Parquet file: name it .parquet"),
-        (gzip.compress(b"a,b\n1,2\n"), {}, "is compressed with gzip: name it .csv.gz"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), {}, "is compressed with gzip: name it .csv.gz"),
         (b"\x93NUMPY", {}, "is a NumPy array"),
         (
             "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
