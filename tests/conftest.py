@@ -1,6 +1,7 @@
 """The order of the tests, and the sweep that others are compared with."""
 
 import fcntl
+import gc
 import os
 import sys
 
@@ -11,6 +12,17 @@ from apps.running import run_all
 # Keras and TensorBoard bring absl, whose log handler keeps the stderr of its import, which in a test is pytest's, and closes it when Hydra
 # sets logging up: from then on every test of this process would fail. The process's own stderr it leaves open.
 absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
+
+# What collecting makes (some 800,000 objects) stays to the end. The collector of garbage, which would go through all of it again and again,
+# stands still meanwhile, looks at none of it afterwards, and comes more rarely.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -1,49 +1,20 @@
 """Lightning's callback in a real Trainer: what is reported when, how a pruned training ends, and two ranks that end together."""
 
 import pytest
-import torch
 from apps.running import Running, rows
-from lightning.pytorch import LightningModule, Trainer
-from torch.utils.data import DataLoader, TensorDataset
 
 import trivet
 from trivet.errors import UserError
-from trivet.integrations.lightning import ReportCallback
-
-X = torch.linspace(-1, 1, 16).reshape(8, 2)
-LOADER = DataLoader(TensorDataset(X, X.sum(1, keepdim=True)), batch_size=4)
 
 
-class Line(LightningModule):
-    """A line fitted by gradient descent; logs val/loss and the number of validations so far."""
+def fit(*callback, **options):
+    from lightning_line import fit  # here, as each process of the tests reads this file, and one alone needs the library
 
-    def __init__(self, name="val/loss"):
-        super().__init__()
-        self.name, self.layer, self.n_validations = name, torch.nn.Linear(2, 1), 0
-
-    def training_step(self, batch, index):
-        return torch.nn.functional.mse_loss(self.layer(batch[0]), batch[1])
-
-    def validation_step(self, batch, index):
-        self.log(self.name, torch.nn.functional.mse_loss(self.layer(batch[0]), batch[1]))
-
-    def on_validation_epoch_end(self):
-        self.n_validations += 1
-        self.log("validations", float(self.n_validations))
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-def fit(callback, model=None, **options):
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = Trainer(accelerator="cpu", devices=1, callbacks=[callback], **{"max_epochs": 3, **quiet, **options})
-    trainer.fit(model or Line(), LOADER, LOADER)
-    return trainer
+    fit(*callback, **options)
 
 
 def test_an_epoch_is_reported_once_and_the_sanity_check_never(heard):
-    fit(ReportCallback("val/loss"))
+    fit("val/loss")
     assert heard.steps == [1, 2, 3]
     assert [metrics["validations"] for _, _, metrics in heard.rows] == [2, 3, 4]  # the first validation was the sanity check
     values = [value for _, value, _ in heard.rows]
@@ -52,33 +23,33 @@ def test_an_epoch_is_reported_once_and_the_sanity_check_never(heard):
 
 
 def test_epochs_that_did_not_validate_are_not_reported(heard):
-    fit(ReportCallback("val/loss"), max_epochs=4, check_val_every_n_epoch=2)
+    fit("val/loss", max_epochs=4, check_val_every_n_epoch=2)
     assert heard.steps == [2, 4]
 
 
 @pytest.mark.parametrize(("step", "expected"), [("epoch", [1, 2, 3]), ("global_step", [1, 2, 3, 4, 5, 6])])
 def test_several_validations_in_an_epoch(heard, step, expected):
-    fit(ReportCallback("val/loss", step=step), val_check_interval=0.5)
+    fit("val/loss", step, val_check_interval=0.5)
     assert heard.steps == expected
 
 
 def test_a_pruned_training_ends(heard):
     heard.prune_at = 2
     with pytest.raises(trivet.TrialPruned):
-        fit(ReportCallback("val/loss"))
+        fit("val/loss")
     assert heard.steps == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("callback", "message"),
+    ("metric", "step", "message"),
     [
-        (lambda: ReportCallback("val/acc"), "metric=val/acc: is not logged; the trainer's metrics are val/loss, validations"),
-        (lambda: ReportCallback("val/loss", step="batch"), "step='batch': must be epoch or global_step"),
+        ("val/acc", "epoch", "metric=val/acc: is not logged; the trainer's metrics are val/loss, validations"),
+        ("val/loss", "batch", "step='batch': must be epoch or global_step"),
     ],
 )
-def test_mistakes(heard, callback, message):
+def test_mistakes(heard, metric, step, message):
     with pytest.raises(UserError, match=message):
-        fit(callback())
+        fit(metric, step)
 
 
 @pytest.mark.slow

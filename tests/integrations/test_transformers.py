@@ -1,35 +1,16 @@
 """The transformers callback in a real Trainer."""
 
 import pytest
-import torch
-from torch import distributed
-from transformers import Trainer, TrainingArguments
 
 import trivet
 from trivet import ranks
 from trivet.errors import UserError
-from trivet.integrations.transformers import ReportCallback, _together
-
-X = torch.linspace(-1, 1, 16).reshape(8, 2)
-DATA = [{"x": x, "labels": x.sum(0, keepdim=True)} for x in X]
 
 
-class Line(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 1)
+def train(folder, *callback, **options):
+    from transformers_line import train  # here, as each process of the tests reads this file, and one alone needs the library
 
-    def forward(self, x, labels):
-        out = self.layer(x)
-        return {"loss": torch.nn.functional.mse_loss(out, labels), "logits": out}
-
-
-def train(folder, callback, **options):
-    quiet = {"report_to": "none", "disable_tqdm": True, "save_strategy": "no", "use_cpu": True, "logging_strategy": "no"}
-    arguments = TrainingArguments(str(folder), **{"num_train_epochs": 3, "per_device_train_batch_size": 4, **quiet, **options})
-    trainer = Trainer(Line(), arguments, train_dataset=DATA, eval_dataset=DATA, callbacks=[callback])
-    trainer.train()
-    return trainer
+    return train(folder, *callback, **options)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +22,7 @@ def train(folder, callback, **options):
     ],
 )
 def test_evaluations_are_reported(heard, tmp_path, step, options, expected):
-    trainer = train(tmp_path, ReportCallback("eval_loss", step=step), **options)
+    trainer = train(tmp_path, "eval_loss", step, **options)
     assert heard.steps == expected
     assert "eval_runtime" in heard.rows[0][2]
     trainer.evaluate()
@@ -51,33 +32,39 @@ def test_evaluations_are_reported(heard, tmp_path, step, options, expected):
 def test_a_pruned_training_ends(heard, tmp_path):
     heard.prune_at = 2
     with pytest.raises(trivet.TrialPruned):
-        train(tmp_path, ReportCallback("eval_loss"), eval_strategy="epoch")
+        train(tmp_path, "eval_loss", eval_strategy="epoch")
     assert heard.steps == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("make", "options", "message"),
+    ("metric", "step", "options", "message"),
     [
         (
-            lambda: ReportCallback("eval_f1"),
+            "eval_f1",
+            "epoch",
             {"eval_strategy": "epoch"},
             "metric=eval_f1: is not logged; the trainer's metrics are",
         ),
         (
-            lambda: ReportCallback("eval_loss"),
+            "eval_loss",
+            "epoch",
             {"eval_strategy": "steps", "eval_steps": 1},
             "step=epoch: an evaluation came after 0.5",
         ),
-        (lambda: ReportCallback("eval_loss", step="steps"), {}, "step='steps': must be epoch or global_step"),
+        ("eval_loss", "steps", {}, "step='steps': must be epoch or global_step"),
     ],
 )
-def test_mistakes(heard, tmp_path, make, options, message):
+def test_mistakes(heard, tmp_path, metric, step, options, message):
     with pytest.raises(UserError, match=message):
-        train(tmp_path, make(), **options)
+        train(tmp_path, metric, step, **options)
 
 
 def test_every_process_of_a_trial_that_is_pruned_ends_in_order(monkeypatch, tmp_path):
     """A launcher takes any other end for a failure. Here a group of one process stands for all."""
+    from torch import distributed
+
+    from trivet.integrations.transformers import _together
+
     monkeypatch.setenv(ranks.VARIABLE, f"1 00 {tmp_path}")
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:
