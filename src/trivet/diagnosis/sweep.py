@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -232,7 +233,8 @@ def same(cell: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return str(cell).lower() == str(value).lower() or (not isinstance(cell, str) and float(cell) == float(value))
     try:
-        return bool(np.isclose(float(cell), float(value), rtol=1e-9, atol=0))
+        one, other = float(cell), float(value)
+        return one == other or abs(one - other) <= 1e-9 * abs(other) < math.inf
     except (TypeError, ValueError):
         return str(cell) == str(value)
 

@@ -6,7 +6,6 @@ copied for each trial; what is written and which callbacks run is the same as `h
 
 from __future__ import annotations
 
-import copy
 import errno
 import functools
 import logging
@@ -30,6 +29,7 @@ from omegaconf._utils import get_omega_conf_dumper
 from trivet.errors import UserError
 from trivet.space import sweep_text
 from trivet.sweep import main_module
+from trivet.sweep.repository import reading_once
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]  # PyYAML may lack the C one
@@ -57,13 +57,14 @@ class Composer:
         folder: str | os.PathLike[str],
         composed: Composed | None = None,
     ) -> None:
-        self._loader = context.config_loader
+        self._loader = reading_once(context.config_loader)
         self.master = config  # of the sweep, `hydra` in it
         self.fixed = list(fixed)
         self._folder = os.fspath(folder)
         self._parser = OverridesParser.create()
         self._parsed: dict[tuple[str, ...], list[Override]] = {}
         self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._options: dict[str, list[str]] = {}
         self.composed: Composed = dict(composed or {})
 
     def base(self, groups: Mapping[str, Any] | None = None) -> DictConfig:
@@ -86,7 +87,9 @@ class Composer:
 
     def options(self, group: str) -> list[str]:
         """The options of a config group; an empty list where there is no such group."""
-        return self._loader.get_group_options(group)
+        if group not in self._options:
+            self._options[group] = self._loader.get_group_options(group)
+        return self._options[group]
 
     def _compose(self, groups: tuple[str, ...]) -> None:
         given: Any = OmegaConf.to_container(self.master.hydra.overrides.hydra)
@@ -96,11 +99,12 @@ class Composer:
         except Exception as error:  # Hydra's composition errors come in many classes, each with its explanation
             raise UserError(f"{' '.join([*self.fixed, *groups]) or 'the config'}: {_one_line(error)}") from error
         OmegaConf.copy_cache(from_config=self.master, to_config=full)
-        task = copy.deepcopy(full)
+        whole = main_module.dumps(full)
+        task = pickle.loads(whole)
         with open_dict(task):
             del task["hydra"]
         self._bases[groups] = full
-        self.composed[groups] = main_module.dumps(full), main_module.dumps(task)
+        self.composed[groups] = whole, main_module.dumps(task)
 
     def job(self, number: int, groups: Mapping[str, Any], values: Sequence[str]) -> tuple[DictConfig, DictConfig]:
         """The config of trial `number`, with and without `hydra`. `values` are overrides of single keys."""
