@@ -28,7 +28,7 @@ def swept(tmp_path_factory):
         cwd = folder / f"{how}-{n_jobs}"
         cwd.mkdir()
         more = [f"+how={how}", f"hydra.sweeper.n_jobs={n_jobs}", "hydra.sweep.dir=out of it", "hydra.sweep.subdir=x-${hydra:job.num}"]
-        started.append(Running("ranked.py", *SWEEP, *more, cwd=cwd))
+        started.append(Running("ranked.py", *SWEEP, *more, cwd=cwd, alone=True))
     found = {}
     for case, running in zip(CASES, started, strict=True):
         with running:

@@ -42,16 +42,16 @@ def test_a_sweep_killed_in_its_trials_gives_the_same_bits(tmp_path):
     for folder in (whole, killed):
         folder.mkdir()
         signals(folder)
-    ended = run(TRAIN, *ARGUMENTS, IN_PROCESS, cwd=whole)
+    ended = run(TRAIN, *ARGUMENTS, IN_PROCESS, cwd=whole, alone=True)
     assert ended.code == 0, ended.text
     rng = random.Random(0)
     epoch, trial = rng.randrange(1, EPOCHS - 1), killed / "sweep" / str(rng.randrange(N_TRIALS))
-    with Running(TRAIN, *ARGUMENTS, WORKER, cwd=killed) as running:
+    with Running(TRAIN, *ARGUMENTS, WORKER, cwd=killed, alone=True) as running:
         until(lambda: running.over or n_epochs(trial) >= epoch, "an epoch of the trial")
         for pid in running.members():
             send(pid, signal.SIGKILL)
         running.wait()
-    ended = run(TRAIN, *ARGUMENTS, IN_PROCESS, cwd=killed)
+    ended = run(TRAIN, *ARGUMENTS, IN_PROCESS, cwd=killed, alone=True)
     assert ended.code == 0, ended.text
     logs = [(killed / "sweep" / str(number) / "train.log").read_text() for number in range(N_TRIALS)]
     assert any("continuing after epoch" in log for log in logs)

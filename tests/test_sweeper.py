@@ -163,7 +163,7 @@ def test_a_sweep_folder_with_a_time_in_its_name_is_found_again(tmp_path):
 def test_each_trial_is_an_ordinary_hydra_job_of_an_app_of_dataclasses(n_jobs, tmp_path):
     space = ["width=int(interval(1,5))", "optimizer.lr=tag(log,interval(1e-3,1))", "kind=ROUND,SQUARE"]
     arguments = ["-m", "hydra/sweeper=trivet", *space, "hydra.sweeper.n_trials=5", f"hydra.sweeper.n_jobs={n_jobs}", "hydra.sweep.dir=out"]
-    with Running("structured.py", *arguments, cwd=tmp_path) as running:
+    with Running("structured.py", *arguments, cwd=tmp_path, alone=True) as running:
         ended = running.wait()
     assert ended.code == 0, ended.text
     found = rows(tmp_path / "out")

@@ -151,7 +151,7 @@ def test_what_hydra_refuses_itself_is_readable(i, refused):
 
 # Surviving ---------------------------------------------------------------------------------------------------------------------
 
-SIX = ["-m", KEY + "n_trials=6"]
+SIX = ["-m", KEY + "n_trials=6", KEY + "sampler=random"]
 # how a trial ends -> its reason
 WAYS = {
     "raise": "RuntimeError: first line",
@@ -163,43 +163,53 @@ WAYS = {
     "exit": "called sys.exit(3)",
     "memory": "out of memory",
     "diverged": "diverged: the loss is nan at step 2",
-    "hang": "timed out after 0.5 s",
+    "hang": "timed out after 1 s",
 }
+
+
+def among_fine(ways):
+    """(the number of each of these ways' trial, what to run): one sweep, a trial that ends well before each of them, and two after."""
+    how = [one for way in ways for one in ("fine", way)] + ["fine"] * 2
+    limits = [KEY + "trial_timeout=1", KEY + "max_failure_rate=1", KEY + "sampler=random"]
+    return {way: 2 * i + 1 for i, way in enumerate(ways)}, ["-m", KEY + f"n_trials={len(how)}", f"how=[{','.join(how)}]", *limits]
 
 
 @pytest.fixture(scope="module")
 def survived(tmp_path_factory):
-    """A sweep for each way in which trial 2 may end, in one process: how -> (end, folder)."""
+    """A sweep in one process whose trials end in every way: its end, its folder, and which trial ended how."""
     base = tmp_path_factory.mktemp("survived")
-    hows = [*WAYS, "pruned", "garbage"]
-    commands = [(base / how, [*SIX, f"how={how}", "at=2", *([KEY + "trial_timeout=0.5"] if how == "hang" else [])]) for how in hows]
-    ended = run_all("misbehaving.py", commands, cwd=base)
-    return {how: (end, folder / "sweep") for how, end, (folder, _) in zip(hows, ended, commands, strict=True)}
+    numbers, arguments = among_fine([*WAYS, "pruned", "garbage"])
+    [end] = run_all("misbehaving.py", [(base, arguments)], cwd=base)
+    return end, base / "sweep", numbers
+
+
+@pytest.mark.slow
+def test_a_sweep_survives_its_trials(survived):
+    end, folder, numbers = survived
+    assert end.code == 0, end.text
+    assert "Traceback" not in end.text
+    other = {row["state"] for row in rows(folder) if int(row["number"]) not in numbers.values()}
+    assert len(rows(folder)) == 2 * len(numbers) + 2 and other == {"COMPLETE"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", WAYS)
 def test_a_trial_that_fails_is_a_row_with_its_reason_and_its_log(how, survived):
-    end, folder = survived[how]
-    assert end.code == 0, end.text
-    assert "Traceback" not in end.text
-    found = rows(folder)
-    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
-    assert found[2]["reason"] == WAYS[how]
-    assert found[2]["value"] == ""
-    assert found[2]["step"] == "1"
+    _, folder, numbers = survived
+    found = rows(folder)[numbers[how]]
+    assert found["state"] == "FAIL"
+    assert found["reason"] == WAYS[how]
+    assert found["value"] == ""
+    assert found["step"] == "1"
     if how in ("raise", "exit", "memory", "diverged", "hang"):
-        assert "Traceback" in (folder / "2" / "misbehaving.log").read_text()
+        assert "Traceback" in (folder / str(numbers[how]) / "misbehaving.log").read_text()
 
 
 @pytest.mark.slow
 def test_a_trial_that_prunes_itself_and_one_that_prints_garbage(survived):
-    end, folder = survived["pruned"]
-    assert end.code == 0, end.text
-    assert rows(folder)[2]["state"] == "PRUNED"
-    end, folder = survived["garbage"]
-    assert end.code == 0, end.text
-    assert {row["state"] for row in rows(folder)} == {"COMPLETE"}
+    end, folder, numbers = survived
+    assert rows(folder)[numbers["pruned"]]["state"] == "PRUNED"
+    assert "not text" in end.text and rows(folder)[numbers["garbage"]]["state"] == "COMPLETE"
 
 
 # how each trial of one sweep ends, in worker processes -> its row
@@ -253,32 +263,32 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
         until(lambda: not running.members() and not marked(folder), "all of them to end", 20)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["os_exit", "sigkill"])
-def test_a_trial_that_kills_its_worker_is_given_up_after_a_few_restarts(how, tmp_path):
-    ended = run("misbehaving.py", *SIX, f"how={how}", "at=2", KEY + "n_jobs=2", KEY + "max_restarts=1", cwd=tmp_path)
-    assert ended.code == 0, ended.text
-    found = rows(tmp_path / "sweep")
-    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
-    assert found[2]["reason"] == "its worker died 2 times without a new step"
-    assert found[2]["step"] == "1"
-    assert notes(tmp_path / "sweep")[2] == ["begin 0"] * 2
+# how a trial takes its worker with it, or hangs where no alarm reaches it and the parent ends both -> its reason
+DEADLY = {way: "its worker died 2 times without a new step" for way in ("os_exit", "sigkill")}
+DEADLY |= {way: "timed out after 1 s" for way in ("hang_in_c", "hang_swallowing")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["hang_in_c", "hang_swallowing"])
-def test_a_trial_that_hangs_where_no_alarm_reaches_it_is_ended_by_the_parent(how, tmp_path):
-    ended = run("misbehaving.py", *SIX, f"how={how}", "at=2", KEY + "n_jobs=2", KEY + "trial_timeout=0.5", cwd=tmp_path)
+def test_a_trial_that_kills_its_worker_is_given_up_after_a_few_restarts_and_one_that_hangs_is_ended(tmp_path):
+    numbers, arguments = among_fine(DEADLY)
+    [ended] = run_all("misbehaving.py", [(tmp_path, [*arguments, KEY + "n_jobs=2", KEY + "max_restarts=1"])], cwd=tmp_path)
     assert ended.code == 0, ended.text
     found = rows(tmp_path / "sweep")
-    assert [row["state"] for row in found] == ["COMPLETE"] * 2 + ["FAIL"] + ["COMPLETE"] * 3
-    assert found[2]["reason"] == "timed out after 0.5 s"
+    expected = ["COMPLETE"] * len(found)
+    for way, reason in DEADLY.items():
+        expected[numbers[way]] = "FAIL"
+        assert found[numbers[way]]["reason"] == reason
+    assert [row["state"] for row in found] == expected and len(found) == 2 * len(DEADLY) + 2
+    for way in ("os_exit", "sigkill"):
+        assert found[numbers[way]]["step"] == "1"
+        assert notes(tmp_path / "sweep")[numbers[way]] == ["begin 0"] * 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [0, 2])
 def test_when_every_trial_fails_the_sweep_says_so_and_leaves_its_tables(n_jobs, tmp_path):
-    ended = run("misbehaving.py", "-m", KEY + "n_trials=40", "how=raise", "at=-1", KEY + f"n_jobs={n_jobs}", cwd=tmp_path)
+    arguments = ["-m", KEY + "n_trials=40", KEY + "sampler=random", KEY + f"n_jobs={n_jobs}"]
+    ended = run("misbehaving.py", *arguments, "how=raise", "at=-1", cwd=tmp_path)
     assert ended.code == 2
     assert "Traceback" not in ended.text
     assert ended.err.strip().splitlines()[-1].startswith("error: "), ended.text

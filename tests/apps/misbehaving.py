@@ -71,6 +71,13 @@ def report_a_step_named_metric():
     return 0.5
 
 
+def print_garbage():
+    print("\x00\xff\n{}[]error: \r\x1b[2J" * 50)
+    os.write(1, b"\xff\xfe\x00 not text\n")
+    os.write(2, b"\xff\xfe\x00 not text\n")
+    return 0.5
+
+
 class Mute(Exception):
     def __str__(self):
         raise RuntimeError
@@ -100,6 +107,7 @@ WAYS = {
     "mute": lambda: raise_it(Mute()),
     "metric": report_a_step_named_metric,
     "full": lambda: raise_it(OSError(errno.ENOSPC, "No space left on device", "/proc/self/x")),
+    "garbage": print_garbage,
     "fine": lambda: 0.5,
     "hang": hang_in_python,
     "hang_in_c": hang_in_c,
@@ -111,11 +119,7 @@ WAYS = {
 def main(cfg):
     note("begin 0")
     trivet.report(loss(cfg, 1), 1)
-    if cfg.how == "garbage":
-        print("\x00\xff\n{}[]error: \r\x1b[2J" * 50)
-        os.write(1, b"\xff\xfe\x00 not text\n")
-        os.write(2, b"\xff\xfe\x00 not text\n")
-    elif isinstance(cfg.how, str) and cfg.at in (-1, HydraConfig.get().job.num):
+    if isinstance(cfg.how, str) and cfg.at in (-1, HydraConfig.get().job.num):
         return WAYS[cfg.how]()
     if isinstance(cfg.how, ListConfig):  # a way for each trial
         return WAYS[cfg.how[HydraConfig.get().job.num]]()

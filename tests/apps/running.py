@@ -1,9 +1,9 @@
 """Start the apps of this folder as real processes, watch them, and read what they leave."""
 
+import contextlib
 import csv
 import hashlib
 import io
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +11,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from apps import forking
 
 HERE = Path(__file__).parent
 SRC = HERE.parents[1] / "src"
@@ -43,23 +45,29 @@ def _hears_interrupts():
 
 
 class Running:
-    """A started app: leader of a session of its own, so that nothing of it can hide or outlive a test."""
+    """A started app: leader of a session of its own, so that nothing of it can hide or outlive a test.
 
-    def __init__(self, app, *arguments, cwd, python=sys.executable, env=None):
+    A fork of a process that has imported what a sweep imports (forking.py), or, `alone`, a Python of its own.
+    """
+
+    def __init__(self, app, *arguments, cwd, alone=False, python=sys.executable, env=None, told=None):
         self.cwd = Path(cwd)
-        self._out, self._err = (self.cwd / f".{stream}-{time.monotonic_ns()}" for stream in ("out", "err"))
+        self._out, self._err = (Path(told or cwd) / f".{stream}-{time.monotonic_ns()}" for stream in ("out", "err"))
         environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1", "HYDRA_FULL_ERROR": "0", **(env or {})}
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.popen = subprocess.Popen(
-                [python, str(HERE / app), *arguments],
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-                preexec_fn=_hears_interrupts,
-            )
+            if not alone and python == sys.executable:
+                self.popen = forking.start(HERE / app, arguments, self.cwd, environment, self._out, self._err)
+            else:
+                self.popen = subprocess.Popen(
+                    [python, str(HERE / app), *arguments],
+                    cwd=cwd,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                    preexec_fn=_hears_interrupts,
+                )
         self.pid = self.popen.pid
 
     def __enter__(self):
@@ -120,22 +128,17 @@ def run(app, *arguments, cwd, **more):
 
 
 def run_all(app, commands, cwd, env=None, at_once=2):
-    """Run an app once for each command line, two at once, each in a fork of a process that has imported everything: cheap.
+    """Run an app once for each command line, two at once; what each prints is kept in `cwd`.
 
     `commands` are (folder, arguments). Returns an `Ended` each.
     """
-    plan, codes = Path(cwd) / ".jobs.json", Path(cwd) / ".codes.json"
-    jobs = []
-    for i, (folder, arguments) in enumerate(commands):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        jobs.append(
-            {"folder": str(folder), "arguments": list(arguments), "out": str(Path(cwd) / f".out-{i}"), "err": str(Path(cwd) / f".err-{i}")}
-        )
-    plan.write_text(json.dumps({"app": str(HERE / app), "jobs": jobs, "at_once": at_once, "codes": str(codes)}))
-    ended = run("forking.py", str(plan), cwd=cwd, env=env)
-    assert ended.code == 0 and codes.exists(), ended
-    read = [(Path(job["out"]).read_text(errors="replace"), Path(job["err"]).read_text(errors="replace")) for job in jobs]
-    return [Ended(code, *texts) for code, texts in zip(json.loads(codes.read_text()), read, strict=True)]
+    started = []
+    with contextlib.ExitStack() as stack:
+        for folder, arguments in commands:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            until(lambda: sum(not running.over for running in started) < at_once, "one of the others to end")
+            started.append(stack.enter_context(Running(app, *arguments, cwd=folder, env=env, told=cwd)))
+        return [running.wait() for running in started]
 
 
 def until(condition, what, seconds=DEADLINE):

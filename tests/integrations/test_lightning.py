@@ -59,7 +59,7 @@ def test_ddp_in_a_sweep_is_one_trial_whose_ranks_end_together(tmp_path):
     In the sweep's own process, as each process more imports Lightning; test_ranks.py has the same with workers.
     """
     sweep = ["-m", "hydra/sweeper=trivet", "+lr=0.1,0", "hydra.sweeper.sampler=grid", "hydra.sweep.dir=out", "hydra.sweeper.n_jobs=0"]
-    with Running("ddp.py", *sweep, "hydra.sweeper.pruner={name: threshold, gaps: {3: 0.0}}", cwd=tmp_path) as running:
+    with Running("ddp.py", *sweep, "hydra.sweeper.pruner={name: threshold, gaps: {3: 0.0}}", cwd=tmp_path, alone=True) as running:
         ended = running.wait()
         assert ended.code == 0, ended.text
         assert running.members() == []
