@@ -15,7 +15,7 @@ from trivet.reporting import markdown
 from trivet.reporting.belonging import settle
 from trivet.reporting.build import sections
 from trivet.reporting.context import Context
-from trivet.reporting.model import Report
+from trivet.reporting.model import Report, Section
 from trivet.reporting.tables import Results
 
 LR = "tag(log, interval(0.001, 1.0))"
@@ -112,7 +112,12 @@ def alone(sweep: Sweep) -> Context:
 
 def said(context: Context) -> str:
     """Everything that the report says, as plain text: Markdown without its marks, figures not drawn."""
-    text = markdown.render(Report("", "", sections(context)))
+    return words(sections(context))
+
+
+def words(built: list[Section]) -> str:
+    """See `said`."""
+    text = markdown.render(Report("", "", built))
     return text.replace("**", "").replace("`", "").replace("\\", "")
 
 

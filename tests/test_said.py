@@ -10,97 +10,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import fake_results
-import numpy as np
 import pandas as pd
 import pytest
-from report_stories import FINE, LR, alone, said, search, story, trials
-from test_ablation import ALL, POPULATION
+from report_stories import words
+from said_stories import FLAGS, STORIES, VARIATIONS
 from test_diagnosis import case
-from test_statements import CLEAR, EDGE, NOISY, WORSE, audit, pruned
-from test_statements_run import ONCE, RANGE, RATES, found_by_test, infeasible, two_objectives
-from test_statements_search import ALL_FAILED, CLEAR_CUT, PRODUCT, UNENDED, go_together
 from test_thresholds import LIMITS
 
-from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.reporting.build import sections
 from trivet.reporting.context import Context
-from trivet.reporting.model import Axis, Chart, Layer, Panel
+from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
 
 SAID = Path(__file__).parent / "said"
-MOVED = "tag(log, interval(0.01, 2.0))"
-MOVES = pd.DataFrame(
-    [("lr", "", LR, MOVED, "widened", "The best sit at the upper edge.")], columns=["key", "when", "coarse", "fine", "change", "why"]
-)
-BASELINES = {"majority": 0.5, "logistic": 0.91, "boosting": 0.96}
-
-
-def whole():
-    """A run with all of its stages and an audit, on a table whose baselines were fitted, at a price."""
-    context = story(
-        CLEAR,
-        phases={1: "fine"},
-        shown={1: 0.955, 2: 0.93},
-        fine=FINE,
-        coarse=pruned(),
-        audit=audit([0.9, 0.91, 0.96]),
-        test=found_by_test(ensemble_winner=0.96, ensemble_finalists=0.94, baselines=BASELINES),
-        data={"name": "digits", "published": {"CNN": 94.0}},
-        lr_range=RATES,
-        check={"lr_range": RANGE, "estimate": {"seconds": 90.0}, "baselines": {"metric": "val/accuracy", "values": BASELINES}},
-    )
-    context.results.params |= {"report": {"price_per_hour": 2.0, "spot_price_per_hour": 0.5}}
-    return Context(context.searches, context.results)
-
-
-def ladder():
-    frame = trials([0.5, 0.8, 0.7], lr=[0.01, 0.1, 1.0]).assign(why=["begin", "better, so tenfold", "worse"])
-    return alone(search(frame, sampler={"name": "ladder", "key": "lr"}, stopped_by="rule", command="python app.py -m +trivet=ladder"))
-
-
-def tiers():
-    frame = trials([0.5, 0.8, 0.7, 0.79], lr=[0.01, 0.1, 1.0, 0.2]).assign(tier=["", "model", "model", "lr"])
-    return alone(search(frame, sampler={"name": "tiers"}, stopped_by="rule"))
-
-
-def groups(maximize: bool = True):
-    """Groups with ranges of their own, sizes, rates, pruned and failed trials, curves; the same upside down."""
-    frame, curves = fake_results.search(45, fake_results.SPACE, seed=4, first=fake_results.DEFAULTS)
-    if not maximize:
-        frame, curves = (table.assign(value=1 - table["value"]) for table in (frame, curves))
-    known = fake_results.study("coarse", fake_results.SPACE, frame, metric="val/accuracy" if maximize else "val/error")
-    entries = [
-        Entry(one["key"], fake_results.parse(one["spec"], one["key"]), tuple((one.get("when") or {}).items())) for one in known["space"]
-    ]
-    keys = list(dict.fromkeys(entry.key for entry in entries))
-    sweep = Sweep("coarse", frame, curves, keys, ["value"], ["maximize" if maximize else "minimize"], entries, known)
-    return Context([sweep])
-
-
-STORIES = {
-    "whole": whole,
-    "default won": lambda: story(WORSE, tested=([0.95] * 3, [0.95] * 3)),
-    "noise": lambda: story(NOISY),
-    "one seed": lambda: story(ONCE),
-    "infeasible": lambda: alone(infeasible()),
-    "two objectives": lambda: alone(two_objectives(["val/accuracy", "latency"])),
-    "batch and rate": lambda: alone(go_together(1)),
-    "failed": lambda: ALL_FAILED,
-    "unended": lambda: alone(search(trials(np.linspace(0.5, 0.9, 12)), **UNENDED)),
-    "minimize": lambda: alone(search(trials(np.linspace(3.0, 0.05, 12)), direction="minimize", metric="val/rmse")),
-    "ladder": ladder,
-    "tiers": tiers,
-    "moved": lambda: story(
-        CLEAR, phases={1: "fine"}, shown={1: 0.955}, fine=search([0.955, 0.951, 0.95], name="fine", spec=MOVED), moves=MOVES
-    ),
-    "population": lambda: alone(POPULATION),
-    "taken apart": lambda: alone(ALL),
-    "one leads": lambda: alone(CLEAR_CUT),
-    "act together": lambda: alone(PRODUCT),
-    "edge": lambda: alone(EDGE),
-    "groups": groups,
-    "groups minimized": lambda: groups(maximize=False),
-}
 
 
 def numbers(values) -> str:
@@ -136,42 +57,87 @@ def chart(of: Chart) -> list[str]:
     return [*lines, *(line for one in of.panels for line in panel(one))]
 
 
-def drawn(context: Context) -> str:
-    return "\n".join(line for section in sections(context) for one in section.charts for line in chart(one))
+def drawn(built: list[Section]) -> str:
+    return "\n".join(line for section in built for one in section.charts for line in chart(one))
 
 
-def told(name: str) -> str:
-    context = STORIES[name]()
-    return f"{said(context)}\n{drawn(context)}\n"
+def told(context: Context) -> str:
+    built = sections(context)
+    return f"{words(built)}\n{drawn(built)}\n"
+
+
+def known() -> str:
+    """All that the stories say."""
+    return "\n".join(map(pinned, STORIES))
+
+
+def news(context: Context, known: str) -> str:
+    """What is said, or stands under a figure, and no story says."""
+    built = sections(context)
+    notes = [one.note for section in built for one in section.charts]
+    lines = [line for line in words(built).splitlines() if line and f"\n{line}\n" not in known]
+    return "\n".join([*lines, *(note for note in notes if note and note not in known)]) + "\n"
 
 
 def flags() -> str:
     lines = []
-    for check, _, raised, _ in LIMITS:
-        flag = check(case(raised))
+    for flag in [*(check(case(raised)) for check, _, raised, _ in LIMITS), *(raised() for raised in FLAGS)]:
         lines += [f"{flag.key} {flag.level} {flag.where} asks {flag.asks!r}: {flag.title}", f"  {flag.evidence}", f"  {flag.cause}"]
-        lines += [f"  {flag.mend}", *(f"  {row.key} {row.value:g} {row.unit}: {row.meaning}" for row in flag.limits)]
+        lines += [f"  {flag.mend}", *(f"  {row.key} {row.value:g} {row.unit}: {row.meaning} ({row.source})" for row in flag.limits)]
     return "\n".join(lines) + "\n"
+
+
+def file(name: str) -> Path:
+    return SAID / f"{name.replace(' ', '_')}.txt"
+
+
+def pinned(name: str) -> str:
+    return file(name).read_text(encoding="utf-8")
+
+
+VARIED = "variations"
+TITLE = "== "
+
+
+def variations() -> dict[str, str]:
+    """What is pinned of each."""
+    found = pinned(VARIED).split(f"\n{TITLE}")
+    return dict(part.removeprefix(TITLE).split("\n", 1) for part in found)
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_what_the_report_says_and_draws(name):
-    assert told(name) == (SAID / f"{name.replace(' ', '_')}.txt").read_text(encoding="utf-8")
+    assert told(STORIES[name]()) == pinned(name)
+
+
+@pytest.fixture(scope="module")
+def told_by_stories():
+    return known(), variations()
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_what_only_a_variation_says(name, told_by_stories):
+    before, varied = told_by_stories
+    assert news(VARIATIONS[name](), before).rstrip("\n") == varied[name].rstrip("\n")
 
 
 def test_what_the_flags_say():
-    assert flags() == (SAID / "flags.txt").read_text(encoding="utf-8")
+    assert flags() == pinned("flags")
 
 
 def test_no_text_is_left_over():
-    assert {path.stem for path in SAID.glob("*.txt")} == {"flags", *(name.replace(" ", "_") for name in STORIES)}
+    assert {path for path in SAID.glob("*.txt")} == {file(name) for name in ("flags", VARIED, *STORIES)}
+    assert list(variations()) == list(VARIATIONS)
 
 
 def main() -> int:
     SAID.mkdir(exist_ok=True)
-    for name in STORIES:
-        (SAID / f"{name.replace(' ', '_')}.txt").write_text(told(name), encoding="utf-8")
-    (SAID / "flags.txt").write_text(flags(), encoding="utf-8")
+    for name, build in STORIES.items():
+        file(name).write_text(told(build()), encoding="utf-8")
+    file("flags").write_text(flags(), encoding="utf-8")
+    before = known()
+    parts = [f"{TITLE}{name}\n{news(build(), before)}" for name, build in VARIATIONS.items()]
+    file(VARIED).write_text("".join(parts), encoding="utf-8")
     return 0
 
 

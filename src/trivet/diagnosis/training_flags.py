@@ -72,7 +72,7 @@ def failed(case: Case) -> Flag | None:
     if not len(rows) or len(rows) <= limit("failed") * len(sweep.trials):
         return None
     reasons = rows["reason"].replace("", "no reason recorded").str.slice(0, 80).value_counts().head(3)
-    words = [f"{n:,} times: {reason}" for reason, n in reasons.items()]
+    words = [f"{count(n, 'time')}: {reason}" for reason, n in reasons.items()]
     every = len(rows) == len(sweep.trials)
     return Flag(
         "failed",

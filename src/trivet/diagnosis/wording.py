@@ -36,9 +36,7 @@ class Scale:
             return "not known"
         return f"{100 * value:z.2f} {unit}" if self.percent else number(value)
 
-    def interval(self, low: float | None, high: float | None) -> str:
-        if low is None or high is None:
-            return "no interval (one value)"
+    def interval(self, low: float, high: float) -> str:
         if not self.percent:
             return f"{number(low)} to {number(high)}"
         return f"{100 * max(low, 0.0):.2f} % to {100 * min(high, 1.0):.2f} %"

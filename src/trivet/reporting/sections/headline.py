@@ -103,7 +103,7 @@ def _side(context: Context, seeds: Seeds, side: str) -> tuple[Scale, dict[int, f
 
 
 def spread(scale: Scale, summary: finalists.Summary) -> str:
-    if summary.std is None:
+    if summary.low is None or summary.high is None:
         return " (one seed, so nothing is known of its spread)"
     interval = scale.interval(summary.low, summary.high)
     return f" (mean of {summary.n} seeds, standard deviation {scale.delta(summary.std)}, 95 % interval of the mean {interval})"

@@ -151,7 +151,8 @@ def _over_seeds(context: Context) -> str:
     if seeds is None or not seeds.phase:
         return ""
     by_phase = {phase: [one for one in seeds.tuned if seeds.phase.get(one) == phase] for phase in ("coarse", "fine")}
-    counts = f"Of the finalists {len(by_phase['coarse'])} come from the coarse search and {len(by_phase['fine'])} from the fine one"
+    n_coarse, n_fine = map(len, by_phase.values())
+    counts = f"Of the finalists {n_coarse} {'comes' if n_coarse == 1 else 'come'} from the coarse search and {n_fine} from the fine one"
     if not by_phase["fine"]:
         return f"{counts}, so the second search did not pay: none of its trials was good enough to be tried again."
     if not by_phase["coarse"]:

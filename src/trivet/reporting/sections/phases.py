@@ -10,8 +10,7 @@ from trivet.reporting.sections import moves, seeds, tradeoff
 from trivet.reporting.words import cell, code_cell, count, duration, empty, listing, scale_cell, settings, share, value_text
 
 STOPPED = {
-    "n_trials": "all planned trials were run",
-    "plateau": "no more improvement",
+    "plateau": "no more improvement was seen",
     "target": "the target was reached",
     "epochs": "the budget of epochs was spent",
     "seconds": "the time was up",
@@ -64,7 +63,7 @@ def budget(sweep: Sweep) -> str:
     words = words.removesuffix(". ") + f", {infeasible:,} broke a constraint{besides}. " if infeasible else words
     words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(sweep.wall)}"
     reason = STOPPED.get(str(sweep.study.get("stopped_by")))
-    return words + (f"; the search ended because {reason}." if reason and sweep.study.get("stopped_by") != "n_trials" else ".")
+    return words + (f"; the search ended because {reason}." if reason else ".")
 
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "INFEASIBLE": "infeasible"}

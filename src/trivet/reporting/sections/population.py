@@ -64,10 +64,10 @@ def build(context: Context, sweep: Sweep) -> Section | None:
     size = 1 + max(member for _, member in tree.members.values())
     n = len(tree.taken_over)
     started = sum(parent is not None for parent in tree.parents.values())
-    section.say(
-        f"{count(generations, 'generation')} of {count(size, 'member')}; {n} of {count(started, 'start')} from a checkpoint took over "
-        "that of another member, with other settings."
+    copies = (
+        f"; {n} of {count(started, 'start')} from a checkpoint took over that of another member, with other settings" if started else ""
     )
+    section.say(f"{count(generations, 'generation')} of {count(size, 'member')}{copies}.")
     best = sweep.best
     if best is None or not len(sweep.complete):
         section.say("No member came to the end of its first generation, so there is no schedule.")

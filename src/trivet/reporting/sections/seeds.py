@@ -9,7 +9,7 @@ from trivet.diagnosis.seeds import Seeds
 from trivet.reporting.context import PHASES, Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
 from trivet.reporting.sections.headline import strip
-from trivet.reporting.words import NOTHING, Scale, cell, count, empty, scale_cell
+from trivet.reporting.words import NOTHING, Scale, cell, count, empty, listing, scale_cell
 
 BETTER = "Better than the default by"
 
@@ -25,8 +25,9 @@ def build(context: Context) -> Section:
     tuned = len(seeds.tuned)
     failed = (len(context.run.seeds.trials) if context.run.seeds is not None else runs) - runs
     most = count(max(len(values) for values in seeds.values.values()), "fresh seed")
+    who = [count(tuned, "finalist")] * (tuned > 0) + ["the default"] * (0 in seeds.values)
     section.say(
-        f"{count(tuned, 'finalist')}{' and the default' if 0 in seeds.values else ''} were trained with "
+        f"{listing(who).capitalize()} {'were' if len(seeds.values) > 1 else 'was'} trained with "
         f"{f'up to {most}' if seeds.raced else f'{most} each'}: "
         + (f"all {count(runs, 'run')} finished." if not failed else f"{count(runs, 'run')} finished, {failed:,} did not.")
     )
@@ -188,7 +189,7 @@ def _table(context: Context, seeds: Seeds) -> Table:
                 scale_cell(scale, seeds.shown.get(finalist)),
                 scale_cell(scale, summary.mean),
                 Cell(scale.delta(summary.std, "points"), summary.std) if summary.std is not None else empty(),
-                Cell(scale.interval(summary.low, summary.high), summary.low) if summary.std is not None else empty(),
+                empty() if summary.low is None or summary.high is None else Cell(scale.interval(summary.low, summary.high), summary.low),
                 versus,
                 p,
             )

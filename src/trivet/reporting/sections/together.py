@@ -22,22 +22,17 @@ BACKGROUND = 120
 
 
 def fill(section: Section, context: Context, known: dict[str, Importance | None]) -> None:
-    shown = False
     for sweep in context.searches:
         found = known[sweep.name]
         pair = batch_and_lr(sweep)
         if pair is not None:
             section.say(*batch_words(context, sweep, *pair), *scaling_words(sweep, pair[1]))
             section.add(scatter(context, sweep, *pair, f"batch-lr-{slug(sweep.name)}"))
-            shown = True
         if found is not None and found.trusted and len(sweep.params) > 1:
             section.say(*strongest(context, sweep, found))
-            shown = True
         section.add(contour(context, sweep, found))
     if not any(batch_and_lr(sweep) for sweep in context.searches):
         section.say("Batch size and learning rate were not searched together, so how they act together is not known.")
-    elif not shown:
-        section.say("There are too few trials to see parameters acting together.")
 
 
 def numeric(sweep: Sweep, key: str) -> bool:

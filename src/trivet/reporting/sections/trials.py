@@ -5,7 +5,6 @@ from __future__ import annotations
 from trivet.reporting.context import Context
 from trivet.reporting.explorer import data
 from trivet.reporting.model import Explorer, Section
-from trivet.reporting.words import count
 
 
 def build(context: Context) -> Section:
@@ -14,6 +13,7 @@ def build(context: Context) -> Section:
     if not total:
         section.say("No trial has ended yet.")
         return section
-    told = f"All {count(total, 'trial')} with their parameters are in report.html, to be sorted, filtered and looked at one by one."
+    which = "The one trial and its parameters" if total == 1 else f"All {total:,} trials with their parameters"
+    told = f"{which} are in report.html, to be sorted, filtered and looked at one by one."
     section.add(Explorer(data(context), told))
     return section

@@ -59,7 +59,7 @@ def progress_words(context: Context) -> list:
         total = count(table["epochs"].iloc[-1], "epoch")
         words.append(f"In the {context.name(sweep)} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
         words.append(f"after {number(at['epochs'])} of {total}. ")
-    return words or ["No value was reported."]
+    return words
 
 
 def progress_chart(context: Context) -> Chart:
