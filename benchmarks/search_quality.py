@@ -5,7 +5,7 @@
     python benchmarks/search_quality.py --tables FOLDER --seeds 10       # LCBench and TaskSet too (needs onnxruntime), an hour
     python benchmarks/search_quality.py --methods trivet,no-pending      # see METHODS for the names
     python benchmarks/search_quality.py --methods trivet,tiers           # one joint search against a search in tiers
-    python benchmarks/search_quality.py --only-report                    # of the runs in --out, which are never run twice
+    python benchmarks/search_quality.py --only-report                    # of --methods' runs in --out, which are never run twice
 
 Cost is what the trials trained: epochs, or evaluations where a table has no curves. Regret is the true value of the trial that looks best:
 0 is the table's best, 1 its median. Intervals: bootstrap over tables and, within each, seeds. Trial i of ours knows trials 0..i-lag-1,
@@ -408,7 +408,7 @@ def main() -> None:
                 out.write(json.dumps(row) + "\n")
                 out.flush()
                 rows.append(row)
-    report(rows)
+    report([r for r in rows if r["method"] in given.methods.split(",")])  # those of others would leave only the places that all have
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def flat(case: Case) -> Flag | None:
         f"({share(state.same_for, state.n)}) did not improve it. "
         f"The search could have stopped at about trial {state.could_stop}.",
         "The space is exhausted at this resolution, or the sampler is stuck.",
-        "Stop earlier (a plateau rule), or spend the trials on a wider space or on seeds.",
+        "End the next search like it by hydra.sweeper.stop.plateau, and give what that saves to seeds or to other parameters.",
         ("flat_share",),
     )
 

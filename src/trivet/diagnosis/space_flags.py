@@ -239,7 +239,7 @@ def duplicates(case: Case) -> Flag | None:
         f"{count(n, 'trial')} of {len(case.sweep.trials):,} ({share(n, len(case.sweep.trials))}) repeat a configuration that "
         f"had been run{gave}.",
         "The space has few distinct configurations, or the sampler has settled on one of them.",
-        "Add options or a continuous parameter, or stop earlier; to measure seed noise use the seeds phase.",
+        "Add options or a continuous parameter; to measure seed noise use the seeds phase.",
         ("duplicates",),
         asks="stop",
     )
