@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fake_results import parse
 
-from trivet import space
 from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.reporting import markdown
 from trivet.reporting.belonging import settle
@@ -39,7 +39,7 @@ def search(values, name: str = "coarse", spec: str | None = LR, curves: pd.DataF
     nothing = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
     known = {"metric": "val/accuracy", "config": {"epochs": 20, "seed": 0}, "identity": SETTING, "seed": 0, "pruner": {"name": "none"}}
     known |= {"command": f"python src/train.py -m hparams={name}", "overrides": [f"hparams={name}"], "seconds": float(len(frame))}
-    entries = [Entry("lr", space.parse(spec, "lr"))] if spec else []
+    entries = [Entry("lr", parse(spec, "lr"))] if spec else []
     direction = study.pop("direction", "maximize")
     curves = nothing if curves is None else curves
     return Sweep(name, frame, curves, ["lr"], ["value"], [direction], entries, known | study)

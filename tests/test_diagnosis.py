@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from fake_results import parse
 
 from trivet import copied, space
 from trivet.diagnosis import EVERY, LAST, THRESHOLDS, Case, Entry, Scale, Seeds, Sweep, diagnose, search_flags, space_flags, training_flags
@@ -35,7 +36,7 @@ def make(
 ) -> Sweep:
     fixed = {"number", "state", "reason", "value", "step", "best_step", "seconds", "worker", "started"}
     params = [column for column in trials.columns if column not in fixed]
-    lines = [Entry(key, space.parse(spec, key), tuple(when.items())) for key, spec, when in entries]
+    lines = [Entry(key, parse(spec, key), tuple(when.items())) for key, spec, when in entries]
     nothing = pd.DataFrame({"number": pd.Series(dtype=int), "step": pd.Series(dtype=float)})
     study = {"metric": "val/accuracy", "config": {"epochs": 20}} | study
     return Sweep("coarse", trials, nothing if curves is None else curves, params, ["value"], [direction], lines, study)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from fake_results import parse
 from report_stories import COARSE, alone, hold, search, story, told, trials
 from test_statements import CLEAR, EDGE, FLAT, RISING, WORSE, audit, pruned
 
@@ -22,7 +23,7 @@ def several(n: int, value, entries: dict[str, str], **study):
     """n trials drawn evenly over these ranges; value: of the table of parameters."""
     rng, columns = RNG(0), {}
     for key, spec in entries.items():
-        parsed = space.parse(spec, key)
+        parsed = parse(spec, key)
         if isinstance(parsed, space.Choice):
             columns[key] = rng.choice([float(option) for option in parsed.options], n)
         else:
@@ -34,7 +35,7 @@ def several(n: int, value, entries: dict[str, str], **study):
     for at, key in enumerate(entries):
         frame.insert(place + at, key, drawn[key])
     sweep = search(frame, **study)
-    sweep.params, sweep.space = list(entries), [Entry(key, space.parse(spec, key)) for key, spec in entries.items()]
+    sweep.params, sweep.space = list(entries), [Entry(key, parse(spec, key)) for key, spec in entries.items()]
     return sweep
 
 
