@@ -90,6 +90,7 @@ def draw(seed: int) -> Context:
 
 NEVER = {
     "a value that is none": r"(?<![\w.-])(?:nan|NaN|inf|None|NaT)(?![\w-])",
+    "once": r"(?<![\d.,])\b1 times(?!: the| the)\b",
     "nothing of nothing": r"\b0 of 0\b",
     "one of many": r"(?<![\d.,x\d] )(?<![\d.,])\b1 (?:trials|epochs|seeds|parameters|finalists|others|runs|\w+ trials)\b",
     "many of one": r"(?<![\d.,])\b(?:0|[2-9]|\d{2,}) (?:trial|epoch|finalist|parameter)\b(?! (?:set|of its))",
@@ -101,20 +102,29 @@ NEVER = {
 }
 
 
-def broken(context: Context, text: str) -> list[str]:
-    """What does not hold of a report, each with its place in the text."""
-    text = re.sub("^None of |In another search.*", "", text, flags=re.MULTILINE)  # a word of ours; advice for another search
-    sentences = "\n".join(line for line in text.split("\n") if not line.startswith(("|", "python ", "dvc ", "trivet ")))
-    found = [
+def prose(text: str) -> str:
+    """Without tables and commands, a word of ours at the begin of a line, and advice for another search."""
+    lines = "\n".join(line for line in text.split("\n") if not line.startswith(("|", "python ", "dvc ", "trivet ")))
+    return re.sub("^None of |In another search.*", "", lines, flags=re.MULTILINE)
+
+
+def odd(sentences: str) -> list[str]:
+    """What must never stand in a report, with its place."""
+    return [
         f"{what}: ..{sentences[max(hit.start() - 70, 0) : hit.end() + 40]!r}"
         for what, rule in NEVER.items()
         for hit in re.finditer(rule, sentences)
     ]
-    return found + _contradictions(context, text) + _intervals(sentences)
+
+
+def broken(context: Context, text: str) -> list[str]:
+    """What does not hold of a report, each with its place in the text."""
+    return odd(prose(text)) + _contradictions(context, text) + _intervals(prose(text))
 
 
 def _contradictions(context: Context, text: str) -> list[str]:
     decision = decide(context)
+    text = re.sub("In another search.*", "", text)
     found = []
     for title in ("Stop searching:", "Go on:", "Run more before you judge:", "Keep the default:"):
         if title in text and title != decision.title:

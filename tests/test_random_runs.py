@@ -3,6 +3,8 @@
 import pytest
 import random_runs
 from report_stories import FINE, alone, said, search, trials
+from said_stories import STORIES
+from test_said import pinned, variations
 
 
 @pytest.mark.parametrize("seed", [0, 31, 65, 74, 82, 113, 198])
@@ -16,7 +18,7 @@ def test_what_holds_of_any_report(seed):
     [
         ("The best reaches nan.", "a value that is none"), ("0 of 0 trials", "nothing of nothing"), ("about 1 trials more", "one of many"),
         ("after 3 epoch.", "many of one"), ("reached 101 % of it", "a share above all"), ("a gain of -0.00 points", "minus nought"),
-        ("none ()", "an empty bracket"), ("It ended..", "two stops"), ("reached {value}", "a placeholder"),
+        ("none ()", "an empty bracket"), ("It ended..", "two stops"), ("reached {value}", "a placeholder"), ("1 times: oom", "once"),
         ("95.0 % (95 % interval 96.0 to 97.0)", "an interval without its estimate"), ("Stop searching: no", "Stop searching: beside"),
     ],
 )  # fmt: skip
@@ -24,6 +26,11 @@ def test_what_does_not_hold_is_seen(text, what):
     few = alone(search([0.9, 0.91]))
     assert [line for line in random_runs.broken(few, text) if line.startswith(what)]
     assert random_runs.broken(few, "1 trial of 100 %, 0.1 trials, 2 epochs, 1,001 trials, information (95 % interval 1 to 2)") == []
+
+
+def test_what_never_stands_in_a_report_stands_in_no_pinned_one():
+    texts = {name: pinned(name).split("\nchart ")[0] for name in STORIES} | variations()
+    assert {name: found for name, text in texts.items() if (found := random_runs.odd(random_runs.prose(text)))} == {}
 
 
 ROOM = [*[0.5] * 10, *[0.6] * 5, *[0.7] * 5]
