@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,21 @@ def table_of(
     return pd.DataFrame(rows)
 
 
+class Later(Context):
+    """A run that is made up when it is first looked at: each process of the tests reads the stories of all, and tells those of some."""
+
+    def __init__(self, made: Callable[[], Results]) -> None:
+        self._made = made
+
+    @functools.cached_property
+    def results(self) -> Results:
+        return self._made()
+
+    @functools.cached_property
+    def searches(self) -> list[Sweep]:
+        return self.results.searches
+
+
 def story(
     finalists: dict[int, list[float]] | None = None,
     shown: dict[int, float] | None = None,
@@ -87,10 +103,16 @@ def story(
 ) -> Context:
     """A run. tested: test values of the winner and of the default."""
     coarse, fine = (sweep and _copy(sweep) for sweep in (coarse, fine))
+    return Later(functools.partial(_results, coarse, fine, (finalists, shown or {}, phases or {}), tested, n_test, pieces))
+
+
+def _results(coarse: Sweep, fine: Sweep | None, seeded: tuple, tested: tuple | None, n_test: int | None, pieces: dict) -> Results:
+    """See `story`. seeded: its finalists, shown and phases."""
     results = Results(Path("nowhere"), coarse=coarse, fine=fine, params={"seed": 0, "coarse": {"n_trials": 12}}, pipeline={"stages": {}})
+    finalists, shown, phases = seeded
     if finalists is not None:
         known = {"coarse": coarse} | ({"fine": fine} if fine is not None else {})
-        results.finalists = table_of(finalists, shown or {}, phases or {}, known)
+        results.finalists = table_of(finalists, shown, phases, known)
         results.seeds = seeds_of(finalists)
     if tested is not None:
         winner, default = (dict(zip(SEEDS, values, strict=False)) for values in tested)
@@ -98,7 +120,7 @@ def story(
     for name, value in pieces.items():
         setattr(results, name, value)
     settle(results)
-    return Context(results.searches, results)
+    return results
 
 
 def _copy(sweep: Sweep) -> Sweep:

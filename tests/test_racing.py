@@ -10,6 +10,7 @@ from test_replicates import Replicating
 
 from trivet.diagnosis.choosing import choosing, raced
 from trivet.diagnosis.seeds import Seeds
+from trivet.reporting.context import Context
 from trivet.search import racing
 from trivet.search.replicates import Replicates
 
@@ -107,7 +108,7 @@ def race(finalists):
     """A report's context where the finalists ran a race."""
     context = story(finalists)
     context.results.seeds.study["replicates"] = {"key": "seed", "values": [101, 102, 103], "race": 9}
-    return type(context)(context.searches, context.results)
+    return Context(context.searches, context.results)
 
 
 CLEAR = {0: [0.90, 0.901, 0.899], 1: [0.95, 0.951, 0.949], 2: [0.92, 0.921], 3: [0.91], 4: [0.909]}

@@ -11,6 +11,7 @@ import pytest
 from report_stories import COARSE, FINE, alone, hold, search, story, told, trials
 
 from trivet.diagnosis.sweep import Sweep
+from trivet.reporting.context import Context
 from trivet.reporting.sections.phases import STOPPED
 
 DEFAULT = [0.900, 0.901, 0.899]
@@ -58,7 +59,7 @@ def with_failed_run():
     context = story(CLEAR)
     frame = context.results.seeds.trials
     frame.loc[frame.index[-1], ["state", "value"]] = ["FAIL", NAN]
-    return type(context)(context.searches, context.results)
+    return Context(context.searches, context.results)
 
 
 def infeasible():
