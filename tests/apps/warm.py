@@ -31,8 +31,17 @@ class Warm:
 
     def run(self, *words, cwd, answers=""):
         """(exit code, stdout, stderr)."""
-        job = {"words": ["python", "-m", "trivet", *words], "cwd": str(cwd), "answers": answers}
-        self.process.stdin.write(json.dumps(job) + "\n")
+        return self.ask(run=["python", "-m", "trivet", *words], cwd=str(cwd), answers=answers)
+
+    def start(self, *words, cwd):
+        """The same begun, as the leader of a session of its own, and what it prints is lost."""
+        from apps.forking import Forked  # the other side is a script, which knows no package of tests
+
+        return Forked(self, self.ask(start=["python", "-m", "trivet", *words], cwd=str(cwd)))
+
+    def ask(self, **what):
+        """One request, and its answer."""
+        self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
@@ -85,6 +94,16 @@ def forked(words, cwd, text, piped):
         return code, out.read(), err.read()
 
 
+def begun(words, cwd):
+    """`become` in a fork that leads a session; its process id."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        with open(os.devnull, "r+") as nothing:
+            become(words, cwd, [nothing] * 3)
+    return pid
+
+
 def run_in_fork(command, *args, cwd=".", capture_output=False, stdout=None, input="", shell=False, env=None, **more):
     """`subprocess.run`, for what is `python ...`."""
     words = shlex.split(command) if shell else [str(word) for word in command]
@@ -114,8 +133,14 @@ def main():
     subprocess.run = run_in_fork
     gc.disable()  # its forks are short, and going through what they share would copy all of it
     for line in sys.stdin:
-        job = json.loads(line)
-        print(json.dumps(forked(job["words"], job["cwd"], job["answers"], (True, True))), file=answers, flush=True)
+        asked = json.loads(line)
+        if "run" in asked:
+            answer = forked(asked["run"], asked["cwd"], asked["answers"], (True, True))
+        elif "start" in asked:
+            answer = begun(asked["start"], asked["cwd"])
+        else:
+            answer = os.waitstatus_to_exitcode(os.waitpid(asked["reap"], 0)[1])
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
