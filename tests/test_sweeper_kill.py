@@ -106,9 +106,9 @@ def test_ctrl_c_ends_cleanly_and_can_be_continued(n_jobs, undisturbed, tmp_path)
 @pytest.mark.slow
 def test_told_to_go_with_notice_each_trial_is_handed_back_at_its_report(undisturbed, tmp_path):
     """The workers more often than a trial may lose one, then the whole sweep: no trial is a row by that."""
-    sweep = tmp_path / "sweep"
-    with Running("checkpointing.py", *TWO, cwd=tmp_path) as running:
-        for n in (20, 30, 40, 50, 60, 70):
+    sweep, restarts = tmp_path / "sweep", ["hydra.sweeper.max_restarts=2"]
+    with Running("checkpointing.py", *TWO, *restarts, cwd=tmp_path) as running:
+        for n in (20, 45, 70):
             until(lambda: n_records(sweep) > n, "some records")  # noqa: B023
             for pid in running.workers():
                 send(pid, signal.SIGTERM)
@@ -118,7 +118,7 @@ def test_told_to_go_with_notice_each_trial_is_handed_back_at_its_report(undistur
         assert ended.code == 143, ended.text
         assert not running.members(), "no process stays behind"
     assert "told to go: each trial is handed back at its next report" in ended.text
-    [again] = run_all("checkpointing.py", [(tmp_path, ARGUMENTS)], cwd=tmp_path)
+    [again] = run_all("checkpointing.py", [(tmp_path, [*ARGUMENTS, *restarts])], cwd=tmp_path)
     assert again.code == 0, again.text
     assert_same(sweep, undisturbed)
 
