@@ -72,7 +72,7 @@ def test_a_search_is_the_same_with_two_workers_killed_and_undisturbed(project, t
     other = tmp_path_factory.mktemp("other")
     for name in ("fit.py", "trivet.yaml"):
         (other / name).write_text((project / name).read_text())
-    assert execute(other, *SEARCH, "hydra.sweeper.n_jobs=1")[0] == 0
+    assert execute(other, *SEARCH, "hydra.sweeper.n_jobs=0")[0] == 0
     first = start(project, *SEARCH, "hydra.sweeper.n_jobs=2")
     while not list((project / "sweep").glob("[0-9]*/output.log")):
         assert first.poll() is None
