@@ -17,8 +17,10 @@ FLAGS = (
 
 
 class Browser:
-    """One page. `console` collects errors and warnings of the page: messages, uncaught exceptions, what a policy blocked, "
-    "failed requests."""
+    """One page; `at` is which, how wide and whether dark, as it was opened.
+
+    `console` collects errors and warnings of the page: messages, uncaught exceptions, what a policy blocked, failed requests.
+    """
 
     def __enter__(self) -> Browser:
         self.folder = tempfile.mkdtemp(prefix="trivet-browser-")
@@ -28,6 +30,7 @@ class Browser:
         self.buffer, self.number, self.session = b"", 0, None
         self.console: list[str] = []
         self.requests: list[str] = []
+        self.at: tuple[Path, int, bool] | None = None
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -82,11 +85,16 @@ class Browser:
         """Load a page at this width and wait until its charts are drawn (the page says so in `data-ready`)."""
         self.console.clear()
         self.requests.clear()
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.resize(width, height)
         self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.send("Page.navigate", url=page.resolve().as_uri())
         ready = "document.body && document.body.dataset.ready === 'yes' && document.readyState === 'complete'"
+        self.at = (page, width, dark)
         self.evaluate(f"new Promise((done) => {{ const look = () => ({ready}) ? done(true) : setTimeout(look, 50); look(); }})")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """The window at this width, the page in it as it is."""
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
 
     def shoot(self, path: Path, top: int = 0, height: int | None = None) -> None:
         """A picture of the page from `top` on, `height` pixels high (None: to its end)."""
