@@ -10,6 +10,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def become(app, arguments, folder, environment, out, err):
     code = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started the tests in its background
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
