@@ -109,7 +109,7 @@ COMMANDS = {
     "pip install": "test_install.py::",
     "pip install 'trivet[lightning]'": "test_readme.py::test_every_extra_that_is_named_exists",
     "python benchmarks/sweeper.py search": "test_readme.py::test_every_benchmark_that_is_named_exists",
-    "python benchmarks/search_quality.py --tables FOLDER --kinds lcbench --methods trivet,lag-1,...": (
+    "python benchmarks/search_quality.py --tables FOLDER --kinds lcbench --methods trivet,lag-1,... --seeds 10": (
         "test_readme.py::test_every_benchmark_that_is_named_exists"
     ),
     "python benchmarks/search_quality.py --methods trivet,tiers": "test_readme.py::test_every_benchmark_that_is_named_exists",
