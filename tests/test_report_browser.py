@@ -148,11 +148,12 @@ def test_parallel_lines_select_in_the_table(at_desk):
 
 
 def test_the_charts_follow_the_theme(at_desk):
-    browser, at_desk.at = at_desk, None  # it stays dark
-    browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    browser, at_desk.at = at_desk, None
     look = "getComputedStyle(document.querySelectorAll('.main-svg')[0]).backgroundColor"
-    wait = f"new Promise(done => {{ const see = () => {look} === 'rgb(21, 24, 28)' ? done(true) : setTimeout(see, 50); see(); }})"
-    assert browser.evaluate(wait)
+    for scheme, paper in (("dark", "rgb(21, 24, 28)"), ("light", "rgb(255, 255, 255)")):  # back while the charts are still being drawn
+        browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        seen = f"new Promise(done => {{ const see = () => {look} === '{paper}' ? done(true) : setTimeout(see, 50); see(); }})"
+        assert browser.evaluate(seen)
 
 
 def test_the_infeasible_are_shown_as_such(browser, tmp_path):

@@ -56,13 +56,19 @@ const copyable = (box) => {
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
   const visible = (box) => !box.closest("details:not([open])");
-  const draw = async () => {
+  let latest = 0, drawing = Promise.resolve();
+  const redraw = async (mine) => {
     for (const box of [...document.querySelectorAll("[data-chart]")].filter(visible)) {
+      if (mine !== latest) return; // the next one is waiting, and draws them all
       const { data, layout } = themed(charts[box.dataset.chart]);
       await Plotly.react(box, data, layout, config);
       await new Promise((next) => setTimeout(next)); // let the page breathe: text can be read and scrolled meanwhile
     }
     document.body.dataset.ready = "yes";
+  };
+  const draw = () => { // one after the other: two at once would draw into the same chart
+    const mine = ++latest;
+    drawing = drawing.then(() => redraw(mine)).catch(console.error);
   };
   document.querySelectorAll("details.charts").forEach((part) => part.addEventListener("toggle", draw));
 
