@@ -44,6 +44,7 @@ COMMANDS = {
     "dvc exp run -S model=mlp -S coarse.n_trials=20": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp run -S data=table": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp run -S seeds.race=true": "test_readme.py::test_experiments_set_knobs_that_there_are",
+    "dvc exp run -S seed=1": "test_readme.py::test_experiments_set_knobs_that_there_are",
     "dvc exp show": HELPED,
     "dvc plots show": HELPED,
     "dvc dag --outs": HELPED,
