@@ -7,7 +7,7 @@ from pathlib import Path
 import fake_results
 import numpy as np
 import pandas as pd
-from report_stories import COARSE, FINE, LR, alone, search, story, trials
+from report_stories import COARSE, FINE, LR, SEEDS, alone, search, seeds_of, story, trials
 from test_ablation import (
     ALL,
     BROKEN,
@@ -86,6 +86,24 @@ def groups(maximize: bool = True):
     return Context([sweep])
 
 
+def on_an_error():
+    """The whole story of an error, less of which is better: no share, so nothing of it is in per cent."""
+    found = {0: [1.2, 1.21, 1.19], 1: [0.9, 0.91, 0.88], 2: [0.95, 0.97, 0.93]}
+    seeds = seeds_of(found)
+    seeds.study, seeds.directions = seeds.study | {"metric": "val/rmse"}, ["minimize"]
+    tested = [{"seeds": dict(zip(SEEDS, found[finalist], strict=True))} for finalist in (1, 0)]
+    test = {"metric": "test/rmse", "n_test": 1000, "winner": tested[0], "default": tested[1]}
+    coarse = search(trials(np.linspace(3.0, 0.9, 12)), direction="minimize", metric="val/rmse")
+    return story(found, shown={1: 0.85, 2: 0.9}, coarse=coarse, seeds=seeds, test=test)
+
+
+def whole_numbers():
+    """A short range of whole numbers and a long one: categories side by side, and places on an axis."""
+    sweep = several(20, lambda t: 0.5 + 0.01 * t["few"], {"few": "int(interval(1, 8))", "more": "int(interval(1, 9))"})
+    sweep.trials = sweep.trials.round({"few": 0, "more": 0})
+    return alone(sweep)
+
+
 STORIES = {
     "whole": whole,
     "default won": lambda: story(WORSE, tested=([0.95] * 3, [0.95] * 3)),
@@ -109,6 +127,8 @@ STORIES = {
     "edge": lambda: alone(EDGE),
     "groups": groups,
     "groups minimized": lambda: groups(maximize=False),
+    "an error": on_an_error,
+    "whole numbers": whole_numbers,
 }
 
 

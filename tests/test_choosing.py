@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from trivet.diagnosis.choosing import choosing, expected_max, gain, sampling_error
+from trivet.diagnosis.choosing import choosing, expected_max, gain, raced, sampling_error
 
 
 def test_expected_maxima_are_those_of_the_literature():
@@ -30,6 +32,20 @@ def test_equal_finalists_gain_by_being_chosen_what_order_statistics_say():
 def test_luck_of_the_chosen(means, noise, luck, found):
     got = choosing(means, 3, noise)
     assert luck[0] <= round(got.luck, 9) <= luck[1] and found[0] <= got.found <= found[1] and got.luck <= got.most + 1e-9
+
+
+@pytest.mark.parametrize("choose", [lambda means, noise: choosing(means, 3, noise), lambda means, noise: raced(means, [2, 1, 1], noise)])
+@pytest.mark.parametrize(("means", "noise", "k"), [([0.95], 0.01, 1), ([0.95, 0.94], 0.0, 2)])
+def test_where_nothing_is_chosen_or_nothing_is_noise(choose, means, noise, k):
+    found = choose(means, noise)
+    assert (found.k, found.n, found.noise, found.luck, found.found, found.loss, found.alike) == (k, 3, noise, 0.0, 1.0, 0.0, False)
+
+
+@pytest.mark.parametrize(("apart", "alike"), [(0.999, True), (1.001, False)])
+def test_two_are_alike_up_to_what_noise_alone_would_make(apart, alike):
+    """Two means differ by sqrt(2) standard errors where their variance is that of the noise."""
+    assert choosing([0.9, 0.9 + apart * 0.01 * math.sqrt(2)], 1, 0.01).alike == alike
+    assert raced([0.9, 0.9 + apart * 0.01 * math.sqrt(2)], [2], 0.01).alike == alike
 
 
 def test_the_bootstrap_of_choosing_is_what_happens():

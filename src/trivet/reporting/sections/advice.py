@@ -53,7 +53,7 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
     else:
         trials = max(math.ceil(more), 1)
         words = f"{number(trials, 2)} trials" if trials > 1 else "1 trial"
-        if_so = "if the best value goes on growing with the logarithm of their number"
+        if_so = "if the best value goes on improving with the logarithm of their number"
         items.append((f"{one} would take about {words} more, {if_so}.",))
     return items
 
