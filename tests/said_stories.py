@@ -104,6 +104,13 @@ def whole_numbers():
     return alone(sweep)
 
 
+def many():
+    """More trials than are drawn, a few of them with a curve."""
+    frame = trials(np.sin(np.arange(900)) / 10 + 0.8)
+    rows = [(number, step, 0.5 + step / 100) for number in range(400) for step in (1.0, 2.0)]
+    return alone(search(frame, curves=pd.DataFrame(rows, columns=["number", "step", "value"])))
+
+
 STORIES = {
     "whole": whole,
     "default won": lambda: story(WORSE, tested=([0.95] * 3, [0.95] * 3)),
@@ -128,6 +135,7 @@ STORIES = {
     "groups": groups,
     "groups minimized": lambda: groups(maximize=False),
     "an error": on_an_error,
+    "many trials": many,
     "whole numbers": whole_numbers,
 }
 
@@ -189,13 +197,6 @@ def wide_front():
     sweep = two_objectives(["val/accuracy", "latency"])
     frame = trials(np.linspace(0.5, 0.9, 60)).rename(columns={"value": "value_0"}).assign(value_1=np.linspace(10, 21, 60))
     return alone(Sweep("coarse", frame, sweep.curves, ["lr"], sweep.objectives, sweep.directions, sweep.space, sweep.study))
-
-
-def many():
-    """More trials than are drawn, a few of them with a curve."""
-    frame = trials(np.sin(np.arange(900)) / 10 + 0.8)
-    rows = [(number, step, 0.5 + step / 100) for number in range(400) for step in (1.0, 2.0)]
-    return alone(search(frame, curves=pd.DataFrame(rows, columns=["number", "step", "value"])))
 
 
 def stopped_at_unknown_steps():
@@ -281,7 +282,6 @@ VARIATIONS = {
     "interruptions cost more": lambda: priced(price_per_hour=1201.0, spot_price_per_hour=1200.0),
     "no epoch's time": lambda: priced(seconds=NAN, price_per_hour=2.0, spot_price_per_hour=1.0),
     "a wide front": wide_front,
-    "many trials": many,
     "weighed and replicated": lambda: studied(
         weights={"weights": [1.0, 0.5], "directions": ["maximize", "minimize"], "scales": [1.0, 10.0]},
         replicates={"key": "seed", "values": [0, 1, 2], "aggregate": "mean"},

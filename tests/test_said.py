@@ -19,15 +19,17 @@ from test_thresholds import LIMITS
 
 from trivet.reporting.build import sections
 from trivet.reporting.context import Context
-from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
+from trivet.reporting.model import Axis, Chart, Layer, Panel, Section, Table
 
 SAID = Path(__file__).parent / "said"
 
 
 def numbers(values) -> str:
-    """The ends of a list of numbers, and how many they are."""
-    cells = [f"{value:.4g}" for value in pd.Series(list(values), dtype=float)]
-    return f"{len(cells)}: {' '.join(cells if len(cells) <= 6 else [*cells[:3], '..', *cells[-3:]])}"
+    """A list of numbers, a long one by its ends, its mean and its spread; and how many they are."""
+    column = pd.Series(list(values), dtype=float)
+    cells = [f"{value:.4g}" for value in column]
+    shown = cells if len(cells) <= 6 else [*cells[:3], "..", *cells[-3:], f"({column.mean():.4g} +- {column.std():.4g})"]
+    return f"{len(cells)}: {' '.join(shown)}"
 
 
 def axis(of: Axis) -> str:
@@ -57,8 +59,16 @@ def chart(of: Chart) -> list[str]:
     return [*lines, *(line for one in of.panels for line in panel(one))]
 
 
+def folding(of: Table) -> str:
+    """What of a table Markdown does not show."""
+    ways = [name for name in ("sortable", "folded") if getattr(of, name)]
+    return f"table {of.caption!r} {len(of.rows)} rows, {of.limit} in Markdown {' '.join(ways)}".rstrip()
+
+
 def drawn(built: list[Section]) -> str:
-    return "\n".join(line for section in built for one in section.charts for line in chart(one))
+    blocks = [block for section in built for block in section.blocks]
+    charts = [line for block in blocks if isinstance(block, Chart) for line in chart(block)]
+    return "\n".join([*charts, *(folding(block) for block in blocks if isinstance(block, Table))])
 
 
 def told(context: Context) -> str:
