@@ -80,6 +80,7 @@ IMPORTS = [
     ("import library", ""),
     ("def main():\n    try:\n        import net\n    except ImportError:\n        pass", "net.py"),
     ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import net\nelse:\n    import pkg", "pkg/__init__.py"),
+    ("import typing as t\nimport net\nif t.TYPE_CHECKING:\n    import pkg", "net.py"),
     ("import typing as t\nif t.TYPE_CHECKING:\n    import net", ""),
     ("import importlib\nimportlib.import_module('pkg.a')", "pkg/__init__.py pkg/a.py"),
     ("from importlib import import_module\nimport_module('.a', 'pkg')", "pkg/__init__.py pkg/a.py"),

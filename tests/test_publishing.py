@@ -163,6 +163,8 @@ def project(tmp_path):
     write(root / "copied/trials.csv", "somebody's")
     write(root / "running/study.yaml", "fingerprint: abc\n")
     write(root / "running/multirun.yaml", "")
+    for name in "abcde":
+        write(root / f"many/{name}.txt", name)
     return root
 
 
@@ -180,6 +182,7 @@ REFUSED = [
     ("src", "holds train.py"),
     ("copied", "holds trials.csv"),
     ("running", "holds multirun.yaml, study.yaml"),
+    ("many", "holds a.txt, b.txt, c.txt and 2 more, which"),
     ("sub", "is a git repository"),
     (".git", "lies in .git, which is version control's own"),
     (".git/hooks", "lies in .git"),
