@@ -248,7 +248,8 @@ def test_metrics_stand_beside_the_values_and_those_that_vary_last(tmp_path):
     (tmp_path / "out").mkdir()
     write_tables(study, tmp_path / "out", ())
     assert (tmp_path / "out/curves.csv").read_text() == "number,step,value,loss,new,seconds\n0,1,0.5,0.25,,9.0\n0,2,0.6,,3.0,8.0\n"
-    assert read_csv(tmp_path / "out/trials.csv")[0]["seconds"] == "1.5"
+    row = read_csv(tmp_path / "out/trials.csv")[0]
+    assert [row[name] for name in ("seconds", "worker", "started")] == ["1.5", "w", "now"]
     study.close()
 
 
