@@ -333,6 +333,13 @@ def regret(row: Mapping[str, Any], cost: int) -> float:
     return found
 
 
+def missed(row: Mapping[str, Any]) -> tuple[int, int]:
+    """The audit of pruning: how many trials were pruned, and how many of them are truly better than what was found in the end."""
+    found = regret(row, sum(trial["cost"] for trial in row["trials"]))
+    pruned = [trial["true"] for trial in row["trials"] if not trial["complete"]]
+    return len(pruned), sum(true < found for true in pruned)
+
+
 def interval(by_table: Mapping[str, list[float]], n: int = 1000) -> tuple[float, float]:
     """95 %, by the bootstrap over tables and seeds."""
     rng = np.random.default_rng(0)
@@ -362,6 +369,11 @@ def report(rows: list[dict[str, Any]], base: str = "trivet") -> None:
                 low, high = interval(by_table)
                 cells.append(f"{found[m][:, i].mean():.3f} [{low:.3f}, {high:.3f}] ({rank[:, i].mean():.1f})".ljust(26))
             print(m.ljust(22), *cells)
+        for m in methods:
+            n_pruned, n_missed = np.sum([missed(runs[m, t, s]) for t, s in places], axis=0)
+            if n_pruned:
+                share = f"{100 * n_missed / n_pruned:.1f} %"
+                print(f"{m}: {n_missed:,} of {n_pruned:,} pruned trials ({share}) would have come out better than what was found")
         for m in methods:
             if m != base and base in methods:
                 gaps = found[m] - found[base]
