@@ -14,8 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
 from pathlib import Path
 
 IMPORTED = ("trivet.sweep.sweep", "trivet.sweep.launched", "optuna", "sqlalchemy", "numpy.random", "rich._emoji_codes")
@@ -77,8 +75,9 @@ def start(app, arguments, folder, environment, out, err):
 
 def become(app, arguments, folder, environment, out, err):
     """Be the app; never returns."""
-    code = 1
-    try:
+    from ending import as_a_program  # this side is a script, which knows no package of tests
+
+    with as_a_program(at_exit=True):
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started the tests in its background
         os.chdir(folder)
@@ -89,17 +88,6 @@ def become(app, arguments, folder, environment, out, err):
             os.dup2(os.open(path, flags), stream)
         sys.argv, sys.path[0] = [app, *arguments], str(Path(app).parent)
         runpy.run_path(app, run_name="__main__")
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        threading._shutdown()
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def main():

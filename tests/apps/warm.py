@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 IMPORTED = ("trivet.cli", "trivet.sweep.sweep", "trivet.phases.runner", "trivet.reporting.build", "trivet.reporting.html")
@@ -53,8 +52,9 @@ class Warm:
 
 def become(words, cwd, files):
     """Be the program of these words, `python` the first of them, with files as its stdin, stdout and stderr; never returns."""
-    code = 1
-    try:
+    from ending import as_a_program
+
+    with as_a_program():
         os.chdir(cwd)
         for stream, file in enumerate(files):
             if file is not None:
@@ -66,15 +66,6 @@ def become(words, cwd, files):
             path = Path(cwd, words[1]).resolve()
             sys.argv, sys.path[0] = words[1:], str(path.parent)
             runpy.run_path(str(path), run_name="__main__")
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def forked(words, cwd, text, piped):
