@@ -99,6 +99,18 @@ def test_what_the_schema_refuses(composer, key, given, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("given", [{"opt__dims": "[1],[a]"}, {"opt__kind": "ADAM,RMSPROP"}])
+def test_a_refusal_is_told_in_the_same_line_under_a_debugger(composer, monkeypatch, given):
+    """OmegaConf then chains its errors: to the template of the message, or to themselves."""
+    said = []
+    for chains in ("0", "1"):
+        monkeypatch.setenv("OC_CAUSE", chains)
+        with pytest.raises(UserError) as error:
+            texts(composer, **given)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("entry", [{"opt.kind": "RMSPROP"}, {"opt.n": "two"}, ["opt.use=maybe"], {"overrides": {"opt.n": 1.5}}])
 def test_trials_given_outright_are_tried_too(composer, tmp_path, entry):
     where = Space(composer, space.parse_params({"opt.lr": "1,2"}), False)

@@ -25,6 +25,7 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, en
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf._utils import get_omega_conf_dumper
+from omegaconf.errors import OmegaConfBaseException
 
 from trivet.errors import UserError
 from trivet.space import sweep_text
@@ -156,7 +157,8 @@ def _one_line(error: BaseException) -> str:
         text = " ".join(line.strip() for line in told.splitlines() if line.strip() and "full_key" not in line and "object_type" not in line)
         if text and text not in parts:
             parts.append(text)
-        seen = seen.__cause__
+        # What lies below an error of OmegaConf's, under a debugger alone, is its template, or that error itself again without end.
+        seen = None if isinstance(seen, OmegaConfBaseException) else seen.__cause__
     return "; ".join(parts) or type(error).__name__
 
 
