@@ -51,6 +51,14 @@ def test_what_is_no_bound_is_one_line(text):
         constraints.read({"parameters": text})
 
 
+def test_the_reason_of_an_infeasible_trial_names_each_bound_that_is_broken():
+    bounds = constraints.read({"size": "<= 200", "acc": ">= 0.5", "x": "<= 1", "y": "<= 1"})
+    said = constraints.reason(bounds, [1234567.25, 0.25, 1.0, None])
+    assert said == "infeasible: size is 1.23457e+06, must be <= 200; acc is 0.25, must be >= 0.5"
+    assert constraints.pick(bounds, {"acc": 1.0, "z": 3.0}) == [None, 1.0, None, None]
+    assert not constraints.broken(bounds, [200.0, 0.5, 1.0, None]) and constraints.broken(bounds, [1.0, 0.5, 1.0, 1.5])
+
+
 def test_none_and_null():
     assert constraints.read(None) == constraints.read({"a": None}) == ()
 

@@ -40,18 +40,23 @@ def test_aggregates(aggregate, up, down):
 
 @pytest.mark.parametrize(
     ("values", "said"),
-    [([0, 1, 0], "values=0: is there twice"), ([[1]], "values=[1]: must be plain values"), ([0, None], "values=None: must be plain")],
+    [
+        ([0, 1, 0], "values=0: is there twice; give each value once"),
+        ([[1]], "values=[1]: must be plain values, such as [0, 1, 2]"),
+        ([0, None], "values=None: must be plain values, such as [0, 1, 2]"),
+    ],
 )
 def test_values_that_are_refused(values, said):
     with pytest.raises(UserError) as refused:
         replicates.read({"key": "seed", "values": values})
-    assert said in str(refused.value)
+    assert str(refused.value) == f"hydra.sweeper.replicates.{said}"
 
 
 def test_what_is_read():
     assert replicates.read(None) is replicates.read({}) is None
     assert replicates.read({"key": "fold", "values": [1, True, "1"]}) == Replicates("fold", (1, True, "1"), "mean")
-    with pytest.raises(UserError, match="key: is missing"):
+    named = "name a key of the config, such as seed, or null for runs that differ by chance alone"
+    with pytest.raises(UserError, match=rf"^hydra\.sweeper\.replicates\.key: is missing; {named}$"):
         replicates.read({"values": [1]})
 
 
