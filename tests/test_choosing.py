@@ -63,13 +63,23 @@ def test_the_bootstrap_of_choosing_is_what_happens():
 
 
 def test_a_gain_is_judged_by_its_whole_interval():
-    ours, theirs = {1: 0.913, 2: 0.914, 3: 0.912}, {1: 0.900, 2: 0.901, 3: 0.899}
+    ours, theirs = {1: 0.913, 2: 0.912, 3: 0.914}, {1: 0.900, 2: 0.901, 3: 0.899}
     assert gain(ours, theirs, True).verdict == "sure"
     one = gain(ours, theirs, True, n_test=1000)
     assert one.verdict == "samples" and one.samples == pytest.approx(np.hypot(sampling_error(0.913, 1000), sampling_error(0.9, 1000)))
     assert gain(ours, theirs, True, n_test=100_000).verdict == "sure"
     assert gain(theirs, ours, False).mean == pytest.approx(0.013) and gain({7: 1.0}, theirs, True) is None
     assert gain(ours, ours, True).verdict == "equal" and gain({1: 0.9}, {1: 0.8}, True).verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("ours", "alike"), [([0.95, 0.94, 0.96], True), ([0.95, 0.94, 0.9601], False), ([0.95], False), ([0.9, 0.89, 0.91], True)]
+)
+def test_pairs_that_all_differ_by_the_same_tell_nothing_of_the_noise(ours, alike):
+    found = gain(dict(enumerate(ours)), dict(enumerate([0.9, 0.89, 0.91])), True)
+    assert found.alike == alike
+    assert (found.pair.p is None) == (found.low is None) == (found.whole is None) == (alike or len(ours) == 1)
+    assert found.verdict == ("equal" if found.mean == 0 else "sure" if not alike and len(ours) > 1 else "unknown")
 
 
 def test_the_interval_excludes_zero_where_p_says_so():

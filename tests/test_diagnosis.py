@@ -9,8 +9,22 @@ import pandas as pd
 import pytest
 from fake_results import parse
 
-from trivet import copied, space
-from trivet.diagnosis import EVERY, LAST, THRESHOLDS, Case, Entry, Scale, Seeds, Sweep, diagnose, search_flags, space_flags, training_flags
+from trivet import copied
+from trivet.diagnosis import (
+    EVERY,
+    LAST,
+    THRESHOLDS,
+    Case,
+    Entry,
+    Scale,
+    Seeds,
+    Sweep,
+    diagnose,
+    fit_flags,
+    search_flags,
+    space_flags,
+    training_flags,
+)
 from trivet.diagnosis.importance import at_step, budgets, by_budget, comparable, gain_from, importance
 from trivet.diagnosis.progress import progress
 from trivet.reporting.sections.spot import longest_epoch
@@ -122,11 +136,11 @@ CASES = [
     (training_flags.best_last,  # late, but nothing was gained late: a decaying rate does that
      make(top().assign(best_step=19.0), curves=curve(value=creeping)), make(top().assign(best_step=19.0), curves=curve(value=saturating))),
     (training_flags.best_early, make(top().assign(best_step=2.0)), make(top().assign(best_step=9.0))),
-    (training_flags.overfit, sized(0.999, 0.8), sized(0.92, 0.9)),
-    (training_flags.overfit,
+    (fit_flags.overfit, sized(0.999, 0.8), sized(0.92, 0.9)),
+    (fit_flags.overfit,
      sized(0.92, 0.9, **{"val/loss": lambda s: 1 / s + 0.05 * s}), sized(0.92, 0.9, **{"val/loss": lambda s: 1 / s})),
-    (training_flags.underfit, sized(0.55, 0.54), sized(0.95, 0.93)),
-    (training_flags.underfit, sized(0.55, 0.54), sized(0.75, 0.5)),
+    (fit_flags.underfit, sized(0.55, 0.54), sized(0.95, 0.93)),
+    (fit_flags.underfit, sized(0.55, 0.54), sized(0.75, 0.5)),
     (training_flags.slow, make(top(), curves=curve(value=creeping)), make(top(), curves=curve(value=saturating))),
     (space_flags.duplicates, make(table(params={"lr": TWICE})), make(table())),
     (space_flags.linear, make(table(), entries=[("lr", "interval(0.001, 1.0)", {})]), make(table())),
@@ -239,23 +253,6 @@ def test_an_edge_of_a_conditional_range_counts_only_its_own_trials():
     entries = [("lr", "tag(log, interval(0.00001, 0.1))", {"optimizer": "adam"}), ("lr", LR, {"optimizer": "sgd"})]
     flag = space_flags.edge(case(make(frame, entries=entries)))
     assert flag is not None and "optimizer=adam" in flag.evidence
-
-
-@pytest.mark.parametrize(
-    ("text", "low_end", "expected"),
-    [
-        (LR, False, "tag(log, interval(0.001, 10.0))"),
-        (LR, True, "tag(log, interval(0.0001, 1.0))"),
-        ("interval(0.0, 0.5)", False, "interval(0.0, 0.75)"),
-        ("interval(0.1, 0.5)", True, "interval(0.0, 0.5)"),
-        ("int(interval(2, 6))", False, "int(interval(2, 8))"),
-        ("choice(16, 32, 64)", False, "choice(16, 32, 64, 128)"),
-        ("choice(16, 32, 64)", True, "choice(8, 16, 32, 64)"),
-    ],
-)
-def test_widened_ranges(text, low_end, expected):
-    widened = space_flags.widened(space.parse(text, "key"), low_end)
-    assert widened == space.parse(expected, "key")
 
 
 def test_every_check_survives_every_odd_table():

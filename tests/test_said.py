@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from report_stories import words
@@ -71,8 +72,41 @@ def drawn(built: list[Section]) -> str:
     return "\n".join([*charts, *(folding(block) for block in blocks if isinstance(block, Table))])
 
 
+SEEN = {  # what the note under a chart explains: how one of its layers then looks
+    "Blue:": lambda of: of.kind == "points" and of.color == "blue",
+    "(pale)": lambda of: of.kind == "points" and of.color == "pale",
+    "(purple)": lambda of: of.kind == "points" and of.color == "purple",
+    "(red)": lambda of: of.kind == "points" and of.color == "red",
+    "the line is the best": lambda of: of.kind in ("line", "steps"),
+    "the bar is": lambda of: of.kind == "line" and of.width == 3,
+    "the diamond is": lambda of: of.kind == "points" and of.symbol == "diamond",
+    "Dashed lines are the ends": lambda of: of.kind == "vline" and of.dash == "dash",
+    "Dashed lines are published": lambda of: of.kind == "hline",
+    "Dotted:": lambda of: of.kind == "vline" and of.dash == "dot",
+    "Colour:": lambda of: of.kind == "heat",
+    "ots: trials": lambda of: of.kind == "points",
+    "Each dot is": lambda of: of.kind == "points" and np.isfinite(np.asarray(of.y, dtype=float)).any(),
+    "most stops were": lambda of: of.kind == "vline" and of.dash == "dot",
+    "the median trial": lambda of: of.kind in ("line", "points") and of.color == "pale",
+}
+
+
+def unseen(built: list[Section]) -> list[str]:
+    """What notes under charts explain, and nobody finds in them; and what is in them without a word."""
+    found = []
+    for chart in (one for section in built for one in section.charts):
+        layers = [layer for one in chart.panels for layer in (*one.layers, *(one.below[1] if one.below is not None else ()))]
+        said = f"{chart.note} {chart.alt}"
+        found += [f"{chart.id}: {words}" for words, look in SEEN.items() if words in said and not any(map(look, layers))]
+        if chart.id.startswith("dependence"):
+            known = {"pale": "(pale)", "purple": "(purple)", "red": "(red)", "blue": "Blue:"}
+            found += [f"{chart.id}: {of.color}" for of in layers if of.kind == "points" and known[of.color] not in said and chart.note]
+    return found
+
+
 def told(context: Context) -> str:
     built = sections(context)
+    assert unseen(built) == []
     return f"{words(built)}\n{drawn(built)}\n"
 
 
@@ -84,6 +118,7 @@ def known() -> str:
 def news(context: Context, known: str) -> str:
     """What is said, or stands under a figure, and no story says."""
     built = sections(context)
+    assert unseen(built) == []
     notes = [one.note for section in built for one in section.charts]
     lines = [line for line in words(built).splitlines() if line and f"\n{line}\n" not in known]
     return "\n".join([*lines, *(note for note in notes if note and note not in known)]) + "\n"

@@ -16,7 +16,7 @@ from trivet.reporting.context import Context
 from trivet.reporting.sections.went import best_so_far, progress_chart
 
 DEFAULT = [0.900, 0.901, 0.899]
-CLEAR = {0: DEFAULT, 1: [0.950, 0.951, 0.949], 2: [0.920, 0.921, 0.919]}  # 5 points apart, seeds 0.1 point
+CLEAR = {0: DEFAULT, 1: [0.950, 0.949, 0.951], 2: [0.920, 0.919, 0.921]}  # 5 points apart, seeds 0.1 point
 CLOSE = {0: DEFAULT, 1: [0.950, 0.953, 0.947], 2: [0.951, 0.954, 0.948], 3: [0.949, 0.952, 0.946]}  # means 0.1 point apart, seeds 0.3
 WORSE = {0: [0.950, 0.951, 0.949], 1: [0.930, 0.931, 0.929], 2: [0.940, 0.942, 0.938]}
 NOISY = {0: [0.90, 0.93, 0.88], 1: [0.91, 0.90, 0.93]}
@@ -106,14 +106,14 @@ STATEMENTS = [
     (
         "sure, with everything",
         r"Yes: more than seed noise .* and the 1,000 test samples add",
-        story(CLEAR, tested=([0.95, 0.951, 0.949], DEFAULT)),
+        story(CLEAR, tested=([0.95, 0.949, 0.951], DEFAULT)),
         story(NOISY, tested=([0.91, 0.9, 0.93], [0.9, 0.93, 0.88])),
     ),
     (
         "sure but for the test set",
         r"Not quite: more than seed noise",
-        story(CLEAR, tested=([0.913, 0.914, 0.912], DEFAULT)),
-        story(CLEAR, tested=([0.95, 0.951, 0.949], DEFAULT)),
+        story(CLEAR, tested=([0.913, 0.912, 0.914], DEFAULT)),
+        story(CLEAR, tested=([0.95, 0.949, 0.951], DEFAULT)),
     ),
     ("not sure", r"No: seed noise alone could explain it", story(NOISY), story(CLEAR)),
     ("one pair says nothing", r"Not known: with one pair of runs", story({0: [0.90], 1: [0.95]}), story(CLEAR)),
@@ -123,14 +123,26 @@ STATEMENTS = [
         story({0: [0.8] * 3, 1: [0.9] * 3}),
         story(CLEAR),
     ),
+    (
+        "not sure where each seed differs by the same",
+        r"Not known: each of 3 pairs of seeds differs by the same",
+        story(CLEAR, tested=([0.95, 0.951, 0.949], DEFAULT)),
+        story(CLEAR, tested=([0.95, 0.949, 0.951], DEFAULT)),
+    ),
+    (
+        "no interval where all seeds gave the same",
+        r"95\.00 % on test data .* \(the same with each of 3 seeds, so no interval can be told\)",
+        story(CLEAR, tested=([0.95] * 3, DEFAULT)),
+        story(CLEAR, tested=([0.95, 0.949, 0.951], DEFAULT)),
+    ),
     ("sure by seeds where no test set is known", r"Yes, it is more than seed noise", story(CLEAR), story(NOISY)),
     (
         "the interval is corrected",
         r"corrected for choosing the best of 2 \(Bonferroni\)",
         story(CLEAR),
-        story({0: DEFAULT, 1: [0.95, 0.951, 0.949]}),
+        story({0: DEFAULT, 1: [0.95, 0.949, 0.951]}),
     ),
-    ("p values are corrected", r"times 2 because 2 finalists were compared", story(CLEAR), story({0: DEFAULT, 1: [0.95, 0.951, 0.949]})),
+    ("p values are corrected", r"times 2 because 2 finalists were compared", story(CLEAR), story({0: DEFAULT, 1: [0.95, 0.949, 0.951]})),
     (
         "the error of the test set",
         r"95\.00 % itself has a sampling error of 0\.69 percentage points",
@@ -147,12 +159,12 @@ STATEMENTS = [
         "the winner's mean is partly luck",
         r"chosen as the best of 3 means, and the best of several is partly luck: 0\.\d\d percentage points",
         story(CLOSE),
-        story({0: DEFAULT, 1: [0.95, 0.951, 0.949]}),
+        story({0: DEFAULT, 1: [0.95, 0.949, 0.951]}),
     ),
     (
         "nothing was chosen",
         r"It was the only finalist, so there was nothing to choose",
-        story({0: DEFAULT, 1: [0.95, 0.951, 0.949]}),
+        story({0: DEFAULT, 1: [0.95, 0.949, 0.951]}),
         story(CLOSE),
     ),
     ("the choice is a lot", r"no better than drawing lots \(1 in 3\)", story(CLOSE), story(CLEAR)),

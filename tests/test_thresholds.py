@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from test_diagnosis import case, creeping, curve, make, pruned, saturating, seeds_of, table, top, with_failures
 
-from trivet.diagnosis import Scale, limit, search_flags, space_flags, training_flags
+from trivet.diagnosis import Scale, Seeds, fit_flags, limit, search_flags, space_flags, training_flags
 
 ALL = np.arange(1, 21)
 
@@ -162,21 +160,21 @@ LIMITS = [
     ),
     (training_flags.best_early, make(top(2).assign(best_step=2.0)), make(top(3).assign(best_step=2.0)), "3 of the best 3"),
     (
-        training_flags.overfit,
+        fit_flags.overfit,
         trained(0.949, 0.9),
         trained(0.951, 0.9),
         "a median accuracy of 95.1 % on training data and 90.0 % on validation data",
     ),
     (
-        training_flags.overfit,
+        fit_flags.overfit,
         trained(0.9, 0.9, 0.099),
         trained(0.9, 0.9, 0.101),
         "In 5 of the best 5 trials the validation loss ends 10 % above its lowest value",
     ),
-    (training_flags.overfit, errors(1.0, 1.24), errors(1.0, 1.26), "a median rmse of 1 on training data and 1.26 on validation data"),
-    (training_flags.overfit, trained(0.951, 0.9, n=1), trained(0.951, 0.9, n=2), "the best 2 trials"),
-    (training_flags.underfit, trained(0.801, 0.8), trained(0.799, 0.79), "a median training accuracy of 79.9 %"),
-    (training_flags.underfit, stuck(0.69), stuck(0.71), "a training rmse that stays at 71 % of what it was"),
+    (fit_flags.overfit, errors(1.0, 1.24), errors(1.0, 1.26), "a median rmse of 1 on training data and 1.26 on validation data"),
+    (fit_flags.overfit, trained(0.951, 0.9, n=1), trained(0.951, 0.9, n=2), "the best 2 trials"),
+    (fit_flags.underfit, trained(0.801, 0.8), trained(0.799, 0.79), "a median training accuracy of 79.9 %"),
+    (fit_flags.underfit, stuck(0.69), stuck(0.71), "a training rmse that stays at 71 % of what it was"),
     (training_flags.slow, reaching(12), reaching(13), "The best 5 trials need 65 % of their 20 epochs"),
     (
         space_flags.edge,
@@ -218,7 +216,7 @@ def test_a_flag_begins_at_its_threshold_and_states_the_tables_numbers(check, sil
             "warning",
             "Lower the upper end of the learning rate",
         ),
-        (training_flags.overfit, trained(0.96, 0.9), "warning", "Search dropout, weight decay or label smoothing"),
+        (fit_flags.overfit, trained(0.96, 0.9), "warning", "Search dropout, weight decay or label smoothing"),
     ],
 )
 def test_how_bad_and_what_to_do(check, sweep, level, mend):
@@ -230,7 +228,7 @@ def test_searched_regularisers_are_named():
     sweep = trained(0.96, 0.9)
     sweep.trials["model.dropout"] = 0.1
     sweep.params = ["lr", "model.dropout"]
-    flag = training_flags.overfit(case(sweep))
+    flag = fit_flags.overfit(case(sweep))
     assert "Of the means against it model.dropout was searched." in flag.evidence and flag.mend.startswith("Allow more of model.dropout")
 
 
@@ -271,14 +269,74 @@ def test_the_default_beats_from_equal_on():
     assert "the default reaches 90.00 % on average, the best finalist (1) 90.00 %" in flag.evidence and flag.level == "warning"
 
 
-def test_validation_and_test_part_at_three_standard_errors():
+def measured(winner: float, default: float | None, n: int | None = None) -> dict:
+    sides = {"winner": winner} | ({} if default is None else {"default": default})
+    return {"default": {}, "n_test": n} | {side: {101: value, 102: value, 103: value} for side, value in sides.items()}
+
+
+@pytest.mark.parametrize("n", [None, 1000])
+def test_an_accuracy_parts_from_its_validation_at_three_standard_errors(n):
+    seeds = seeds_of(0.92, 0.85, 0.003)
+    for factor, raised in ((2.97, False), (3.03, True)):
+        error = np.sqrt(2 * seeds.noise**2 / 3)
+        for _ in range(5):  # the error is that of the share that it is subtracted from
+            value = 0.92 - factor * error
+            error = np.sqrt(2 * seeds.noise**2 / 3 + (2 * value * (1 - value) / n if n else 0))
+        flag = search_flags.val_test(seeds, SCALE, measured(value, None, n))
+        assert (flag is not None) == raised
+    assert limit("test_sigma") == 3
+    assert f"where a standard error of {SCALE.delta(error)} is expected" in flag.evidence and "percentage points worse" in flag.evidence
+
+
+@pytest.mark.parametrize("metric", ["val/rmse", "val/balanced_accuracy"])
+def test_what_is_no_share_is_judged_beside_the_default(metric):
+    """The sets may differ: the default tells by how much."""
+    seeds = seeds_of(0.92, 0.85, 0.003)
+    scale, error = Scale(metric, [0.5, 0.9]), np.sqrt(4 * seeds.noise**2 / 3)
+    assert search_flags.val_test(seeds, scale, measured(0.5, None, 1000)) is None  # without a default nobody knows
+    for more, raised in ((2.99, False), (3.01, True)):
+        flag = search_flags.val_test(seeds, scale, measured(0.92 - 0.06 - more * error, 0.85 - 0.06, 1000))
+        assert (flag is not None) == raised
+    assert f"the winner lost {scale.delta(3.01 * error)} more, where a standard error of {scale.delta(error)} is expected" in flag.evidence
+
+
+def test_an_order_that_turns_round_within_noise_is_none():
     seeds = seeds_of(0.92, 0.85, 0.003)
     error = np.sqrt(2 * seeds.noise**2 / 3)
     for factor, raised in ((2.99, False), (3.01, True)):
-        value = 0.92 - factor * error
-        flag = search_flags.val_test(seeds, Scale("val/error", [0.5, 3]), {"winner": {101: value}, "default": {}, "n_test": None})
+        flag = search_flags.val_test(seeds, SCALE, measured(0.92, 0.92 + factor * error))
         assert (flag is not None) == raised
-    assert limit("test_sigma") == 3 and re.search(r"where a standard error of 0\.0024\d* is expected", flag.evidence)
+    assert "on test data the default is better (92.74 %) than the winner (92.00 %), by more than noise" in flag.evidence.lower()
+    once = Seeds({0: {101: 0.85}, 1: {101: 0.92}}, 1, True)
+    assert search_flags.val_test(once, SCALE, measured(0.9, 0.95)) is None  # one seed each tells no noise
+    even = Seeds({0: {101: 0.85, 102: 0.85}, 1: {101: 0.92, 102: 0.92}}, 1, True)
+    assert search_flags.val_test(even, SCALE, measured(0.91, 0.92)) is None
+    assert search_flags.val_test(even, SCALE, measured(0.85, 0.92, 1000)) is not None  # the size of the file tells some
+
+
+def told_apart(metric: str, train: float, val: float, objective: str = "val/loss", direction: str = "minimize"):
+    shape = {f"train/{metric}": np.full(20, train), f"val/{metric}": np.full(20, val), "value": np.linspace(0.9, 0.5, 20)}
+    return fit_flags.overfit(case(make(top(), curves=curve(**shape), direction=direction, metric=objective)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "train", "val", "raised"),
+    [
+        ("auc", 0.99, 0.9, True), ("auroc", 0.99, 0.9, True), ("mAP", 0.6, 0.5, True), ("iou", 0.6, 0.5, True),  # greater is better
+        ("r2", 0.95, 0.94, False), ("macro_f1", 0.96, 0.9, True),
+        ("brier_score", 0.1, 0.101, False), ("brier_score", 0.1, 0.2, True), ("fid_score", 10.0, 9.0, False),  # errors by any name
+        ("acceleration_error", 0.96, 0.9, False), ("layer2_loss", 0.96, 0.9, False), ("perplexity", 20.0, 30.0, True),
+        ("precision", 96.0, 90.0, False),  # in per cent: nothing is known of its scale
+    ],
+)  # fmt: skip
+def test_which_way_a_metric_is_better_follows_from_its_name(metric, train, val, raised):
+    assert (told_apart(metric, train, val) is not None) == raised
+
+
+def test_the_objective_is_better_the_way_the_study_says():
+    assert told_apart("score", 0.96, 0.9, "val/score", "maximize") is not None
+    assert told_apart("score", 0.96, 0.9, "val/score", "minimize") is None
+    assert told_apart("reward", 900.0, 700.0, "val/reward", "maximize") is None  # on no known scale
 
 
 def test_a_slow_table_of_falling_trials_is_none():

@@ -33,6 +33,41 @@ def test_scales():
     assert listing(["a", "b", "c"]) == "a, b and c"
 
 
+ACCURACIES = (
+    "val/accuracy",
+    "val_acc",
+    "acc",
+    "Acc",
+    "Accuracy",
+    "valAcc",
+    "valacc",
+    "MulticlassAccuracy",
+    "ACC",
+    "VAL_ACCURACY",
+    "acc@5",
+    "acc1",
+    "top1_acc",
+)
+OTHERS = (
+    "jaccard",
+    "JaccardIndex",
+    "acceleration",
+    "vaccine_rate",
+    "accumulated_cost",
+    "AccumulatedCost",
+    "maccs",
+    "ACCELERATION",
+    "accident_rate",
+)
+
+
+def test_an_accuracy_says_so_in_a_word_of_its_own():
+    assert [name for name in (*ACCURACIES, *OTHERS) if Scale(name, [0.1, 0.9]).percent] == list(ACCURACIES)
+    assert Scale("val/accuracy", [0.5]).share and Scale("acc@5", [0.5]).share and not Scale("val/accuracy", [50.0]).share
+    for averaged in ("val/balanced_accuracy", "macro_acc", "mean_class_accuracy", "MeanClassAccuracy", "acc_per_class"):
+        assert Scale(averaged, [0.5]).percent and not Scale(averaged, [0.5]).share
+
+
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
     [

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trivet.diagnosis import search_flags, space_flags, training_flags
+from trivet.diagnosis import fit_flags, search_flags, space_flags, training_flags
 from trivet.diagnosis.flag import LEVELS, Case, Flag
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Entry, Sweep
@@ -25,7 +25,7 @@ EVERY: tuple[Check, ...] = (  # asked of every search
     training_flags.one_epoch, space_flags.linear, space_flags.no_effect, space_flags.duplicates, space_flags.too_few,
 )  # fmt: skip
 LAST: tuple[Check, ...] = (  # asked only of the last search: what the next one looks at again cannot be wrong yet
-    search_flags.default_best, space_flags.edge, training_flags.overfit, training_flags.underfit, training_flags.best_last,
+    search_flags.default_best, space_flags.edge, fit_flags.overfit, fit_flags.underfit, training_flags.best_last,
     training_flags.best_early, training_flags.noisy, training_flags.slow, search_flags.improving, search_flags.flat,
 )  # fmt: skip
 

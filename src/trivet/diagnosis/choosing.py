@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -17,6 +17,7 @@ from scipy import special
 from trivet.phases import finalists
 
 DRAWS = 20_000
+SAME = 1e-9  # differences that differ by less than this share of the values count as one: the rest is floating point's
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,17 @@ def sampling_error(share: float, n: int) -> float:
     return math.sqrt(max(share * (1 - share), 0.0) / n)
 
 
+def flat(values: finalists.Summary) -> bool:
+    """Whether several values are one and the same, but for what floating point adds: their interval would be nothing."""
+    return values.std is not None and values.std <= SAME * abs(values.mean)
+
+
 @dataclass(frozen=True)
 class Gain:
     """How much better one configuration is than another, seed by seed; positive is better. `pair` is corrected for `pair.comparisons`.
 
+    low, high: 95 % interval. They and pair.p are None for one pair, and where all pairs differ by the same (`alike`): a t-test would be
+    sure of everything there, though values that come in few steps (shares of a hundred samples) often agree by chance.
     samples: standard error that the finite test set adds to the difference, at most; None where the metric is no share of samples.
     """
 
@@ -120,8 +128,13 @@ class Gain:
     samples: float | None
 
     @property
+    def alike(self) -> bool:
+        """Whether several pairs all differ by the same, to the last digit, so that nothing is known of the noise between seeds."""
+        return self.pair.n > 1 and self.low is None
+
+    @property
     def whole(self) -> tuple[float, float] | None:
-        """The interval with the sampling error of the test set in it; that of the seeds alone where it is not known; None for one pair."""
+        """The interval with the sampling error of the test set in it; that of the seeds alone where it is not known; None without one."""
         if self.low is None or self.high is None:
             return None
         if self.samples is None:
@@ -131,7 +144,7 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """equal | unknown (one pair) | noise (seeds alone could explain it) | samples (so could the finite test set) | sure."""
+        """equal | unknown (no interval) | noise (seeds alone could explain it) | samples (so could the finite test set) | sure."""
         if self.mean == 0:
             return "equal"
         if self.whole is None or self.low is None or self.high is None:
@@ -159,6 +172,9 @@ def gain(
     sign = 1 if maximize else -1
     a, b = ([sign * side[seed] for seed in common] for side in (ours, theirs))
     pair = finalists.paired(a, b, comparisons)
+    differences = np.subtract(a, b)
+    if len(common) > 1 and np.ptp(differences) <= SAME * np.abs([*a, *b]).max():
+        pair = replace(pair, p=None, low=None, high=None)
     samples = None
     if n_test is not None:
         samples = math.hypot(*(sampling_error(abs(float(np.mean(side))), n_test) for side in (a, b)))

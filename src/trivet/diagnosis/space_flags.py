@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,8 @@ from trivet.diagnosis.flag import Case, Flag
 from trivet.diagnosis.importance import importance
 from trivet.diagnosis.sweep import Entry, multiplicative
 from trivet.diagnosis.thresholds import limit
+from trivet.diagnosis.widening import natural_end, ordered
 from trivet.diagnosis.wording import count, listing, share, value_text
-from trivet.space.limits import STRUCTURE, hard_limits, leaf
-
-
-def ordered(spec: object) -> list[float] | None:
-    """The options of a choice among at least three numbers, in order; None for any other spec."""
-    if not isinstance(spec, space.Choice):
-        return None
-    options = spec.options
-    numeric = all(isinstance(option, (int, float)) and not isinstance(option, bool) for option in options)
-    return sorted(float(option) for option in options) if numeric and len(set(options)) >= 3 else None
 
 
 def position(spec: space.Spec | space.Fixed, value: Any) -> float | None:
@@ -45,18 +35,6 @@ def position(spec: space.Spec | space.Fixed, value: Any) -> float | None:
     return float(np.clip((at - low) / (high - low), 0, 1))
 
 
-def natural_end(entry: Entry, low_end: bool) -> bool:
-    """Ends that cannot be moved: zero at the lower end of a plain range, the smallest whole number that means anything, and how far the
-    quantity of this name may reach at all (a dropout of 0.9)."""
-    spec = entry.spec
-    ends = ordered(spec) or [getattr(spec, "low", np.nan), getattr(spec, "high", np.nan)]
-    limits = hard_limits(entry.key)
-    if not low_end:
-        return limits is not None and bool(ends[-1] >= limits[1])
-    whole = isinstance(spec, space.Int)
-    return bool(ends[0] == 0 or (whole and ends[0] == 1) or (limits is not None and ends[0] <= limits[0]))
-
-
 def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
     """(entry, at the low end?, the best value, how many of the best crowd there, of how many) for each range that it sits at "
     "the edge of."""
@@ -72,7 +50,7 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
         if place is None or near < place < 1 - near:
             continue
         low_end = place <= near
-        if natural_end(entry, low_end):
+        if natural_end(entry.spec, entry.key, low_end):
             continue
         drawn = sweep.drawn(entry)
         values = sweep.ranked.loc[drawn[sweep.ranked.index], key].head(5)
@@ -82,32 +60,6 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
         if len(places) >= 3 and crowd >= 1 + np.ceil(needed):
             found.append((entry, low_end, best[key], crowd, len(places)))
     return found
-
-
-def widened(spec: space.Spec | space.Fixed, low_end: bool, key: str = "") -> space.Spec | space.Fixed:
-    """The range with one end moved out: by a factor of ten on a log scale (two for sizes of a model, whose cost grows with them), by half
-    its width else; a choice of numbers gains one option. Never beyond the hard limits of a quantity named `key`.
-    What has no order is given back as it is."""
-    options = ordered(spec)
-    limits = hard_limits(key) or (-np.inf, np.inf)
-    if options is not None and isinstance(spec, space.Choice):
-        step = options[1] / options[0] if low_end and options[0] > 0 else options[-1] / options[-2] if options[-2] > 0 else 2.0
-        new = max(options[0] / step, limits[0]) if low_end else min(options[-1] * step, limits[1])
-        new = round(new) if all(isinstance(option, int) for option in spec.options) else new
-        return space.Choice((new, *spec.options) if low_end else (*spec.options, new))
-    if not isinstance(spec, (space.Float, space.Int)):
-        return spec
-    low, high = float(spec.low), float(spec.high)
-    if spec.log:
-        factor = 2 if STRUCTURE.fullmatch(leaf(key)) else 10
-        low, high = (low / factor, high) if low_end else (low, high * factor)
-    else:
-        half = (high - low) / 2
-        low, high = (low - half if low < 0 else max(low - half, 0), high) if low_end else (low, high + half)
-    low, high = (max(low, limits[0]), high) if low_end else (low, min(high, limits[1]))
-    if isinstance(spec, space.Int):
-        return dataclasses.replace(spec, low=max(int(low), 1) if spec.low >= 1 else int(low), high=int(np.ceil(high)))
-    return dataclasses.replace(spec, low=low, high=high)
 
 
 def edge(case: Case) -> Flag | None:

@@ -13,7 +13,6 @@ from trivet.diagnosis.thresholds import limit
 from trivet.diagnosis.wording import count, listing, number, share
 
 DIVERGED = re.compile(r"diverg|\bnan\b|\binf(inite|inity)?\b|not finite|exploded|overflow", re.IGNORECASE)
-REGULARISERS = re.compile(r"dropout|weight_decay|label_smoothing|augment|noise|mixup|stochastic_depth|early_stop", re.IGNORECASE)
 
 
 def diverged_rows(sweep: Sweep) -> pd.DataFrame:
@@ -210,117 +209,6 @@ def best_early(case: Case) -> Flag | None:
         "The learning rate is so high that training does harm after the first epochs, or the model overfits at once.",
         "Lower the learning rate, regularise more, or train for fewer epochs.",
         ("best_early",),
-    )
-
-
-def pair_of(curve: pd.DataFrame) -> tuple[str, str] | None:
-    """The columns of one metric on training and on validation data: accuracy or error rather than loss."""
-    names = [name[6:] for name in curve.columns if name.startswith("train/") and f"val/{name[6:]}" in curve.columns]
-    names = [name for name in names if curve[f"train/{name}"].notna().any() and curve[f"val/{name}"].notna().any()]
-    name = next((name for name in names if name != "loss"), names[0] if names else None)
-    return (f"train/{name}", f"val/{name}") if name else None
-
-
-def gaps(case: Case) -> list[tuple[str, float, float, float]]:
-    """Per trial of the best five: metric, its training and validation value at the best epoch, rise of the validation loss "
-    "over its least."""
-    out = []
-    for curve in best_five(case.sweep):
-        pair = pair_of(curve)
-        if pair is None:
-            continue
-        values = value_of(curve, case.sweep)
-        known = np.flatnonzero(np.isfinite(values))
-        at = int(known[values[known].argmax()]) if len(known) else len(curve) - 1
-        rise = 0.0
-        if "val/loss" in curve and (loss := curve["val/loss"].dropna().to_numpy()).size and loss.min() > 0:
-            rise = float(loss[-1] / loss.min() - 1)
-        out.append((pair[0][6:], float(curve[pair[0]].iloc[at]), float(curve[pair[1]].iloc[at]), rise))
-    return [row for row in out if np.isfinite(row[1]) and np.isfinite(row[2])]
-
-
-def greater_is_better(metric: str) -> bool:
-    return bool(re.search(r"acc|auc|f1|precision|recall|r2|score", metric, re.IGNORECASE))
-
-
-def overfits(metric: str, train: float, val: float) -> bool:
-    if greater_is_better(metric):
-        return train - val > limit("gap_accuracy")
-    return train > 0 and val / train > limit("gap_error")
-
-
-def overfit(case: Case) -> Flag | None:
-    rows = gaps(case)
-    apart = [row for row in rows if overfits(*row[:3])]
-    rising = [row for row in rows if row[3] > limit("val_loss_rise")]
-    if len(rows) < 2 or max(len(apart), len(rising)) * 2 <= len(rows):
-        return None
-    words = []
-    if len(apart) * 2 > len(rows):
-        metric, train, val = rows[0][0], float(np.median([row[1] for row in rows])), float(np.median([row[2] for row in rows]))
-        words.append(
-            f"at their best epoch the best {count(len(rows), 'trial')} have a median {metric} of {_percent(metric, train)} on "
-            "training data and "
-            f"{_percent(metric, val)} on validation data"
-        )
-    if len(rising) * 2 > len(rows):
-        worst = float(np.median([row[3] for row in rising]))
-        who = "them" if words else f"the best {count(len(rows), 'trial')}"
-        words.append(f"in {len(rising)} of {who} the validation loss ends {100 * worst:.0f} % above its lowest value")
-    searched = [key for key in case.sweep.params if REGULARISERS.search(key)]
-    known = (
-        f"Of the means against it {listing(searched)} {'was' if len(searched) == 1 else 'were'} searched."
-        if searched
-        else ("No regulariser was searched.")
-    )
-    mend = f"Allow more of {listing(searched)}, or add another" if searched else "Search dropout, weight decay or label smoothing"
-    text = " and ".join(words)
-    return Flag(
-        "overfit",
-        "warning",
-        case.where,
-        "The best trials overfit",
-        f"{text[:1].upper()}{text[1:]}. {known}",
-        "The model learns the training samples by heart.",
-        f"{mend}; more data or augmentation helps most, a smaller model or fewer epochs too.",
-        ("gap_accuracy", "gap_error", "val_loss_rise"),
-    )
-
-
-def _percent(metric: str, value: float) -> str:
-    return f"{100 * value:.1f} %" if "acc" in metric and 0 <= value <= 1 else number(value)
-
-
-def underfit(case: Case) -> Flag | None:
-    rows = gaps(case)
-    if len(rows) < 2 or any(overfits(*row[:3]) for row in rows):
-        return None
-    metric = rows[0][0]
-    if greater_is_better(metric):
-        poor = sum(row[1] < limit("poor_accuracy") for row in rows) * 2 > len(rows)
-        words = f"a median training {metric} of {_percent(metric, float(np.median([row[1] for row in rows])))}"
-    else:
-        column = f"train/{metric}"
-        kept = [
-            float(curve[column].min() / curve[column].iloc[0])
-            for curve in best_five(case.sweep)
-            if column in curve and curve[column].iloc[0] > 0
-        ]
-        poor = len(kept) >= 2 and float(np.median(kept)) > limit("poor_loss")
-        words = (
-            f"a training {metric} that stays at {100 * float(np.median(kept)) if kept else 0:.0f} % of what it was after the first epoch"
-        )
-    if not poor:
-        return None
-    return Flag(
-        "underfit",
-        "warning",
-        case.where,
-        "Even the best trials underfit",
-        f"The best {count(len(rows), 'trial')} have {words}, and validation is no worse: training and validation are both poor.",
-        "The model lacks capacity for the task (or the inputs lack the information); tuning cannot give what the model does not have.",
-        "Try a larger or better suited model, train longer, and use less regularisation.",
-        ("poor_accuracy", "poor_loss"),
     )
 
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
+
+ACCURACY = re.compile(
+    r"(?<![A-Za-z])(val|valid|test|train|dev|eval)?[Aa]cc(uracy)?(?![a-z])|(?<=[a-z0-9])Acc(uracy)?(?![a-z])|(?<![A-Z])ACC(URACY)?(?![A-Z])"
+)
+AVERAGED = re.compile(r"balanced|macro|(mean|per)_?class", re.IGNORECASE)  # an accuracy that is no share of all samples
+
+
+def is_accuracy(metric: str) -> bool:
+    """Whether a metric's name says so in a word of its own: val_acc, topAccuracy, acc@5; not `acceleration` or `jaccard`."""
+    return bool(ACCURACY.search(metric))
 
 
 class Scale:
@@ -15,8 +26,9 @@ class Scale:
         known = np.asarray(values, dtype=float)
         known = known[np.isfinite(known)]
         self.metric = metric
-        self.percent = "acc" in metric.lower() and bool(len(known)) and known.min() >= 0 and known.max() <= 1
+        self.percent = is_accuracy(metric) and bool(len(known)) and known.min() >= 0 and known.max() <= 1
         self.factor = 100 if self.percent else 1
+        self.share = self.percent and not AVERAGED.search(metric)  # of the samples that are right: its error follows from their number
 
     @property
     def label(self) -> str:

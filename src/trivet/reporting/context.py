@@ -112,7 +112,7 @@ class Context:
         if self.seeds is None or self.seeds.winner == 0:
             return None
         if self.tested["winner"] and self.tested["default"]:
-            n_test = self.n_test if self.test_scale.percent else None
+            n_test = self.n_test if self.test_scale.share else None
             return gain(self.tested["winner"], self.tested["default"], self.maximize, max(len(self.seeds.tuned), 1), n_test)
         return self.seeds.gain(self.seeds.winner)
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from trivet.diagnosis.flag import Case, Flag
 from trivet.diagnosis.progress import Progress, progress
-from trivet.diagnosis.space_flags import at_edges, widened
+from trivet.diagnosis.space_flags import at_edges
 from trivet.diagnosis.sweep import Sweep
 from trivet.diagnosis.thresholds import limit
+from trivet.diagnosis.widening import widened
 from trivet.reporting import commands
 from trivet.reporting.belonging import origin_of
 from trivet.reporting.context import Context

@@ -14,8 +14,8 @@ import pandas as pd
 
 from trivet import space
 from trivet.diagnosis.importance import importance
-from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep, drawn_from
+from trivet.diagnosis.widening import ordered
 from trivet.reporting.commands import command
 from trivet.reporting.context import Context
 from trivet.reporting.sections.curves import rungs, value_column

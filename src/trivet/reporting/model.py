@@ -129,6 +129,11 @@ class Panel:
     below: tuple[Axis, list[Layer]] | None = None
     telling: bool = True
 
+    def draws(self, kind: str, color: str | None = None) -> bool:
+        """Whether a layer of this kind (and colour) is in it, or in the strip below: what a note explains must be there to be seen."""
+        layers = [*self.layers, *(self.below[1] if self.below is not None else [])]
+        return any(layer.kind == kind and color in (None, layer.color) for layer in layers)
+
 
 @dataclass
 class Chart:

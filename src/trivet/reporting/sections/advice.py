@@ -7,8 +7,9 @@ import math
 from trivet.diagnosis.flag import Case
 from trivet.diagnosis.importance import importance
 from trivet.diagnosis.progress import Progress, progress
-from trivet.diagnosis.space_flags import at_edges, widened
+from trivet.diagnosis.space_flags import at_edges
 from trivet.diagnosis.sweep import Sweep
+from trivet.diagnosis.widening import widened
 from trivet.reporting.context import Context
 from trivet.reporting.decision import Decision
 from trivet.reporting.model import Bullets, Code, Section, Strong

@@ -26,7 +26,8 @@ def fill(section: Section, context: Context) -> None:
             if line:
                 n = min(8, search.count("PRUNED"))
                 cost = price(context, n * search.full)
-                section.add(Command(line, f"To check what pruning cost, train {n} of the pruned trials to the end (price: {cost}):"))
+                which = f"{n} of the pruned trials" if context.single else f"{n} of the pruned trials of the {context.name(search)}"
+                section.add(Command(line, f"To check what pruning cost, train {which} to the end (price: {cost}):"))
                 return
         return
     section.add(Heading("Pruned trials that were trained to the end"))

@@ -84,16 +84,17 @@ def _verdict(context: Context, baselines: dict[str, float], who: str, value: flo
     error = _standard_error(context, best, value)
     if error is not None and abs(gain) < SURE * error:
         return f"{numbers}: a test file of this size cannot tell them apart. Take the simpler one."
+    chance = "" if error is not None else " How much of that is chance, a single file does not tell."
     if gain > 0:
-        return f"{numbers}: the network is better by {scale.delta(gain)}."
+        return f"{numbers}: the network is better by {scale.delta(gain)}.{chance}"
     if gain < 0:
-        return f"{numbers}: it is better by {scale.delta(-gain)}, and no network is needed here."
+        return f"{numbers}: it is better by {scale.delta(-gain)}, and no network is needed here.{chance}"
     return f"{numbers}: they are level. Take the simpler one."
 
 
 def _standard_error(context: Context, one: float, other: float) -> float | None:
     """Of the difference of two accuracies, by the size of the test file; as if independent, which is on the safe side. None elsewhere."""
     n = context.test.get("n_test")
-    if not context.last.metric.endswith("/accuracy") or not isinstance(n, int) or n < 1:
+    if not context.scale.share or not isinstance(n, int) or n < 1:
         return None
     return math.sqrt((one * (1 - one) + other * (1 - other)) / n)

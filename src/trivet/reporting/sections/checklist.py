@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from trivet import space
+from trivet.diagnosis.fit_flags import REGULARISERS
 from trivet.diagnosis.flag import Case
 from trivet.diagnosis.space_flags import too_few
 from trivet.diagnosis.sweep import Sweep, is_batch_size, is_lr
-from trivet.diagnosis.training_flags import REGULARISERS
 from trivet.reporting.context import Context
 from trivet.reporting.decision import Decision
 from trivet.reporting.model import Cell, Section, Table

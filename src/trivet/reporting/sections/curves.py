@@ -53,7 +53,8 @@ def best(context: Context) -> Chart | None:
     axis = zoomed(context.objective_axis(values), values)
     panel = Panel(Axis("epoch"), axis, layers)
     title = f"Learning curves of the best trials ({context.name(sweep)})"
-    return Chart("curves", title, [panel], f"{scale.label} against epochs for the best trials and the median trial.")
+    alt = f"{scale.label} against epochs for the best trials" + (" and the median trial." if panel.draws("line", "pale") else ".")
+    return Chart("curves", title, [panel], alt)
 
 
 def zoomed(axis: Axis, values: np.ndarray) -> Axis:

@@ -7,13 +7,13 @@ import pandas as pd
 
 from trivet import space
 from trivet.diagnosis.importance import Importance
-from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep
+from trivet.diagnosis.widening import ordered
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel
 from trivet.reporting.sections.curves import slug
 from trivet.reporting.thin import keep
-from trivet.reporting.words import count, value_text
+from trivet.reporting.words import count, listing, value_text
 
 FIRST = 6  # panels of the first chart, the one that Markdown shows
 MOST = 40
@@ -29,16 +29,28 @@ def charts(context: Context, sweep: Sweep, found: Importance | None, folded: boo
     panels = [panel for key in keys for panel in panels_of(context, sweep, key)][:MOST]
     first = [panel for panel in panels if panel.telling][:FIRST]
     rest = [panel for panel in panels if not any(panel is other for other in first)]
-    note = "Blue: trials that ran to the end; the line is the best of each slice. Below: trials that were stopped early (pale)"
-    note += ", broke a constraint (purple) or failed (red)" if sweep.count("INFEASIBLE") else " or failed (red)"
-    note += ", at the epoch where they ended. Dashed lines are the ends of the range."
     alt = f"{context.scale.label} against each searched parameter in the {context.name(sweep)}."
     title = "The parameters that matter most" if known else "The parameters with most to see"
     named = slug(sweep.name)
-    drawn = [Chart(f"dependence-{named}", title, first, alt, note, height=300, many=True, folded=folded)]
+    drawn = [Chart(f"dependence-{named}", title, first, alt, _note(first), height=300, many=True, folded=folded)]
     title = f"{count(len(rest), 'more panel')}: little to see, or of less weight"
     drawn.append(Chart(f"dependence-{named}-rest", title, rest, alt, brief=False, height=300, many=True, folded=True))
     return [chart for chart in drawn if chart.panels]
+
+
+def _note(panels: list[Panel]) -> str:
+    """What the colours and lines of these panels mean, of those that are there."""
+
+    def draws(kind: str, color: str | None = None) -> bool:
+        return any(panel.draws(kind, color) for panel in panels)
+
+    words = ["Blue: trials that ran to the end" + ("; the line is the best of each slice." if draws("line") else ".")] * draws(
+        "points", "blue"
+    )
+    ended = (("pale", "were stopped early (pale)"), ("purple", "broke a constraint (purple)"), ("red", "failed (red)"))
+    below = [said for color, said in ended if draws("points", color)]
+    words += [f"Below: trials that {listing(below, 'or')}, at the epoch where they ended."] if below else []
+    return " ".join(words + ["Dashed lines are the ends of the range."] * draws("vline"))
 
 
 def panels_of(context: Context, sweep: Sweep, key: str) -> list[Panel]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trivet.diagnosis.choosing import Gain, sampling_error
+from trivet.diagnosis.choosing import Gain, flat, sampling_error
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
@@ -90,7 +90,8 @@ def _worth(context: Context, seeds: Seeds, rival: int) -> str:
     words = f"{count(trials, 'configuration')} were tried within these ranges and none held up against the default: it is no weak baseline"
     gained = seeds.gain(rival)
     if gained is None or gained.high is None:
-        return words + "; with one seed each, a small gain could have been missed."
+        why = "as each seed differs by the same" if gained is not None and gained.alike else "with one seed each"
+        return words + f"; {why}, a small gain could have been missed."
     return words + f"; a gain of more than {context.scale.delta(max(gained.high, 0.0))} by the best of them is ruled out at 95 %."
 
 
@@ -105,6 +106,8 @@ def _side(context: Context, seeds: Seeds, side: str) -> tuple[Scale, dict[int, f
 def spread(scale: Scale, summary: finalists.Summary) -> str:
     if summary.low is None or summary.high is None:
         return " (one seed, so nothing is known of its spread)"
+    if flat(summary):
+        return f" (the same with each of {summary.n} seeds, so no interval can be told)"
     interval = scale.interval(summary.low, summary.high)
     return f" (mean of {summary.n} seeds, standard deviation {scale.delta(summary.std)}, 95 % interval of the mean {interval})"
 
@@ -126,6 +129,11 @@ def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:
     if gained.verdict == "equal":
         return (Strong("No difference"), " was seen.")
     pair, whole = gained.pair, gained.whole
+    if gained.alike:
+        return (
+            Strong("Not known:"),
+            f" each of {pair.n} pairs of seeds differs by the same, so nothing is known of the noise between seeds.",
+        )
     if whole is None or pair.p is None or gained.low is None or gained.high is None:
         return (Strong("Not known:"), " with one pair of runs nothing can be said about seed noise.")
     chosen = f", corrected for choosing the best of {pair.comparisons} (Bonferroni)" if pair.comparisons > 1 else ""
@@ -175,7 +183,7 @@ def _tested(section: Section, context: Context, seeds: Seeds) -> None:
     """What else the test stage found: the ensembles, published figures, the error of the test set itself, and the chart."""
     scale, test = context.test_scale, context.test
     mean = float(np.mean(list(context.tested["winner"].values())))
-    if scale.percent and context.n_test is not None:
+    if scale.share and context.n_test is not None:
         error = sampling_error(mean, context.n_test)
         section.say(
             f"The test set has {context.n_test:,} samples, so {scale.show(mean)} itself has a sampling error of {scale.delta(error)} "
@@ -194,7 +202,8 @@ def _ensembles(section: Section, scale: Scale, test: dict, mean: float, maximize
     known = {name: test[key] for key, name in names.items() if isinstance(test.get(key), (int, float))}
     if known:
         better = max(known.values()) - mean if maximize else mean - min(known.values())
-        tail = f", {scale.delta(better)} better than one model" if better > 0 else ", no better than one model"
+        tail = f"{scale.delta(better)} better than one model" if better > 0 else "no better than one model"
+        tail = f"; the better of the two is {tail}" if len(known) > 1 else f", {tail}"
         parts = [f"{scale.show(value)} for {name}" for name, value in known.items()]
         section.say("Averaging the predictions of several models (an ensemble) gives " + listing(parts) + tail + ".")
 

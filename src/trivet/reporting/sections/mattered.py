@@ -143,7 +143,7 @@ def bars(context: Context, known: dict[str, Importance | None]) -> Chart | None:
     if not panels:
         return None
     note = "What would change if a parameter alone were drawn anew within its range, as part of the whole. "
-    note += "Dotted: what a column of random numbers reaches. "
+    note += "Dotted: what a column of random numbers reaches. " if any(panel.draws("vline") for panel in panels) else ""
     note += "; ".join(shown) + "."
     return Chart("importance", "Importance", panels, "Importance of parameters and option groups in each search.", note, height=300)
 

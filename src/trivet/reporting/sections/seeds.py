@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trivet.diagnosis.choosing import Choosing
+from trivet.diagnosis.choosing import Choosing, flat
 from trivet.diagnosis.seeds import Seeds
 from trivet.reporting.context import PHASES, Context
 from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Table
@@ -148,7 +148,8 @@ def _chart(context: Context, seeds: Seeds) -> Chart:
             layers.append(_shown(scale, place, label, seeds.shown[finalist], named=not any(layer.symbol == "diamond" for layer in layers)))
     panel = Panel(Axis("", ticks=tuple(ticks), range=(-0.6, len(ticks) - 0.4)), Axis(scale.label), layers)
     alt = "Finalists over fresh seeds: " + "; ".join(f"{seeds.label[f]} {scale.show(seeds.mean(f))}" for f in seeds.values)
-    note = "Filled dots are runs with fresh seeds, the bar is their mean; the diamond is the single value that the search had shown."
+    note = "Filled dots are runs with fresh seeds, the bar is their mean"
+    note += "; the diamond is the single value that the search had shown." if panel.draws("points", "purple") else "."
     return Chart("seeds", "Each finalist over its seeds", [panel], alt, note)
 
 
@@ -189,7 +190,9 @@ def _table(context: Context, seeds: Seeds) -> Table:
                 scale_cell(scale, seeds.shown.get(finalist)),
                 scale_cell(scale, summary.mean),
                 Cell(scale.delta(summary.std, "points"), summary.std) if summary.std is not None else empty(),
-                empty() if summary.low is None or summary.high is None else Cell(scale.interval(summary.low, summary.high), summary.low),
+                empty()
+                if summary.low is None or summary.high is None or flat(summary)
+                else Cell(scale.interval(summary.low, summary.high), summary.low),
                 versus,
                 p,
             )

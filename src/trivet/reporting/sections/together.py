@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from trivet.diagnosis.importance import Importance, predict
-from trivet.diagnosis.space_flags import ordered
 from trivet.diagnosis.sweep import Entry, Sweep, find, is_batch_size, is_lr
+from trivet.diagnosis.widening import ordered
 from trivet.reporting.context import Context
 from trivet.reporting.model import Axis, Chart, Layer, Panel, Section
 from trivet.reporting.sections.curves import slug

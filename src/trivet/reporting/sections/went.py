@@ -11,7 +11,7 @@ from trivet.reporting.model import Axis, Cell, Chart, Layer, Panel, Section, Tab
 from trivet.reporting.pruning import Regret, regret
 from trivet.reporting.sections import audit, curves, spot
 from trivet.reporting.thin import POINTS, keep
-from trivet.reporting.words import count, duration, money, number, share
+from trivet.reporting.words import count, duration, listing, money, number, share
 
 
 def build(context: Context) -> Section:
@@ -57,7 +57,8 @@ def progress_words(context: Context) -> list:
         final = known["best"].iloc[-1]
         at = known[known["best"] == final].iloc[0]
         total = count(table["epochs"].iloc[-1], "epoch")
-        words.append(f"In the {context.name(sweep)} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
+        cut = "" if len(sweep.complete) else ", where no trial ran to its end,"
+        words.append(f"In the {context.name(sweep)}{cut} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
         words.append(f"after {number(at['epochs'])} of {total}. ")
     return words
 
@@ -90,7 +91,11 @@ def progress_chart(context: Context) -> Chart:
     y = context.objective_axis(np.concatenate(values))
     y = Axis(y.label, y.log, range=_robust(np.concatenate(values) * scale.factor, y.log, context.maximize))
     panels = [Panel(Axis("trials run"), y, by_trial), Panel(Axis("epochs spent"), y, by_epoch)]
-    note = "Each dot is a trial that ran to its end; the line is the best value found up to then."
+    whole = [context.name(sweep) for sweep in context.searches if len(sweep.complete)]
+    cut = [context.name(sweep) for sweep in context.searches if len(sweep.finite) and not len(sweep.complete)]
+    dots = [f"a trial that ran to its end{f' ({listing(whole)})' if cut else ''}"] * bool(whole)
+    dots += [f"a trial that was stopped early{f' ({listing(cut)})' if whole else ''}"] * bool(cut)
+    note = f"Each dot is {listing(dots, 'or')}; the line is the best value found up to then."
     note += " Of very many trials only a part is drawn." if thinned else ""
     return Chart("progress", "Best value so far", panels, f"Best {scale.label} found so far against trials and against epochs spent.", note)
 
