@@ -17,6 +17,7 @@ from trivet.search.sampling import Sampler
 from trivet.search.teaching import blank, copied
 from trivet.search.whole import MOST_STEPS, Whole
 
+NAN, INF = math.nan, math.inf
 X = space.Param("x", space.Float(0.0, 1.0))
 Y = space.Param("y", space.Float(0.0, 1.0))
 MIXED = (
@@ -193,6 +194,56 @@ def test_a_fifth_of_a_search_is_spread_evenly():
     points = [process.ask(i, i, [], []) for i in range(64)]
     assert len({(int(4 * p["x"]), int(4 * p["y"])) for p in points}) == 16
     assert points != [Process([X, Y], {}, False, 2).ask(i, i, [], []) for i in range(64)]
+
+
+@pytest.mark.parametrize(("n", "ratio"), [(1, (1 + 5**0.5) / 2), (2, 1.32471795724474602596)])
+def test_even_points_follow_roberts_sequence_from_a_place_of_the_seeds(n, ratio):
+    """Steps of the powers of the golden and the plastic number; options take the part of 0 to 1 that is theirs."""
+    begins = set()
+    for seed in range(4):
+        process = Process([X, Y][:n], {}, True, seed, n_startup_trials=99)
+        points = np.array([list(process.ask(i, i, [], []).values()) for i in range(20)])
+        assert (np.diff(points, axis=0) % 1.0) == pytest.approx(np.tile(ratio ** -np.arange(1.0, n + 1), (19, 1)))
+        begins.add(points[0, 0])
+    assert len(begins) == 4
+    options = Process([space.Param("kind", space.Choice(("a", "b", "c")))], {}, True, 0)
+    place = (Process([X], {}, True, 0).ask(i, i, [], [])["x"] for i in range(6))
+    assert [options.ask(i, i, [], [])["kind"] for i in range(6)] == ["abc"[int(3 * x)] for x in place]
+
+
+@pytest.mark.parametrize(("n_startup", "n_even"), [(6, 6), (3, 3), (0, 2), (1, 2)])
+def test_when_the_model_has_a_say(n_startup, n_even):
+    """After so many trials with a result, two at least."""
+    process = Process([X], {}, True, 0, n_startup_trials=n_startup)
+    known = [Told({"x": x}, -abs(x - 0.3)) for x in np.linspace(0, 1, 9)]
+    even = process.ask(0, 0, [], [])
+    assert process.ask(0, 0, known[: n_even - 1], []) == even != process.ask(0, 0, known[:n_even], [])
+
+
+def test_each_eighth_trial_fills_the_space_whatever_the_model_says():
+    process, known = Process([X], {}, True, 0), [Told({"x": x}, -abs(x - 0.3)) for x in np.linspace(0, 1, 7)]
+    same = [number for number in range(17) if process.ask(number, 0, known, []) == process.ask(number, 0, [], [])]
+    assert same == [7, 15]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([1, 2, 3, 4, 5], [-(2**0.5), -(0.5**0.5), 0, 0.5**0.5, 2**0.5]),
+        ([2, 2, 2], [0, 0, 0]),
+        ([NAN, NAN], [0, 0]),
+        ([NAN, 1, 2, -INF, 3], [1, 1, 2, 1, 3]),  # what is no number is as bad as the worst number
+        ([INF, 1, 2], [2, 1, 2]),
+        # the worst fifth of ten ends 7 behind the best: what is further than 21 behind is not
+        ([-100, 1, 2, 3, 4, 5, 6, 7, 8, 9], [-12, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([-11.9, 1, 2, 3, 4, 5, 6, 7, 8, 9], [-11.9, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([-100, -90, 2, 3, 4, 5, 6, 7, 8, 9], [-12, -12, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_what_the_model_is_told_of_results(scores, expected):
+    found = Process([X], {}, True, 0)._scores(np.array(scores, dtype=float))
+    values = np.array(expected, dtype=float)
+    assert found == pytest.approx((values - values.mean()) / (values.std() or 1), abs=1e-9)
 
 
 def test_the_model_sees_a_bounded_history(monkeypatch):
