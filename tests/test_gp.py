@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from trivet import space
 from trivet.search import gp
-from trivet.search.choosing import MOST_DIMENSIONS, choose
+from trivet.search.choosing import choose
 from trivet.search.fidelity import Told
 from trivet.search.gaussian import Features, Model, _matern, log_improvement, propose
 from trivet.search.gp import Process
@@ -262,14 +262,21 @@ def test_the_model_sees_a_bounded_history(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "directions", "extended", "name", "said"),
     [
-        ([X, Y], ["minimize"], False, "gp", "2 parameters"),
-        (MIXED, ["maximize"], False, "gp", "9 parameters"),
+        ([X, Y], ["minimize"], False, "gp", "one objective, 2 parameters"),
+        (MIXED, ["maximize"], False, "gp", "one objective, 9 parameters"),
         ([X, Y], ["minimize", "maximize"], False, "tpe", "several objectives"),
-        ([X, Y], ["minimize"], True, "tpe", "custom_search_space"),
-        ([space.Param(f"x{i}", space.Float(0.0, 1.0)) for i in range(MOST_DIMENSIONS + 1)], ["minimize"], False, "tpe", "many"),
+        ([X, Y], ["minimize"], True, "tpe", "custom_search_space adds parameters as it goes"),
+        ([space.Param(f"x{i}", space.Float(0.0, 1.0)) for i in range(60)], ["minimize"], False, "gp", "one objective, 60 parameters"),
+        (
+            [space.Param(f"x{i}", space.Float(0.0, 1.0)) for i in range(61)],
+            ["minimize"],
+            False,
+            "tpe",
+            "61 parameters are many for a Gaussian process",
+        ),
     ],
 )
 def test_the_choice_is_named_with_its_reason(params, directions, extended, name, said):
     spec, why = choose(sampler_spec({"name": "auto", "n_startup_trials": 7})[0], params, directions, extended)
-    assert spec.name == name and said in why and spec.arguments["n_startup_trials"] == 7
+    assert spec.name == name and said == why and spec.arguments["n_startup_trials"] == 7
     assert choose(sampler_spec("auto")[0], params, directions, extended)[0] == sampler_spec(name)[0]

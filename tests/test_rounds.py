@@ -136,6 +136,19 @@ def test_a_search_by_rule_says_that_its_rule_ended_it_and_goes_on_where_it_was(t
         ([2.0, 1.0, math.nan], "unstable"),
         ([2.0, 1.5], "falls"),
         ([2.0, 2.0], "plateaus"),
+        # it climbs by a quarter of what it falls, and by more
+        ([3.0, 2.0, 2.5, 1.5], "falls"),
+        ([3.0, 2.0, 2.51, 1.51], "oscillates"),
+        ([2.0, 1.0, 2.0], "oscillates"),  # back where it began
+        ([2.0, 1.0, 2.01], "unstable"),
+        ([2.0, 2.01], "unstable"),
+        # in the last third, rounded up, it falls by a fiftieth of itself, and by less
+        ([2.0, 1.5, 1.0, 0.979], "falls"),
+        ([2.0, 1.5, 1.0, 0.981], "plateaus"),
+        ([2.0, 1.8, 1.6, 1.4, 1.0, 0.985, 0.975], "falls"),
+        ([2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.99, 0.985, 0.975], "falls"),
+        ([-1.0, -1.5, -2.0, -2.039], "plateaus"),
+        ([-1.0, -1.5, -2.0, -2.041], "falls"),
     ],
 )
 def test_what_a_loss_did(losses, expected):
@@ -181,6 +194,7 @@ FALLING, FLAT, WILD = [2.0, 1.6, 1.2, 0.8], [2.0, 1.0, 0.999, 0.998, 0.997], [2.
         (lambda rate: FLAT, [0.01, 0.00333, 0.00111, 0.00037, 0.000123]),
         (lambda rate: FALLING if rate < 0.02 else FLAT, [0.01, 0.03]),  # a third of it was tried
         (lambda rate: FALLING if rate < 0.02 else WILD, [0.01, 0.03, 0.015, 0.045, 0.0225]),
+        (lambda rate: FLAT if rate > 0.005 else FALLING, [0.01, 0.00333]),  # three times 0.00333 is 0.01, as near as makes no difference
         (lambda rate: None, [0.01]),
         (lambda rate: [abs(rate - 0.1)], [0.01, 0.03, 0.09, 0.27]),  # no curve: while the result gets better
     ],
@@ -195,6 +209,7 @@ def test_each_run_has_its_reason():
         "the loss at 0.01 fell steadily: three times the rate",
         "the loss at 0.03 oscillated: half the rate",
     ]
+    assert len(climb(lambda rate: FALLING, most=None)) == 5
     assert climb(lambda rate: FLAT, most=2)[1][1] == "the loss at 0.01 reached a plateau: a third of the rate"
 
 

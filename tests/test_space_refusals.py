@@ -86,10 +86,6 @@ def test_a_range(value, line):
         assert refused(parse_overrides, [f"lr={value}"]).startswith("lr")
 
 
-def test_a_thousand_shuffled_points_are_borne():
-    assert parse("shuffle(range(0, 1000))") == Choice(tuple(range(1000)))
-
-
 @pytest.mark.parametrize(
     ("make", "line"),
     [
