@@ -45,10 +45,11 @@ def test_bounds(text, bound, value, excess):
     assert constraints.read({"m": str(found)}) == (found,)
 
 
-@pytest.mark.parametrize("text", ["200000", 3, "< 3", "== 3", "<= many", "<= nan", ["<= 3"], "<= 1 2", ""])
+@pytest.mark.parametrize("text", ["200000", 3, "< 3", "== 3", "y" * 80, "<= many", "<= nan", ["<= 3"], "<= 1 2", ""])
 def test_what_is_no_bound_is_one_line(text):
-    with pytest.raises(UserError, match=r"hydra.sweeper.constraints.parameters=.*: must be '<= number' or '>= number'$"):
+    with pytest.raises(UserError) as refused:
         constraints.read({"parameters": text})
+    assert str(refused.value) == f"hydra.sweeper.constraints.parameters={str(text)[:60]}: must be '<= number' or '>= number'"
 
 
 def test_the_reason_of_an_infeasible_trial_names_each_bound_that_is_broken():

@@ -34,7 +34,7 @@ def test_a_pruned_value_is_set_off_by_what_others_gained(sign):
     assert rest == [*both, (3, 0.333, 4.0)]  # what the others were worth at those steps
 
 
-@pytest.mark.parametrize("end", [3, 4, 5, 8, 9, 10, 26, 27, 30, 51, 100])
+@pytest.mark.parametrize("end", [2, 3, 4, 5, 8, 9, 10, 26, 27, 30, 51, 100])
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_wherever_a_trial_is_cut_all_that_others_gained_from_there_counts(end, cut):
     def curve(n, offset):
@@ -90,6 +90,12 @@ def test_rows_are_bounded_and_every_trial_has_one():
     known = [told(rising(27, i / 100)) if i % 3 else told(rising(9, i / 100), False) for i in range(60)]
     rows = evidence(known, 1.0, most=80)
     assert len(rows.places) == 80 and rows.places[:60].tolist() == list(range(60)) and rows.places[60:].min() > 45
+
+
+def test_where_there_is_room_for_no_more_each_trial_has_its_last_value_alone():
+    known = [told(rising(27)), told(rising(27, 0.5)), told(rising(9), False)]
+    rows = evidence(known, 1.0, most=3)
+    assert rows.places.tolist() == [0, 1, 2] and rows.scores == pytest.approx([3.0, 3.5, 3.0]) and rows.depths[2] == pytest.approx(2 / 3)
 
 
 X = space.Param("x", space.Float(0.0, 1.0))

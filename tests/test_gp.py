@@ -157,6 +157,14 @@ def test_points_of_conditional_spaces_are_whole_and_come_back():
     assert whole.values(whole.defaults)["x"] == 2.5 and whole.values(whole.point({"x": 99.0}))["x"] == 2.5  # outside counts as not given
 
 
+def test_a_parameter_under_two_conditions_counts_where_both_hold():
+    both = space.Param("x", space.Float(0.0, 1.0), (("a", "on"), ("b", "on")))
+    whole = Whole([*(space.Param(key, space.Choice(("on", "off"))) for key in "ab"), both], {both.name: 0.25})
+    points = whole.settled(np.array([[a, b, 0.75] for a in (0.0, 1.0) for b in (0.0, 1.0)]))
+    assert points[:, 2].tolist() == [0.75, 0.25, 0.25, 0.25]
+    assert [both.name in whole.values(point) for point in points] == [True, False, False, False]
+
+
 # Trials told ---------------------------------------------------------------------------------------------------------------------
 
 

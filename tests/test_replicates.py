@@ -60,6 +60,10 @@ def test_what_is_read():
         replicates.read({"values": [1]})
 
 
+def test_the_mean_of_a_column_is_that_of_the_rows_that_know_it():
+    assert replicates.means([[1.0, None, 3.0], [2.0, None, None]]) == [1.5, None, 3.0]
+
+
 A, B, C = ({"value": value} for value in (1.0, 2.0, 3.0))
 FAILED = {"state": "FAIL", "reason": "odd"}
 

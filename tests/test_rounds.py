@@ -140,6 +140,9 @@ def test_a_search_by_rule_says_that_its_rule_ended_it_and_goes_on_where_it_was(t
         ([3.0, 2.0, 2.5, 1.5], "falls"),
         ([3.0, 2.0, 2.51, 1.51], "oscillates"),
         ([2.0, 1.0, 2.0], "oscillates"),  # back where it began
+        ([2.0, 1.0, 1.26], "oscillates"),  # three values tell it
+        ([2.0, 1.0, 0.99], "plateaus"),
+        ([200.0, 150.0, 100.0, 98.0], "falls"),
         ([2.0, 1.0, 2.01], "unstable"),
         ([2.0, 2.01], "unstable"),
         # in the last third, rounded up, it falls by a fiftieth of itself, and by less
