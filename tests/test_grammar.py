@@ -4,6 +4,7 @@ import math
 import warnings
 
 import pytest
+from hydra_plugins.hydra_optuna_sweeper.config import DistributionType
 from omegaconf import OmegaConf
 
 from trivet.errors import UserError
@@ -358,6 +359,11 @@ LEGACY = [
     ({"type": "loguniform", "low": 0.1, "high": 1}, Float(0.1, 1.0, log=True)),
     ({"type": "discrete_uniform", "low": 0, "high": 1, "q": 0.5}, Float(0.0, 1.0, step=0.5)),
 ]
+
+
+def test_the_deprecated_search_space_takes_the_types_of_the_stock_sweeper():
+    entry = {"type": DistributionType.int, "low": 1, "high": 5}
+    assert parse_search_space({"key": entry}) == [Param("key", Int(1, 5))]
 
 
 @pytest.mark.parametrize(("entry", "expected"), LEGACY)

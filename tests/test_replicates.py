@@ -60,6 +60,32 @@ def test_what_is_read():
         replicates.read({"values": [1]})
 
 
+def test_how_replicates_are_told():
+    assert set(replicates.AGGREGATES) == {"mean", "median", "mean_minus_std", "worst"}  # the test above has them all
+    seeds, folds = Replicates("data.seed", (3, 5)), Replicates("fold", (0,), "median", "part", race=4)
+    assert seeds.columns() == ["mean", "std", "data.seed=3", "data.seed=5"] and folds.columns() == ["mean", "std", "part=0"]
+    assert Replicates(None, (0,)).column == "replicate"
+    assert seeds.as_dict() == {"key": "data.seed", "values": [3, 5], "aggregate": "mean"}
+    assert folds.as_dict() == {"key": "fold", "values": [0], "aggregate": "median", "name": "part", "race": 4}
+    assert [replicates.std([2.0]), replicates.std([1.0, 3.0])] == [0.0, pytest.approx(2**0.5)]
+
+
+def test_the_effort_of_runs_is_that_of_them_all():
+    runs = [
+        {"run": {"seconds": 1.0004, "started": "b", "worker": "x"}},
+        {"run": None},
+        {},
+        {"run": {"seconds": 2.0, "started": "a", "worker": "y"}},
+    ]
+    assert replicates.effort(runs) == {"seconds": 3.0, "started": "a", "worker": "y"} and replicates.effort(runs[1:3]) == {}
+    attrs = {replicates.attribute(0): {"value": 1.0, "run": {"seconds": 1}}, "other": 3}
+    assert replicates.copied(attrs) == {"trivet:replicate:0": {"value": 1.0}}  # a copy's never ran
+    assert replicates.given([1.0, None, 3.0]) == {
+        "trivet:replicate:0": {"value": 1.0, "held": []},
+        "trivet:replicate:2": {"value": 3.0, "held": []},
+    }
+
+
 def test_the_mean_of_a_column_is_that_of_the_rows_that_know_it():
     assert replicates.means([[1.0, None, 3.0], [2.0, None, None]]) == [1.5, None, 3.0]
 

@@ -209,6 +209,25 @@ def test_a_gaussian_process_has_one_objective():
 # One's own ----------
 
 
+@pytest.mark.parametrize(
+    "merged",
+    [
+        {"name": "tpe", "multivariate": True, "n_startup_trials": 10},
+        {"name": "gp", "n_startup_trials": 6, "prior_confidence": "low"},
+        {"name": "pbt", "population": 4, "interval": 2},
+    ],
+)
+def test_arguments_of_the_sampler_that_a_path_was_merged_over_go_where_the_path_does_not_take_them(merged):
+    given = {k: v for k, v in merged.items() if k != "name"}
+    assert sampler_spec({**merged, "_target_": HERE + "anything", "seed": 3}) == (SamplerSpec(HERE + "anything", given), 3)
+    assert sampler_spec({**merged, "_target_": HERE + "Unseeded"})[0] == SamplerSpec(HERE + "Unseeded", {})
+    assert sampler_spec({**merged, "_target_": HERE + "Unseeded", "z": 1})[0] == SamplerSpec(HERE + "Unseeded", {"z": 1})  # a mistake
+
+
+def anything(**arguments):
+    return optuna.samplers.RandomSampler()
+
+
 class Sampling(optuna.samplers.RandomSampler):
     def after_trial(self, study, trial, state, values):
         raise AssertionError

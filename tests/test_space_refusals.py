@@ -18,6 +18,7 @@ from trivet.space import (
     parse_overrides,
     parse_params,
     parse_search_space,
+    sweep_text,
     to_text,
     value_text,
 )
@@ -62,6 +63,7 @@ def refused(make, *given, **more):
         ("range(1, 1)", f"lr=range(1, 1): an empty range: 1 is not below 1, {EXCLUDED}"),
         ("range(0, inf)", "lr=range(0, inf): inf in a range: write finite numbers"),
         ("tag(log, range(1, 9, 2))", f"lr=tag(log, range(1, 9, 2)): step 2 {LOG_STEP}"),
+        ("tag(log, range(0.1, 0.9, 0.2))", f"lr=tag(log, range(0.1, 0.9, 0.2)): step 0.2 {LOG_STEP}"),
         ("shuffle(range(0, 1001))", "lr=shuffle(range(0, 1001)): shuffle makes 1001 separate options: drop shuffle"),
         ("choice(a, a)", "lr=choice(a, a): the option a is listed twice: list it once"),
         ("1,1.0", "lr=1,1.0: the option 1.0 is listed twice: list it once"),
@@ -215,6 +217,10 @@ def test_what_stands_below_a_space_node_is_no_node_of_its_own():
             ],
         ),
         (
+            lambda: parse_overrides(["a=1", "x=tag(fast, interval(0, 1))"]),
+            ["tag(fast, interval(0, 1)): the tag fast means nothing here and is ignored; log is the one that does"],
+        ),
+        (
             lambda: parse("tag(log, choice(1, 2))"),
             ["tag(log, choice(1, 2)): options have no scale, so the tag log is ignored: drop it"],
         ),
@@ -236,6 +242,32 @@ def test_warnings(make, lines):
         warnings.simplefilter("always")
         make()
     assert [str(warning.message) for warning in heard] == lines
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("google/vit", "google/vit"),
+        ("a b", "'a b'"),
+        ("", "''"),
+        ("1", "'1'"),
+        ("null", "'null'"),
+        ("a,b", "'a,b'"),
+        (r"a\b", r"'a\b'"),
+        ("x=y", "'x=y'"),
+        ("${x}", "'${x}'"),
+        ("a{b", "'a{b'"),
+        (True, "True"),
+        (None, "null"),
+        (0.5, "0.5"),
+        ([1, "p/q", False, [None]], "[1,p/q,False,[null]]"),
+        ({"a": 1}, "{a:1}"),
+    ],
+)
+def test_how_a_value_is_written_into_an_override(value, text):
+    """As Hydra's own sweepers do: quotes only where the grammar needs them; and it is read as what it was."""
+    assert sweep_text(value) == text
+    assert parse_overrides([f"a={text}"]) == ([], [f"a={text}"]) and parse(text) == Fixed(value)
 
 
 @pytest.mark.parametrize(

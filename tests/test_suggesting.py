@@ -29,6 +29,8 @@ from trivet.space.suggesting import around, suggest
         ("name", "resnet", None),
         ("seed", 0, None),
         # within what a quantity can be, and never without the default
+        ("lr", 0.0115, "tag(log, interval(0.0004, 0.3))"),  # thirty times, to one digit
+        ("weight_decay", 0.00349, "tag(log, interval(3e-05, 0.3))"),  # a hundred times
         ("lr", 1e-9, "tag(log, interval(1e-09, 3e-08))"),
         ("lr", 3e-8, "tag(log, interval(3e-08, 9e-07))"),
         ("lr", 5.0, "tag(log, interval(0.2, 10.0))"),

@@ -77,6 +77,11 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(content, cause, tmp_path
     assert str(error.value).isprintable()
 
 
+def test_a_mapping_may_take_over_two_others(tmp_path):
+    (tmp_path / "f.yaml").write_text("a: &a {x: 1}\nb: &b {y: 2}\nc: {<<: *a, <<: *b, z: 3}\n")
+    assert read_yaml_file(tmp_path / "f.yaml")["c"] == {"x": 1, "y": 2, "z": 3}
+
+
 def test_anchors_may_be_overridden(tmp_path):
     (tmp_path / "f.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: *a\n")
     assert read_yaml_file(tmp_path / "f.yaml") == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 1, "y": 2}}
