@@ -129,6 +129,10 @@ def test_all_trials_can_be_sorted_filtered_and_opened(at_desk):
     detail = browser.evaluate("document.querySelector('.detail').textContent")
     assert "fine search, trial" in detail and "python src/train.py model=cnn" in detail and "optimizer.lr" in detail
     assert browser.evaluate("document.querySelector('.detail svg path[stroke=\\'var(--blue)\\']').getAttribute('d').length") > 50
+    browser.evaluate("document.querySelectorAll('.trials th button')[3].click()")
+    for place, beside_best in ((0, False), (1, True)):
+        browser.evaluate(f"document.querySelectorAll('.trials tbody tr')[{place}].click()")
+        assert ("Pale: the best trial." in browser.evaluate("document.querySelector('.detail').textContent")) == beside_best
     assert browser.console == []
     browser.evaluate("[...document.querySelectorAll('.filters button')].find(node => node.textContent === 'Show all').click()")
 
@@ -139,12 +143,34 @@ def test_parallel_lines_select_in_the_table(at_desk):
       canvas.setPointerCapture = () => {};
       const send = (type, y) => canvas.dispatchEvent(
         new PointerEvent(type, {clientX: area.left + 40, clientY: area.top + y, pointerId: 1}));
-      send('pointerdown', 243); send('pointermove', 40); send('pointerup', 40); })()"""
+      send('pointerdown', area.height - 41); send('pointermove', 40); send('pointerup', 40); })()"""
     browser.evaluate(drag)
     told = browser.evaluate("document.querySelector('.filters [aria-live]').textContent")
     assert 0 < int(told.split()[0]) < 30  # those of the fine search's thirty that have the first axis' parameter
     browser.evaluate("[...document.querySelectorAll('.filters button')].find(node => node.textContent === 'Show all').click()")
     assert browser.evaluate("document.querySelector('.filters [aria-live]').textContent") == "90 of 90 trials"
+
+
+def test_every_axis_is_named_whole_and_apart_from_the_others(at_desk):
+    browser = at_desk
+    drawn = """(() => { const texts = [], kind = CanvasRenderingContext2D.prototype, { fillText } = kind;
+      kind.fillText = function (text, x, y) {
+        const wide = this.measureText(text).width, left = { left: x, right: x - wide, center: x - wide / 2 }[this.textAlign];
+        texts.push([text, left, left + wide, y]);
+        fillText.call(this, text, x, y);
+      };
+      document.querySelector('.parallel').parentElement.querySelector('select').dispatchEvent(new Event('change'));
+      kind.fillText = fillText;
+      return [texts, document.querySelector('.parallel canvas').clientWidth]; })()"""
+    for desk in (390, 1400):
+        browser.resize(desk)
+        texts, width = browser.evaluate(drawn)
+        written = "".join(text.replace(" ", "") for text, *_ in texts)
+        for name in ("optimizer.weight_decay(optimizer=adamw)", "model.dropout", "batch_size", "val/accuracy(%)"):
+            assert name in written
+        assert "…" not in written and all(left >= 0 and right <= width for _, left, right, _ in texts)
+        for place, (_, left, right, y) in enumerate(texts):
+            assert not [text for text, start, end, other in texts[:place] if other == y and start < right and left < end]
 
 
 def test_the_charts_follow_the_theme(at_desk):
@@ -165,6 +191,8 @@ def test_the_infeasible_are_shown_as_such(browser, tmp_path):
     check(browser, page, 390, dark=True)
     boxes = "[...document.querySelectorAll('.filters label')].map(node => node.textContent.trim())"
     assert "infeasible" in browser.evaluate(boxes)
+    told = browser.evaluate("document.querySelector('.parallel').previousElementSibling.textContent")
+    assert "Blue: ran to the end; orange: stopped early; purple: broke a constraint" in told
     browser.evaluate("""document.querySelectorAll('.filters label').forEach(node => {
       if (node.textContent.trim() !== 'infeasible') node.querySelector('input[type=checkbox]')?.click(); })""")
     assert browser.evaluate("document.querySelector('.filters [aria-live]').textContent") == "7 of 20 trials"
@@ -181,3 +209,5 @@ def test_odd_sweeps_open_without_an_error(browser, name, tmp_path):
         fits(browser, width)
         assert browser.evaluate(OPENED) and browser.evaluate(UNDRAWN) == [] and browser.evaluate(STICKS_OUT) == []
         assert browser.console == []
+    told = browser.evaluate("document.querySelector('.parallel')?.previousElementSibling.textContent ?? ''")
+    assert "purple" not in told and ("orange" in told) == ("PRUNED" in (tmp_path / "sweep" / "trials.csv").read_text() and told != "")

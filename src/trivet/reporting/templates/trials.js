@@ -87,17 +87,29 @@ const explore = (box, content) => {
   const holder = make("div", { class: "parallel" }, canvas);
   const picker = choice(content.searches.map((search, at) => [at, search.name]), (key) => { lines.at = Number(key); view.brushes.clear(); refresh(); });
   picker.value = String(lines.at);
-  const HEIGHT = 284, TOP = 46, BOTTOM = 40, SIDE = 40, APART = 64; // pixels; axes stand no closer, the holder scrolls
+  const BODY = 198, BOTTOM = 40, SIDE = 40, APART = 62, LINE = 13; // pixels; axes stand no closer, the holder scrolls
+  let TOP = 46, HEIGHT = TOP + BODY + BOTTOM; // as high as the names of the axes need
   const across = (axis, n) => SIDE + (n < 2 ? 0 : (axis * (canvas.clientWidth - 2 * SIDE)) / (n - 1));
   const down = (place) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * place) / 1000;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const score = (one) => (one.value === null ? null : (content.maximize ? 1 : -1) * one.value);
 
-  // A text no wider than there is room, its end kept: that is where names of parameters differ.
+  // A name in lines no wider than there is room: broken at dots and brackets, else at other marks, else anywhere.
+  const wrapped = (pen, text, room) => {
+    const lines = [""], fits = (part) => pen.measureText(part).width <= room;
+    const put = (part, marks) => {
+      if (fits(lines.at(-1) + part)) { lines[lines.length - 1] += part; return; }
+      if (fits(part.trim())) { lines.push(part.trim()); return; }
+      if (marks.length) part.split(marks[0]).forEach((piece) => put(piece, marks.slice(1)));
+      else [...part].forEach((char) => put(char, [/(?!)/]));
+    };
+    put(text, [/(?<=[./])|(?= \()/, /(?<=[_,= -])/]);
+    return lines.filter((line) => line !== "");
+  };
   const fitted = (pen, text, room) => {
     let part = text;
-    while (part.length > 1 && pen.measureText(part === text ? part : `…${part}`).width > room) part = part.slice(1);
-    return part === text ? text : `…${part}`;
+    while (part.length > 1 && pen.measureText(part === text ? part : `${part}…`).width > room) part = part.slice(0, -1);
+    return part === text ? text : `${part}…`;
   };
   const onPaper = (pen, text, x, y) => {
     const wide = pen.measureText(text).width, left = { left: x, right: x - wide, center: x - wide / 2 }[pen.textAlign], ink = pen.fillStyle;
@@ -112,9 +124,18 @@ const explore = (box, content) => {
     canvas.style.minWidth = `${2 * SIDE + APART * axes.length}px`;
     const ratio = devicePixelRatio || 1, width = canvas.clientWidth;
     if (!width) return;
+    const pen = canvas.getContext("2d"), font = "11px system-ui, sans-serif", gap = across(1, n) - across(0, n);
+    pen.font = font;
+    // Names stand in two rows, every other axis in the upper one, so that each has the room of two axes.
+    const heads = [...search.axes, { label: content.metric, ends: ["worse", "best"] }];
+    const names = heads.map(({ label }, axis) => wrapped(pen, label, axis === 0 || axis === n - 1 ? gap + SIDE - 8 : 2 * gap - 8));
+    const rows_of = (odd) => Math.max(0, ...names.filter((_, axis) => axis % 2 === odd).map((lines) => lines.length));
+    const upper = rows_of(0);
+    TOP = 7 + LINE * (upper + rows_of(1)) + 13;
+    HEIGHT = TOP + BODY + BOTTOM;
+    canvas.style.height = `${HEIGHT}px`;
     canvas.width = width * ratio;
     canvas.height = HEIGHT * ratio;
-    const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const own = rows.filter((one) => one.at === lines.at && one.value !== null && one.state !== FAIL);
     const scores = own.map(score).sort((a, b) => a - b), low = scores[Math.floor(scores.length * 0.1)], high = scores.at(-1);
@@ -134,8 +155,8 @@ const explore = (box, content) => {
     ranked.forEach((one, at) => { if (!chosen.has(one) && at % step === 0) stroke(one, style("--pale"), 0.15); });
     ranked.forEach((one, at) => { if (chosen.has(one) && (at % step === 0 || at > ranked.length - 50)) { const [color, alpha] = LOOKS[STATES[one.state]]; stroke(one, style(color), alpha); } });
     pen.globalAlpha = 1;
-    pen.font = "11px system-ui, sans-serif";
-    [...search.axes, { label: content.metric, ends: ["worse", "best"] }].forEach(({ label, ends }, axis) => {
+    pen.font = font;
+    heads.forEach(({ ends }, axis) => {
       const x = across(axis, n);
       pen.strokeStyle = style("--muted");
       pen.beginPath();
@@ -145,8 +166,8 @@ const explore = (box, content) => {
       pen.fillStyle = style("--ink");
       pen.textAlign = axis === 0 ? "left" : axis === n - 1 ? "right" : "center";
       const at = axis === 0 ? 2 : axis === n - 1 ? width - 2 : x;
-      const gap = across(1, n) - across(0, n);
-      pen.fillText(fitted(pen, label, 2 * gap - 8 - (axis === 0 || axis === n - 1 ? SIDE / 2 : 0)), at, axis % 2 ? 26 : 12); // two rows of labels
+      const first = axis % 2 ? 11 + LINE * upper : 11 + LINE * (upper - names[axis].length); // the upper row ends where the lower begins
+      names[axis].forEach((line, row) => pen.fillText(line, at, first + LINE * row));
       pen.fillStyle = style("--muted");
       onPaper(pen, fitted(pen, ends[1], gap - 4), at, TOP - 6);
       onPaper(pen, fitted(pen, ends[0], gap - 4), at, HEIGHT - BOTTOM + 14);
@@ -235,6 +256,11 @@ const explore = (box, content) => {
     word(L - 5, 16, shorter(y1), "end"); word(L - 5, H - B, shorter(y0), "end"); word(L, H - 10, x0, "start"); word(W - 8, H - 10, x1, "end"); word((L + W) / 2, H - 10, "epoch", "middle");
     return svg;
   };
+  const about_picture = (one) => {
+    const best = rows.find((other) => other.search === one.search && other.number === one.search.best), steps = [one, best].filter(Boolean).flatMap(curve).map(([x]) => x);
+    const pale = best && best !== one && curve(best).length ? ["Pale: the best trial."] : [];
+    return [...pale, ...(one.search.rungs.some((step) => step >= Math.min(...steps) && step <= Math.max(...steps)) ? ["Dotted: epochs where trials were stopped."] : [])].join(" ");
+  };
   const shorter = (number) => String(Number(number.toPrecision(4)));
   const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\"'\"'")}'`);
   const detail = make("div", { class: "detail", tabindex: -1 });
@@ -245,7 +271,7 @@ const explore = (box, content) => {
     const reason = one.search.reasons[one.search.reason[one.row]];
     const about = `${one.search.name}, trial ${one.number}: ${STATES[one.state].toLowerCase()}${reason ? ` (${reason})` : ""}, ${content.metric} ${shown(one.value)} after ${shorter(one.search.step[one.row] ?? 0)} epoch${one.search.step[one.row] === 1 ? "" : "s"}`;
     const close = make("button", { type: "button", onclick: () => detail.replaceChildren() }, "Close");
-    const parts = [make("p", {}, make("strong", {}, about), " ", close), make("div", { class: "sides" }, make("div", {}, picture(one), make("p", { class: "note" }, "Pale: the best trial. Dotted: epochs where trials were stopped.")), list)];
+    const parts = [make("p", {}, make("strong", {}, about), " ", close), make("div", { class: "sides" }, make("div", {}, picture(one), make("p", { class: "note" }, about_picture(one))), list)];
     if (one.search.command) {
       const grouped = [...set].sort(([a], [b]) => a.includes(".") - b.includes("."));
       const words = grouped.map(([key, got]) => quoted(`${key}=${got}`)).join(" ");
@@ -257,8 +283,16 @@ const explore = (box, content) => {
     detail.focus({ preventScroll: true });
   };
 
+  // What the colours of the lines mean, of those that are there.
+  const legend = () => {
+    const drawn = new Set(rows.filter((one) => one.value !== null).map((one) => STATES[one.state]));
+    const told = [["COMPLETE", "blue: ran to the end"], ["PRUNED", "orange: stopped early"], ["INFEASIBLE", "purple: broke a constraint"]].filter(([state]) => drawn.has(state)).map(([, words]) => words);
+    if (content.searches.some((search) => search.axes.some((axis) => axis.at.includes(-1)))) told.push("below the axes: not active");
+    const words = told.join("; ");
+    return words ? `${words[0].toUpperCase()}${words.slice(1)}.` : "";
+  };
   if (content.searches.some((search) => search.axes.length > 1)) {
-    box.append(make("p", { class: "note" }, `Drag along an axis to select, click it to let go. Blue: ran to the end; orange: stopped early; ${rows.some((one) => STATES[one.state] === "INFEASIBLE") ? "purple: broke a constraint; " : ""}below the axes: not active. `, ...(content.searches.length > 1 ? [picker] : [])), holder);
+    box.append(make("p", { class: "note" }, `Drag along an axis to select, click it to let go. ${legend()} `, ...(content.searches.length > 1 ? [picker] : [])), holder);
   }
   box.append(bar, detail, make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": "All trials" }, make("table", { class: "trials" }, make("thead", {}, heads), body)), pages);
   refresh();
