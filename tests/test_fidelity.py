@@ -121,3 +121,13 @@ def test_a_pruned_trial_is_told_with_its_way_and_a_failed_one_without(monkeypatc
     known = [copied(t, state=s, values=[2.0], intermediate_values=rows) for t, s in zip(base, states, strict=True)]
     Sampler(SamplerSpec("gp", {}), [X], ["minimize"], 0).ask(3, known)
     assert [(t.complete, list(t.curve)) for t in seen] == [(True, [(1, 3.0), (2, 2.0)]), (False, [(1, 3.0), (2, 2.0)]), (False, [])]
+
+
+def test_an_infeasible_trial_is_told_as_the_worst_that_holds_its_bounds_and_without_its_way(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Process, "ask", lambda self, number, seed, known, pending: seen.extend(known) or {"x": 0.5})
+    base = [copied(blank(i, {"x": 0.1}, {}), state=TrialState.COMPLETE, intermediate_values={1: 3.0}) for i in range(3)]
+    known = [copied(trial, values=[value]) for trial, value in zip(base, (2.0, 5.0, 1.0), strict=True)]
+    known[2] = copied(known[2], system_attrs={"constraints:size": 0.5})
+    Sampler(SamplerSpec("gp", {}), [X], ["minimize"], 0).ask(3, known)
+    assert [(t.result, list(t.curve), t.complete) for t in seen] == [(2.0, [(1, 3.0)], True), (5.0, [(1, 3.0)], True), (5.0, [], True)]

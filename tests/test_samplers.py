@@ -8,9 +8,13 @@ from omegaconf import OmegaConf
 from test_sampling import NUMBERS, loss, told
 
 from trivet.errors import UserError
-from trivet.search import samplers
+from trivet.search import rounds, samplers
+from trivet.search.ablation import Ablation
+from trivet.search.ladder import Ladder
+from trivet.search.population import Lineage, Population
 from trivet.search.samplers import sampler_spec
 from trivet.search.sampling import Sampler
+from trivet.search.tiers import Tiers
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,36 @@ def test_values_that_a_sampler_refuses_are_found_by_trying(config, said):
 def test_a_gaussian_process_takes_one_objective():
     with pytest.raises(UserError, match="gp: takes a single objective; use tpe, nsgaii or optuna_gp"):
         Sampler(sampler_spec("gp")[0], NUMBERS, ["minimize", "maximize"], 0)
+
+
+ARGUMENTS = {
+    "ladder": {"key": "x", "start": 0.1},
+    "tiers": {"tiers": [], "trials": 3, "sampler": "gp"},
+    "ablation": {"changes": [], "seeds": [1]},
+    "pbt": {"population": 2, "interval": 1, "steps": 2, "change": ["*"], "held": []},
+    "replay": {"segments": [{"trial": 0, "until": 3, "params": {}, "overrides": []}]},
+}
+RULES = {"ladder": Ladder, "tiers": Tiers, "ablation": Ablation, "pbt": Population, "replay": Lineage}
+
+
+def test_of_each_search_by_rule_there_is_its_rule_and_those_in_stages_say_until_when():
+    searched = rounds.Searched(NUMBERS, {}, ["minimize"], 0)
+    rules = {name: rounds.build(name, ARGUMENTS[name], searched) for name in samplers.RULED}
+    assert {name: type(rule) for name, rule in rules.items()} == RULES
+    first = {name: next(rules[name].plan([])).propose(0, [], []) for name in ("ladder", "pbt", "replay", "ablation")}
+    assert [name for name, given in first.items() if "until" in given] == list(samplers.STAGED)
+    assert set(samplers.REPEATING) == {"ablation", *samplers.STAGED} and set(samplers.USES_PENDING) == {"gp", *RULES}
+
+
+def test_what_is_no_class_of_optunas_is_ours_and_enumerates_or_goes_by_a_rule_or_a_model():
+    assert set(samplers.OWN) == {"gp", "auto", *samplers.ENUMERATING, *samplers.RULED} and set(samplers.ENUMERATING) == {
+        "grid",
+        "list",
+        "ends",
+    }
+    assert set(samplers.INDEPENDENT) == {"random", "qmc", *samplers.ENUMERATING} and not set(samplers.OWN) & set(samplers.CLASSES)
+    for name in samplers.CLASSES:
+        assert Sampler(sampler_spec(name)[0], NUMBERS, ["minimize"], 0).ask(0, []).params.keys() == {"x", "y", "n"}
 
 
 def test_a_missing_library_is_named(monkeypatch):
