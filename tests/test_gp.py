@@ -165,6 +165,39 @@ def test_a_parameter_under_two_conditions_counts_where_both_hold():
     assert [both.name in whole.values(point) for point in points] == [True, False, False, False]
 
 
+def test_a_parameter_may_count_under_a_number_of_many():
+    long = space.Param("n", space.Int(0, 500))
+    whole = Whole([long, space.Param("x", space.Float(0.0, 1.0), (("n", "3"),))], {"x [n=3]": 0.25})
+    points = whole.settled(np.array([[n / 500, 0.75] for n in (0, 2.6, 3, 3.4, 4)]))
+    assert points[:, 1].tolist() == [0.25, 0.75, 0.75, 0.75, 0.25]
+    assert [whole.values(point).get("x [n=3]") for point in points] == [None, 0.75, 0.75, 0.75, None]
+    fixed = Whole([space.Param("n", space.Fixed(3)), space.Param("x", space.Float(0.0, 1.0), (("n", "3"),))], {})
+    assert fixed.settled(np.array([[0.75]])).tolist() == [[0.75]] and fixed.values(np.array([0.75])) == {"x [n=3]": 0.75}
+
+
+@pytest.mark.parametrize(("spec", "n"), [(space.Int(0, 63), 64), (space.Int(0, 64), None), (space.Choice(tuple(range(99))), 99)])
+def test_ranges_of_few_points_are_held_as_they_are(spec, n):
+    dimension = Whole([space.Param("p", spec)], {}).dimensions[0]
+    assert dimension.n == n and [dimension.value(dimension.place(value)) for value in (0, 17, 62)] == [0, 17, 62]
+
+
+@pytest.mark.parametrize(
+    ("spec", "default", "place"),
+    [
+        (space.Float(0.0, 1.0), 0.3, 0.3),
+        (space.Float(0.0, 1.0), None, 0.5),
+        (space.Float(0.0, 1.0), 7.0, 0.5),  # outside
+        (space.Int(0, 1), None, 0.0),  # the point that is nearest to the middle, of two the first
+        (space.Int(1, 5), None, 0.5),
+        (space.Choice(("a", "b", "c")), "c", 2.0),
+        (space.Choice(("a", "b", "c")), "z", 0.0),
+        (space.Choice((1, 2, 4, 8)), 4, 2 / 3),
+    ],
+)
+def test_where_the_default_is(spec, default, place):
+    assert Whole([space.Param("p", spec)], {"p": default}).defaults == pytest.approx([place])
+
+
 # Trials told ---------------------------------------------------------------------------------------------------------------------
 
 

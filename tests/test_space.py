@@ -21,6 +21,7 @@ from trivet.space import (
     dump,
     grid_points,
     load,
+    meets,
     n_configurations,
     n_points,
     parse,
@@ -148,6 +149,30 @@ def test_collect_takes_any_mapping_and_needs_no_groups():
 )
 def test_contains(spec, value, expected):
     assert contains(spec, value) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        ("sgd", "sgd", True),
+        ("sgd", "adam", False),
+        (1, "1", True),
+        (1.0, "1", True),
+        ("1", "1", True),  # an option of that name
+        (True, "1", False),
+        (True, "true", True),
+        ("true", "true", True),
+        (None, "null", True),
+        (0.001, "1e-3", True),
+        ("a b", "'a b'", True),
+        ([1, 2], "[1,2]", True),
+        ("a,b", "a,b", True),  # sweeps nothing in a condition
+        ("(", "(", True),
+    ],
+)
+def test_what_meets_a_condition(value, text, expected):
+    assert meets(value, text) is expected
+    assert Param("x", Float(0, 1), (("key", text),)).active({"key": value}) is expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hydra_apps import sweep
 
 import trivet
 from trivet.errors import UserError
-from trivet.search import weights
+from trivet.search import replicates, weights
 from trivet.search.weights import Weights
 from trivet.study import tables
 
@@ -45,6 +45,12 @@ def test_what_is_refused(given, scales, n, said):
     with pytest.raises(UserError) as refused:
         weights.read(given, scales, ["maximize", "minimize"][:n])
     assert str(refused.value) == f"hydra.sweeper.{said}"
+
+
+def test_what_a_study_keeps_under_which_name_stays():
+    """Studies on disk have it so."""
+    assert weights.OBJECTIVES == "trivet:objectives" and replicates.attribute(3) == "trivet:replicate:3"
+    assert BOTH.as_dict() == {"directions": ["maximize", "minimize"], "weights": [1.0, 0.5], "scales": [0.1, 1000.0]}
 
 
 def test_none():
