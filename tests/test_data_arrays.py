@@ -100,6 +100,73 @@ def test_the_test_part_has_the_layout_of_x(tmp_path):
     refused(settings, tmp_path, "x_test has shape (8, 6, 5), which is not of the layout nhwc that x has")
 
 
+BITS = np.arange(40) % 2
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"y": np.eye(4)[np.arange(40) % 4]}, "must have shape (N,), one class per sample, not (40, 4): save y.argmax(axis=1)"),
+        ({"y": np.zeros((40, 2, 2))}, "one class per sample, not (40, 2, 2)"),
+        ({"y": BITS + 1j}, "y of a classification must be whole numbers or texts, not complex128"),
+        ({"y": BITS.astype("datetime64[D]")}, "must be whole numbers or texts, not datetime64[D]"),
+        ({"y": np.where(BITS, np.nan, 1)}, "y has 20 values that are NaN or infinite, the first in sample 1"),
+        ({"x": np.where(BITS, np.nan, 1)[:, None]}, "x has 20 values that are NaN, infinite or too large, the first in sample 1"),
+        ({"x": np.zeros((5, 6, 40))}, "save np.moveaxis(x, 2, 0), if its axis 2 counts the samples"),
+        ({"x": np.linspace(0, 1, 40)[:, None] + 1e9}, "x[:, 0]: its values lie between 1000000000.0 and 1000000001.0, too close"),
+        ({"x": np.linspace(0, 1, 640).reshape(40, 4, 4) + 1e9}, "too close together for 32-bit numbers"),
+        ({"y_test": BITS.astype(str), "x_test": np.ones((40, 3))}, "y_test holds the class '0', which the other samples do not have"),
+    ],
+)
+def test_arrays_that_are_not_what_is_asked_for(tmp_path, found, message):
+    settings = config(tmp_path, images(40, 3))
+    np.savez(settings["file"], **{"x": images(40, 3, dtype=float), "y": BITS, **found})
+    refused(settings, tmp_path, message)
+
+
+def test_a_target_without_anything_to_predict(tmp_path):
+    settings = config(tmp_path, images(40, 3), task="regression")
+    np.savez(settings["file"], x=images(40, 3), y=np.stack([np.arange(40), np.ones(40)], axis=1))
+    refused(settings, tmp_path, "y[:, 1] is 1 in every sample: there is nothing to predict")
+
+
+@pytest.mark.parametrize(("y", "classes"), [(BITS[:, None], [0, 1]), (np.array([b"a", b"b"])[BITS], ["a", "b"])])
+def test_classes_in_another_guise(tmp_path, y, classes):
+    settings = config(tmp_path, images(40, 3))
+    np.savez(settings["file"], x=images(40, 3), y=y)
+    assert prepared(settings, tmp_path)[0]["classes"] == classes
+
+
+NUMBERS = np.random.default_rng(1).normal(size=(200, 3))
+MANY = np.arange(200) * 7 % 2
+COLOURS = np.random.default_rng(1).random((200, 6, 6, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        ({"x": NUMBERS}, []),
+        ({"x": np.c_[NUMBERS, np.ones(200)]}, ["1 of 4 columns have the same value in every training sample"]),
+        (
+            {"x": np.c_[NUMBERS, np.arange(200)]},
+            ["column x[:, 3] counts the rows, so it is probably an index or a time: leave it out of x"],
+        ),
+        ({"x": np.c_[NUMBERS, MANY]}, ["column x[:, 3] alone predicts the target (100.0% of what can be explained)"]),
+        ({"x": np.c_[NUMBERS, np.where(np.arange(200) % 9, NUMBERS[:, 0], -999)]}, ["column x[:, 3] is -999 in "]),
+        ({"x": np.repeat(NUMBERS[:100], 2, axis=0)}, [" of 40 test samples have the inputs of a training or validation sample"]),
+        ({"x": COLOURS * np.array([1, 1, 1, 0], dtype=np.float32)}, ["channel 3 is 0 everywhere: leave it out of x"]),
+        ({"x": 255 * COLOURS, "x_test": COLOURS[::-1] + 0.01, "y_test": MANY}, [f"channel {c} lies mostly between " for c in range(4)]),
+        ({"x": NUMBERS, "x_test": NUMBERS + 0.01, "y_test": 0 * MANY}, ["the test part has no sample of 1"]),
+        ({"x": NUMBERS, "y": np.where(np.arange(200) % 3, MANY, -999)}, ["the target is -999 in 67 row(s), else 0 to 1"]),
+    ],
+)
+def test_arrays_that_are_probably_not_what_their_owner_thinks(tmp_path, found, lines):
+    settings = config(tmp_path, images(40, 3))
+    np.savez(settings["file"], **{"y": MANY, **found})
+    told = prepared(settings, tmp_path)[0]["understood"]["warnings"]
+    assert len(told) == len(lines) and all(line in said for line, said in zip(lines, told, strict=True))
+
+
 def test_numbers_that_are_no_classes(tmp_path):
     settings = config(tmp_path, images(40, 3))
     np.savez(settings["file"], x=images(40, 3), y=np.arange(40) * 10)

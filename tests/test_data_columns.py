@@ -6,7 +6,7 @@ import pytest
 import yaml
 from data_checks import SPLIT, prepared, refused
 
-from trivet.data import suspicious
+from trivet.data import leaks, suspicious
 
 N = 300
 RNG = np.random.default_rng(0)
@@ -42,6 +42,17 @@ MEASURED = RNG.normal(size=N).cumsum()
         ({"zip": [f"{code:05d}" for code in RNG.integers(0, 99999, N)]}, "column zip holds codes such as '0"),
         ({"leak": np.where(LABELS == "yes", 2, 1) + 0.1 * NOISE}, "column leak alone predicts the target (100.0%"),
         ({"code": np.where(LABELS == "yes", "B", "A")}, "column code alone predicts the target (100.0%"),
+        ({"k": 5 * np.arange(N, 0, -1)}, "column k counts the rows in steps of 5, so it is probably an index or a time"),
+        ({"Patient Nr.": RNG.permutation(10 * N)[:N]}, "column Patient Nr. has another whole number in every row"),
+        ({"bought": [20240100 + i % 28 + 1 for i in range(N)]}, "column bought holds dates such as 202401"),
+        ({"age": [-999, *range(20, 79)] * 5}, "column age is -999 in 5 row(s), else 20 to 78: does that stand for a missing value?"),
+        ({"depth": [1e30, *NOISE[1:]]}, "column depth is 1e+30 in 1 row(s), else "),
+        ({"town": ["Ulm", "ulm", "Bonn"] * 100}, "column town holds 'Ulm' and 'ulm', which differ only in small and capital letters"),
+        ({"town": ["Bad  Ems", "Bad Ems", "Bonn"] * 100}, "column town holds 'Bad  Ems' and 'Bad Ems', which differ"),
+        (
+            {"pay": [f"{i % 40 + 1}.{i % 7}50" if i % 3 else "950" for i in range(N)]},
+            "column pay holds numbers such as '2.150', taken with",
+        ),
     ],
 )
 def test_a_suspicious_column_is_told(tmp_path, columns, message):
@@ -62,6 +73,11 @@ def test_a_suspicious_column_is_told(tmp_path, columns, message):
         {"colour": ["red", "green", "blue"] * 100},
         {"month": [f"{i % 12 + 1:02d}" for i in range(N)]},
         {"weight": [f"{i % 97 + 100}" for i in range(N)]},
+        {"gain": [999, *range(20, 917, 3)]},  # not far from all others
+        {"count": [99, 1, 50] * 100},
+        {"year": [1990 + i % 30 for i in range(N)]},
+        {"length": [f"{i % 9 + 1}.{i % 7}50" for i in range(N)]},  # decimals in a file that commas cut
+        {"share": [f"0.{i % 89 + 10}5" for i in range(N)]},
     ],
     ids=lambda columns: next(iter(columns)),
 )
@@ -76,7 +92,12 @@ def test_an_honest_column_is_not_told(tmp_path, columns):
         (["yes", "NaN"], ["the target holds 'NaN' in 150 rows, taken as a class: 'data.na_values=[\"NaN\"]' and"]),
         (["yes", "?", "?"], ["the target holds '?' in 200 rows"]),
         (["Yes", "yes", "no"], ["the classes 'Yes' and 'yes' differ only in small and capital letters"]),
+        (["yes  sir", "yes sir", "no"], ["the classes 'yes  sir' and 'yes sir' differ only in small and capital letters or in spaces"]),
         (["1", "2"], []),
+        (["01", "1", "2"], ["the classes '01' and '1' are one number, and taken as one"]),
+        (["0", "1", "1", "9999"], ["the target is 9999 in 75 row(s), else 0 to 1: does that stand for a missing value?"]),
+        ([str(n) for n in range(18, 43)], ["the target has 25 different whole numbers from 18 to 42, each taken as a class"]),
+        ([str(n) for n in range(25)], []),
     ],
 )
 def test_classes_that_their_owner_did_not_mean_are_told(tmp_path, labels, lines):
@@ -101,12 +122,12 @@ def test_a_leak_is_what_the_best_constant_cannot_say(share, expected):
     """A rare class: 97 % are right by saying no, and that explains nothing."""
     y = (np.arange(1000) % 32 == 0).astype(np.int64)
     column = pd.Series(np.where(np.arange(1000) < 1000 * share, y, 0).astype(float))
-    assert (suspicious.explained(column, y) >= suspicious.LEAK) == expected
-    assert suspicious.explained(pd.Series(np.zeros(1000)), y) == 0
+    assert (leaks.explained(column, y) >= leaks.LEAK) == expected
+    assert leaks.explained(pd.Series(np.zeros(1000)), y) == 0
 
 
 def test_few_rows_are_not_judged():
-    frame = pd.DataFrame({"n": range(suspicious.ENOUGH - 1)})
+    frame = pd.DataFrame({"n": range(leaks.ENOUGH - 1)})
     assert suspicious.warnings(frame, np.arange(len(frame)) % 2, [], 0) == []
 
 
@@ -123,6 +144,24 @@ def test_what_was_understood_of_each_column_is_kept(tmp_path):
     assert rows["size"] == {"column": "size", "kind": "number", "missing": 1, "distinct": N - 1, "values": "0 to 298"}
     assert rows["town"] == {"column": "town", "kind": "category", "missing": 0, "distinct": 2, "values": "A, B"}
     assert (rows["left"]["kind"], rows["y"]["kind"]) == ("dropped", "target")
+    assert rows["y"]["values"] == ", ".join(f"{label} ({n})" for label, n in pd.Series(LABELS).value_counts().items())
+    meta, *_ = prepared(config(tmp_path, {}, y=MEASURED, task="regression"), tmp_path)
+    assert meta["understood"]["columns"][-1]["values"] == f"{MEASURED.min():g} to {MEASURED.max():g}"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["5.1", "3.5", "a"], True),
+        (["1", "2", "y"], False),
+        (["0", "1", "2"], False),
+        (["400.5", "401", "402"], False),
+        (["5", "3", "1"], True),
+    ],
+)
+def test_a_first_row_of_values_is_told(names, told):
+    frame = pd.DataFrame({names[0]: [1, 2], names[1]: [3, 4], names[2]: ["a", "b"]})
+    assert bool(suspicious.header(frame)) == told
 
 
 # Many categories -------------------------------------------------------------------------------------------------------------------

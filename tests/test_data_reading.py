@@ -45,6 +45,9 @@ PLAIN = [["1", "red"], ["2", "green"]]
         (gzip.compress(b"size\tcolour\n1\tred\n2\tgreen\n", mtime=0), "a.tsv.gz", {}, "tab"),
         ("size,colour,\n1,red,\n2,green,\n", "a.csv", {}, "comma"),  # separators at the ends of the rows
         ('"size","colour"\n"1","red"\n"2","green"\n', "a.csv", {}, "comma"),
+        ("size,colour\n1,red\n2,green\n".encode("utf-32"), "a.csv", {}, "comma"),
+        ("size,colour\n1,red\n2,green\n  \n\n", "a.csv", {}, "comma"),  # blanks in the last line
+        ('"size\n ",colour\n1,red\n2,green\n', "a.csv", {}, "comma"),  # a line that ends inside a name
     ],
 )
 def test_the_same_table_however_it_is_written(tmp_path, content, name, changes, separator):
@@ -63,6 +66,29 @@ def test_latin_1_is_read_when_it_is_named(tmp_path):
         read(tmp_path, content)
     rows, names, facts = read(tmp_path, content, encoding="latin-1")
     assert (rows, names, facts["encoding"]) == ([["K\xf6ln", "1"]], ["stra\xdfe", "y"], "latin-1")
+
+
+def test_letters_that_nobody_wrote_are_refused(tmp_path):
+    """A wrong encoding that is given reads every file; the letters tell."""
+    with pytest.raises(
+        UserError, match=r"data.encoding=latin-1: the letters of .* are utf-8, and would be others: leave data.encoding out"
+    ):
+        read(tmp_path, "town,y\nK\xf6ln,1\nUlm,2\n", encoding="latin-1")
+    content = "town,y\nUlm,1\n5 \u20ac,2\n".encode("cp1252")
+    with pytest.raises(UserError, match=r"line 3: what comes after '5 ' is no letter in latin-1: set data.encoding=cp1252"):
+        read(tmp_path, content, encoding="latin-1")
+    assert read(tmp_path, content, encoding="cp1252")[0][1] == ["5 \u20ac", "2"]
+
+
+def test_letters_that_look_the_same_are_the_same(tmp_path):
+    rows, names, _ = read(tmp_path, "sto\u0308rung,y\nKo\u0308ln,1\nK\xf6ln,2\n")
+    assert (names[0], rows[0][0]) == ("st\xf6rung", rows[1][0])
+
+
+def test_a_mark_that_also_cuts_the_cells_may_stand_inside_quotes(tmp_path):
+    content = 'size,y\n"1,234",no\n"2,345",yes\n'
+    assert read(tmp_path, content, thousands=",")[0] == [["1,234", "no"], ["2,345", "yes"]]
+    assert read(tmp_path, content, decimal=",")[0][0][0] == "1,234"
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does_and_empty_lines_count(tmp_path):
@@ -94,6 +120,8 @@ def test_only_empty_cells_and_named_markers_are_missing(tmp_path):
         ("a,a\n1,2\n", {}, "has two columns called a: rename one"),
         ("\n\na,b\n1,2\n", {}, "row 1 is empty: it must hold the names of the columns"),
         ("a,b\n", {}, "has no rows"),
+        (" \n  \n", {}, "holds nothing but blanks"),
+        ("a,b\n1,2\n", {"sep": ";"}, "cut by semicolon its first row is one cell, 'a,b': set data.sep"),
         ("a,b\n1,\x002\n", {}, "line 2 holds a NUL"),
         ("sep=;\na;b\n1;2\n", {}, "row 1, 'sep=;', is no row of names: remove it, and set data.sep=';'"),
         ("# made by us\na,b\n1,2\n", {}, "row 1, '# made by us', is a remark: remove it"),
@@ -182,7 +210,20 @@ def table(tmp_path, cells, **changes):
         (["-5kg", "6kg", "7kg"] * 10, "a number with 'kg' beside it"),
         (["12\u20ac", "3,50\u20ac", "4\u20ac"] * 10, "a number with '\u20ac' beside it"),
         ((["May 1, 2024", "12 Jun 2024", "January 2024"] * 14)[:40], "holds dates or times"),
+        ((["Mon, 01 Jan 2024", "1. M\u00e4rz 2024", "2024-05", "2024Q3", "10:30 pm"] * 8), "holds dates or times"),
+        (
+            ["2024-05-01", "2024-06-01", "2024-07-01", "NA"] * 10,
+            "holds dates or times: turn it into numbers, or add it to data.drop, or set",
+        ),
         (["1'234"], 'set data.thousands="\'"'),
+        (["1\u2019234"], "set data.thousands=\u2019"),
+        (["12,34,567"], "write them without marks between the digits"),
+        (["1.5D+03"], "write e for the exponent"),
+        (["EUR 5", "EUR 6", "EUR 7"] * 10, "a number with 'EUR' beside it"),
+        (["'5", "'6", "'7"] * 10, 'a number with "\'" beside it'),
+        ([f"{n} {'kg' if n % 2 else 'lb'}" for n in range(40)], "with 'kg' or 'lb' beside it: write the number alone, all in one unit"),
+        (["80 km/h", "90 km/h", "100 km/h"] * 10, "a number with 'km/h' beside it"),
+        (["far"] * 26, "'far' in row 2 is not a number (and 25 more such cells): mend it, or set 'data.na_values=[\"far\"]' if it is"),
         (["7", "abc"], "column size: 'abc' in row 3 is not a number: mend it, or set data.categorical=[size]"),
         (["abc", "def"], "'abc' in row 2 is not a number (and 1 more such cells)"),
         (["7", "?", "?"], "'?' stands for a missing number in 2 row(s), the first is row 3: set 'data.na_values=[\"?\"]', and data.impute"),
@@ -209,6 +250,8 @@ def test_a_cell_that_is_no_number_is_told_and_never_made_a_category(tmp_path, ce
         (["\u22125", "\u2212.5", "3"] * 10, {}, ["size"]),  # the minus of typesetters
         (["5 %", "6 %", "7 %"] * 10, {"categorical": ["size"]}, None),
         (["2door", "4door"] * 20, {}, ["size=2door", "size=4door"]),
+        (["1A", "2A", "3A", "1B"] * 10, {}, ["size=1A", "size=1B", "size=2A", "size=3A"]),  # seats
+        (["far"] * 31, {"categorical": ["size"]}, None),
         ((["1st", "2nd", "3rd"] * 14)[:40], {}, ["size=1st", "size=2nd", "size=3rd"]),
         ((["10-20", "20-30", "30-40"] * 14)[:40], {}, ["size=10-20", "size=20-30", "size=30-40"]),
         (["a", "b", "c", "1"] * 10, {}, ["size=1", "size=a", "size=b", "size=c"]),

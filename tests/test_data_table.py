@@ -67,7 +67,25 @@ def test_imputed_values_come_from_the_training_rows(tmp_path, kind):
 
 BAD_TABLES = [
     (frame(), {"target": None}, "data.target=null: name the column to predict, one of size, rooms, colour, y"),
-    (frame(), {"target": "Y"}, "data.target=Y: there is no such column; there are size, rooms, colour, y"),
+    (frame(), {"target": "Y"}, "data.target=Y: there is no such column; there are size, rooms, colour, y; did you mean y?"),
+    (frame(), {"drop": ["y"]}, "data.drop=y: is the target"),
+    (frame().assign(y=[f"n{i}" for i in range(40)]), {}, "y holds 40 different texts in 40 samples, most of them once, such as n0"),
+    (frame().assign(y=[np.inf, *range(39)]), {"task": "regression"}, "data.target=y: is inf in row 2: mend that row"),
+    (
+        frame().assign(y=1e9 + np.arange(40) / 9),
+        {"task": "regression"},
+        "too close together for 32-bit numbers to tell apart: subtract 10000",
+    ),
+    (
+        frame().assign(size=2**62 + np.arange(40)),
+        {},
+        "column size: its values lie between 4611686018427387904 and 4611686018427387943, too",
+    ),
+    (
+        frame().assign(**{"height (cm)": ["180 cm", "170 cm", "160 cm", "150 cm"] * 10}),
+        {},
+        "or set 'data.categorical=[\"height (cm)\"]' if these are names",
+    ),
     (frame(), {"drop": ["colr"]}, "data.drop=colr: there is no such column; there are size, rooms, colour, y; did you mean colour?"),
     (frame(), {"drop": ["size", "rooms", "colour"]}, "has no column left to predict y from"),
     (frame(), {"task": "regression"}, "data.target=y: holds no numbers"),
@@ -101,6 +119,26 @@ def test_bad_tables(tmp_path, rows, changes, message):
     refused(table_config(tmp_path, rows, **changes), tmp_path, message)
 
 
+def test_large_numbers_that_32_bits_tell_apart_are_no_error(tmp_path):
+    rows = frame().assign(size=1.7e9 + 86400 * np.arange(40), rooms=np.full(40, 1e9 + 0.1), more=[*range(39), 10**12])
+    assert prepared(table_config(tmp_path, rows), tmp_path)[0]["n_train"] == 24
+
+
+def test_a_parquet_file_keeps_its_index_and_is_cleaned_as_a_csv_is(tmp_path):
+    rows = frame().assign(colour=["red", " red", "", "blue"] * 10).set_index(pd.Index(np.arange(40) % 7, name="shop"))
+    meta, *_ = prepared(table_config(tmp_path, rows, "mine.parquet", impute="median", categorical=["shop"]), tmp_path)
+    assert meta["columns"][-3:] == ["colour=(missing)", "colour=blue", "colour=red"]
+    assert meta["columns"][2:9] == [f"shop={n}" for n in range(7)]
+    rows = frame().set_index("y")
+    assert prepared(table_config(tmp_path, rows, "mine.parquet"), tmp_path)[0]["classes"] == ["no", "yes"]
+
+
+@pytest.mark.parametrize("cell", [[1, 2], {"a": 1}])
+def test_cells_of_more_than_one_value_are_refused(tmp_path, cell):
+    rows = frame().assign(size=[cell] * 40)
+    refused(table_config(tmp_path, rows, "mine.parquet"), tmp_path, "column size holds lists or the like")
+
+
 def test_dates_are_refused(tmp_path):
     rows = frame().assign(size=pd.date_range("2020-01-01", periods=40))
     refused(table_config(tmp_path, rows, "mine.parquet"), tmp_path, "column size holds dates or times")
@@ -125,8 +163,31 @@ def test_bad_table_files(tmp_path, name, content, message):
     [
         (frame().drop(columns="rooms"), "has no column rooms"),
         (frame().assign(size="big"), "column size: 'big' in row 2 is not a number (and 39 more such cells): mend it"),
+        (frame().rename(columns={"rooms": "Rooms"}), "has no column rooms; it has size, Rooms, colour, y; did you mean Rooms?"),
+        (frame().assign(y=None), "test.csv: data.target=y: 40 rows have no value, the first is row 2"),
+        (frame().assign(y="No"), "y_test holds the class 'No', which the other samples do not have; they have 'no', 'yes'"),
     ],
 )
 def test_bad_test_files(tmp_path, test_rows, message):
     test_rows.to_csv(tmp_path / "test.csv", index=False)
     refused(table_config(tmp_path, frame(), test_file=str(tmp_path / "test.csv")), tmp_path, message)
+
+
+@pytest.mark.parametrize(
+    ("test_rows", "lines"),
+    [
+        (frame(), ["40 of 40 test samples have the inputs of a training or validation sample"]),
+        (frame().assign(size=lambda rows: 1000 * rows["size"]), ["column size lies mostly between "]),
+        (frame().assign(size=lambda rows: rows["size"] + 0.01), []),
+        (
+            frame().assign(size=lambda rows: rows["size"] + 0.01, colour=["red", "violet"] * 20),
+            ["column colour holds in 20 of 40 test rows what no training row has, such as 'violet'"],
+        ),
+        (frame().assign(size=lambda rows: rows["size"] + 0.01, y="no"), ["the test part has no sample of yes"]),
+    ],
+)
+def test_a_test_file_that_is_unlike_the_other_is_told(tmp_path, test_rows, lines):
+    test_rows.to_csv(tmp_path / "test.csv", index=False)
+    meta, *_ = prepared(table_config(tmp_path, frame(), test_file=str(tmp_path / "test.csv")), tmp_path)
+    found = meta["understood"]["warnings"]
+    assert len(found) == len(lines) and all(map(str.startswith, found, lines))

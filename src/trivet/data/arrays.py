@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trivet.data import npz
-from trivet.data.raw import Raw, existing
+from trivet.data.raw import Encoded, Raw, existing, narrow
+from trivet.data.sentinels import sentinel, targets
 from trivet.errors import UserError
 
 NAMES = ("x", "y", "x_test", "y_test")
@@ -21,7 +23,43 @@ WORDS = {
     "ncl": "signals of length {2}, {1} channels",
     "nf": "vectors of {1} numbers",
 }
+MOST_COLUMNS = 1000  # of vectors, up to which each is looked at as a table's are
+SHOWN = 8  # lines about them
 CHANNELS = range(1, 5)  # what is taken for channels without being told: grey, grey + alpha, colour, colour + alpha
+
+
+@dataclass
+class ArraysRaw(Raw):
+    """Raw whose columns, or channels, are looked at when the training samples are known."""
+
+    seed: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def fit(self, train: np.ndarray, y: np.ndarray) -> Encoded:
+        encoded = super().fit(train, y)
+        lines = self._columns(encoded.train, train, y) if encoded.train.ndim == 2 else _constant_channels(encoded.train)
+        more = [f"and {len(lines) - SHOWN} more such columns"] if len(lines) > SHOWN else []
+        self.summary["warnings"] = [*self.summary["warnings"], *lines[:SHOWN], *more]
+        return encoded
+
+    def _columns(self, x: np.ndarray, train: np.ndarray, y: np.ndarray) -> list[str]:
+        import pandas as pd  # here, as it takes longer than to read most arrays
+
+        from trivet.data import suspicious
+
+        constant = np.ptp(x, axis=0) == 0
+        lines = [f"{constant.sum()} of {len(constant)} columns have the same value in every training sample"] if constant.any() else []
+        if len(constant) > MOST_COLUMNS:
+            return lines
+        varying = {f"x[:, {i}]": x[:, i] for i in np.flatnonzero(~constant)}
+        told = suspicious.warnings(pd.DataFrame(varying, index=train), y, [], self.seed)
+        told += [f"column {name} {line}" for name, column in varying.items() if (line := sentinel(column))]
+        return [*lines, *(line.replace("add it to data.drop", "leave it out of x") for line in told)]
+
+
+def _constant_channels(x: np.ndarray) -> list[str]:
+    flat = [i for i in range(x.shape[1]) if x[:, i].min() == x[:, i].max()]
+    return [f"channel {i} is {x[0, i].flat[0]:g} everywhere: leave it out of x" for i in flat]
 
 
 def read_arrays(values: dict[str, Any]) -> Raw:
@@ -36,7 +74,8 @@ def read_arrays(values: dict[str, Any]) -> Raw:
         if ("x_test" in there) != ("y_test" in there):
             missing.append("y_test" if "x_test" in there else "x_test")
         if missing:
-            raise UserError(f"data.file={path}: has no array {missing[0]}; it has {', '.join(there) or 'none'}")
+            mend = "np.savez(file, x=..., y=...), with x_test=..., y_test=... where there is a test part"
+            raise UserError(f"data.file={path}: has no array {missing[0]}; it has {', '.join(there) or 'none'}: save it by {mend}")
         found = npz.read(path, NAMES)
     except npz.Unreadable as error:
         raise UserError(f"data.file={path}: is not an .npz of plain arrays ({error})") from error
@@ -47,7 +86,9 @@ def read_arrays(values: dict[str, Any]) -> Raw:
             layout = layout or layout_of(x.shape, x.dtype, values["layout"], f"data.file={path}: {key}")
             found[key] = _channels_first(x, layout, f"data.file={path}: {key}")
     x = found["x"]
-    return Raw(x, found["y"], found.get("x_test"), found.get("y_test"), values["task"], summary=_summary(layout, x, values))
+    summary = _summary(layout, x, values) | {"warnings": targets(found["y"], values["task"])}
+    test = found.get("x_test"), found.get("y_test")
+    return ArraysRaw(x, found["y"], *test, values["task"], summary=summary, seed=values["seed"])
 
 
 def layout_of(shape: tuple[int, ...], dtype: np.dtype, given: str, where: str) -> str:
@@ -87,13 +128,29 @@ def _inputs(x: np.ndarray, y: np.ndarray, key: str, path: Path) -> np.ndarray:
     if 0 in x.shape:
         raise UserError(f"data.file={path}: {key} is empty: its shape is {x.shape}")
     if y.ndim == 0 or len(x) != len(y):
-        raise UserError(f"data.file={path}: {key} has {len(x)} samples and its y has shape {y.shape}: they must be as many")
+        axes = [axis for axis in range(1, x.ndim) if y.ndim and x.shape[axis] == len(y)]
+        mend = f": save np.moveaxis({key}, {axes[-1]}, 0), if its axis {axes[-1]} counts the samples" if axes else ""
+        raise UserError(f"data.file={path}: {key} has {len(x)} samples and its y has shape {y.shape}: they must be as many{mend}")
+    if x.dtype == np.uint8:
+        return x
     with np.errstate(over="ignore"):
-        x = x if x.dtype == np.uint8 else x.astype(np.float32)
-    bad = 0 if x.dtype == np.uint8 else int((~np.isfinite(x)).sum())
-    if bad:
-        raise UserError(f"data.file={path}: {key} has {bad} values that are NaN, infinite or too large: drop or mend those samples")
-    return x
+        single = x.astype(np.float32)
+    good = np.isfinite(single.reshape(len(x), -1))
+    if not good.all():
+        where = f"data.file={path}: {key} has {int((~good).sum())} values that are NaN, infinite or too large"
+        raise UserError(f"{where}, the first in sample {np.flatnonzero(~good.all(axis=1))[0]}: drop or mend those samples")
+    if key == "x":
+        _check_columns(x, path)
+    return single
+
+
+def _check_columns(x: np.ndarray, path: Path) -> None:
+    """UserError where a column of vectors, or signals and images as a whole, would be lost in 32 bits."""
+    if x.ndim > 2:
+        narrow(x, f"data.file={path}: x")
+        return
+    for i in range(x.shape[1]):
+        narrow(x[:, i], f"data.file={path}: x[:, {i}]")
 
 
 def _summary(layout: str, x: np.ndarray, values: dict[str, Any]) -> dict[str, Any]:
@@ -102,4 +159,4 @@ def _summary(layout: str, x: np.ndarray, values: dict[str, Any]) -> dict[str, An
     kind = "bytes" if x.dtype == np.uint8 else "numbers"
     per = "column" if layout == "nf" else "channel"
     found = {"layout": layout, "meaning": named, "values": f"{kind} from {x.min():g} to {x.max():g}"}
-    return {**found, "scaling": f"by mean and deviation per {per}, of the training part", "warnings": []}
+    return {**found, "scaling": f"by mean and deviation per {per}, of the training part"}

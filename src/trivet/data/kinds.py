@@ -14,32 +14,16 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from trivet.data.mends import listed
+from trivet.data.patterns import DATE, DECORATED, MARKERS, OTHER_WAYS
 from trivet.errors import UserError
 
-EXCEL_ERRORS = frozenset(["#n/a", "#na", "#null!", "#value!", "#div/0!", "#ref!"])
-MARKERS = EXCEL_ERRORS | frozenset(
-    ["?", "-", "--", "---", ".", "*", "na", "n/a", "n.a.", "nan", "null", "none", "nil", "missing", "unknown", "<na>", "\\n"]
-)
-DATE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}\S*.*)?|\d{1,2}:\d{2}(:\d{2})?"
-    r"|(?i:(\d{1,2}[ .-]+)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}[ .,-]+\d{1,4}([ ,]+\d{4})?)"
-)
-OTHER_WAYS = (  # numbers written in another way than with a decimal point, and the settings that read them
-    (re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), "data.thousands=. data.decimal=','"),
-    (re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+"), "data.thousands=','"),
-    (re.compile(r"[+-]?\d{1,3}(,\d{3})+"), "data.thousands=',' (or data.decimal=',')"),
-    (re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?"), "data.decimal=','"),
-    (re.compile(r"[+-]?\d{1,3}('\d{3})+(\.\d+)?"), 'data.thousands="\'"'),
-    (re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?"), "data.thousands=' '"),
-    (re.compile(r"[+-]?\d{1,3}(_\d{3})+(\.\d+)?"), "data.thousands=_"),
-    (re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), "data.thousands=. data.decimal=','"),
-)
-NUMBER = r"[+-]?\d[\d.,'_ ]*(?:[eE][+-]?\d+)?"
-DECORATED = re.compile(
-    rf"(?P<before>[$\u20ac\u00a3\u00a5])\s?{NUMBER}|{NUMBER}\s?(?P<after>[$\u20ac\u00a3\u00a5%\u2030\u00b0]|[^\W\d_]{{1,3}}[\u00b2\u00b3]?)"
-)
 FEW_DECORATED = 3
 """Different numbers with the same sign or unit beside them, from which on they are numbers; fewer may be names, as of doors."""
+MANY_DECORATED = 10
+"""The same for each of two or three different signs: so few may be names, as of seats."""
+MANY_NUMBERS = 10
+"""Different numbers in a column, from which on its other texts are mistakes where they are half as many at most, in however many rows."""
 TRUTHS = {"true": 1.0, "false": 0.0}
 
 
@@ -99,30 +83,33 @@ def _refuse_mistakes(present: pd.Series, bad: pd.Series, where: str, numbers_onl
     for pattern, mend in OTHER_WAYS:
         alike = wrong[wrong.str.fullmatch(pattern)]
         if len(alike) and 2 * (n_good + len(alike)) >= n_cells:
-            raise UserError(f"{where}: {alike.iloc[0]!r} in row {alike.index[0]} is no number as numbers are written here: set {mend}")
-    if sign := _decoration(wrong):
+            raise UserError(f"{where}: {alike.iloc[0]!r} in row {alike.index[0]} is no number as numbers are written here: {mend}")
+    names = "" if numbers_only or target else f", or set {listed('data.categorical', [name])} if"
+    if signs := _decoration(wrong):
         row, cell = wrong.index[0], wrong.iloc[0]
-        mend = "write the number alone" + ("" if numbers_only or target else f", or set data.categorical=[{name}] if these are names")
-        raise UserError(f"{where}: {cell!r} in row {row} is a number with {sign!r} beside it: {mend}")
-    if not (numbers_only or (n_good and 2 * n_good >= n_cells)):
+        mend = "write the number alone" + (", all in one unit" if len(signs) > 1 else "") + (names and f"{names} these are names")
+        raise UserError(f"{where}: {cell!r} in row {row} is a number with {' or '.join(map(repr, signs))} beside it: {mend}")
+    many = len(present) > len(bad) and present.drop(bad.index).nunique() >= max(MANY_NUMBERS, 2 * wrong.nunique())
+    if not (numbers_only or many or (n_good and 2 * n_good >= n_cells)):
         return
     if len(wrong):
         more = f" (and {len(wrong) - 1} more such cells)" if len(wrong) > 1 else ""
-        mend = "mend it" if numbers_only or target else f"mend it, or set data.categorical=[{name}] if its numbers are names"
+        mark = f", or set {listed('data.na_values', wrong[:1], quoted=True)} if it is missing" if len(wrong) > wrong.nunique() == 1 else ""
+        mend = "mend it" + mark + (names and f"{names} its numbers are names")
         raise UserError(f"{where}: {wrong.iloc[0][:40]!r} in row {wrong.index[0]} is not a number{more}: {mend}")
-    first, found = marked.iloc[0], ",".join(f'"{text}"' for text in dict.fromkeys(marked))
+    then = "data.drop_missing_target=true to leave them out" if target else "data.impute=median to fill them in"
     raise UserError(
-        f"{where}: {first!r} stands for a missing number in {len(marked)} row(s), the first is row {marked.index[0]}: "
-        f"set 'data.na_values=[{found}]', and {'data.drop_missing_target=true' if target else 'data.impute=median'} to "
-        f"{'leave them out' if target else 'fill them in'}"
+        f"{where}: {marked.iloc[0]!r} stands for a missing number in {len(marked)} row(s), the first is row {marked.index[0]}: "
+        f"set {listed('data.na_values', dict.fromkeys(marked), quoted=True)}, and {then}"
     )
 
 
-def _decoration(wrong: pd.Series) -> str | None:
-    """The one sign or unit that stands beside the number in every one of these cells, where there are several numbers; else None."""
+def _decoration(wrong: pd.Series) -> list[str]:
+    """The signs or units, one to three, that stand beside the number in all of these cells, where there are enough numbers; else []."""
     found = [DECORATED.fullmatch(cell) for cell in wrong.unique()]
-    signs = {match["before"] or match["after"] if match else None for match in found}
-    return signs.pop() if len(found) >= FEW_DECORATED and len(signs) == 1 else None
+    signs = sorted({match["before"] or match["after"] if match else "" for match in found})
+    enough = FEW_DECORATED if len(signs) == 1 else MANY_DECORATED * len(signs)
+    return signs if len(found) >= enough and "" not in signs and len(signs) <= 3 else []
 
 
 def is_number(column: pd.Series) -> bool:
@@ -131,8 +118,9 @@ def is_number(column: pd.Series) -> bool:
 
 
 def share_of_dates(column: pd.Series) -> float:
-    """The share of the texts that are written like a date or a time of day."""
+    """The share of the texts that are written like a date or a time of day, of those that do not stand for a missing value."""
     present = column.dropna().astype(str)
+    present = present[~present.str.lower().isin(MARKERS)]
     return float(present.str.fullmatch(DATE).mean()) if len(present) else 0.0
 
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from trivet.data import files
+from trivet.data import files, parting
 from trivet.data.fields import FIELDS, PLACE_ONLY
 from trivet.data.origin import Origin
-from trivet.data.raw import Encoded, Raw
+from trivet.data.raw import Encoded, Raw, narrow
 from trivet.data.scaling import statistics
 from trivet.data.sources import SOURCES
 from trivet.data.split import split_indices
 from trivet.errors import UserError
 from trivet.options import choose, read, show
 
+SHOWN = 8  # classes in a line
 CONTINUOUS = 20  # different numbers in a target, from which few samples per number mean that they are no classes
 
 
@@ -52,6 +53,9 @@ def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
     search = {"x_train": encoded.train, "y_train": y[train], "x_val": encoded.encode(raw.take(val)), "y_val": y[val]}
     test = {"x": encoded.encode(x_test), "y": y_test}
     _check(search["x_train"], test["x"], y_test)
+    if raw.summary is not None:
+        told = parting.warnings(search, test, classes, encoded.columns, raw.x_test is not None)
+        raw.summary["warnings"] = [*raw.summary["warnings"], *told]
     meta = _describe(values, raw, search, test, classes, encoded)
     return files.write(Path(folder), search, test, {**meta, **origin.recorded()})
 
@@ -59,10 +63,16 @@ def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
 def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple[np.ndarray, list | None]:
     """Class numbers int64 (N,) and the classes; or targets float32 (N, T) and None. `classes`: those known already."""
     y = np.asarray(y)
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8", "replace")
     if len(y) == 0:
         raise UserError(f"data: {name} is empty: it needs at least one sample per part")
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise UserError(f"data: {name} has {int((~np.isfinite(y)).sum())} values that are NaN or infinite: drop or mend those samples")
+        bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+        raise UserError(
+            f"data: {name} has {int((~np.isfinite(y)).sum())} values that are NaN or infinite, the first in sample {bad[0]}: "
+            "drop or mend those samples"
+        )
     if task == "regression":
         if y.dtype.kind not in "fiub" or y.ndim not in (1, 2):
             raise UserError(f"data: {name} of a regression must be numbers of shape (N,) or (N, T), not {y.dtype} {y.shape}")
@@ -70,11 +80,13 @@ def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple
             targets = y.reshape(len(y), -1).astype(np.float32)
         if not np.isfinite(targets).all():
             raise UserError(f"data: {name} has values too large for 32-bit numbers: scale them down")
-        if name == "y" and len(y) > 1 and (targets == targets[0]).all():
-            raise UserError(f"data: {name} is {targets[0, 0]:g} in every sample: there is nothing to predict")
+        for i in range(targets.shape[1]):
+            one = f"data: {name}" + (f"[:, {i}]" if targets.shape[1] > 1 else "")
+            narrow(y.reshape(len(y), -1)[:, i], one)
+            if name == "y" and len(y) > 1 and (targets[:, i] == targets[0, i]).all():
+                raise UserError(f"{one} is {targets[0, i]:g} in every sample: there is nothing to predict")
         return targets, None
-    if y.ndim != 1:
-        raise UserError(f"data: {name} of a classification must have shape (N,), one class per sample, not {y.shape}")
+    y = _one_per_sample(y, name)
     fractions = y[y != np.round(y)] if y.dtype.kind == "f" else y[:0]
     if len(fractions):
         raise UserError(
@@ -89,8 +101,28 @@ def _targets(y: Any, task: str, name: str, classes: list | None = None) -> tuple
         classes = (found.astype(np.int64) if y.dtype.kind == "f" else found).tolist()
     unknown = [label for label in found.tolist() if label not in classes]
     if unknown:
-        raise UserError(f"data: {name} holds the class {show(unknown[0])}, which the other samples do not have")
+        there = ", ".join(map(repr, classes[:SHOWN])) + (" ..." if len(classes) > SHOWN else "")
+        raise UserError(f"data: {name} holds the class {show(repr(unknown[0]))}, which the other samples do not have; they have {there}")
     return np.searchsorted(np.asarray(classes), y).astype(np.int64), classes
+
+
+def _one_per_sample(y: np.ndarray, name: str) -> np.ndarray:
+    """Classes of shape (N,), whole numbers, truths or texts. UserError for anything else."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        return _one_per_sample(y[:, 0], name)
+    if y.ndim != 1:
+        one_hot = y.ndim == 2 and y.dtype.kind in "fiub" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
+        mend = f": save {name}.argmax(axis=1)" if one_hot else ""
+        raise UserError(f"data: {name} of a classification must have shape (N,), one class per sample, not {y.shape}{mend}")
+    if y.dtype.kind not in "fiubUO":
+        raise UserError(f"data: {name} of a classification must be whole numbers or texts, not {y.dtype}")
+    found, counts = np.unique(y, return_counts=True)
+    if y.dtype.kind in "UO" and len(found) > CONTINUOUS and 2 * (counts == 1).sum() > len(found):
+        raise UserError(
+            f"data: {name} holds {len(found)} different texts in {len(y)} samples, most of them once, such as {show(found[0])}: "
+            "these are no classes: name another target, or make numbers of them for data.task=regression"
+        )
+    return y
 
 
 def _refuse_measurements(y: np.ndarray, name: str) -> None:

@@ -58,8 +58,32 @@ def existing(value: str | None, key: str, what: str) -> Path:
     if value is None:
         raise UserError(f"{key}=null: name {what}, for example {key}=my/file")
     path = Path(value).expanduser()
+    if path.is_dir():
+        raise UserError(f"{key}={value}: is a folder: name the file in it")
     if not path.is_file():
         raise UserError(f"{key}={value}: there is no such file; relative paths start at {Path.cwd()}")
     if path.stat().st_size == 0:
         raise UserError(f"{key}={value}: the file is empty")
     return path
+
+
+LOST = 0.1  # of the spread of values, from which on rounding them to 32 bits is told
+
+
+def narrow(values: np.ndarray, where: str, otherwise: str = "") -> None:
+    """UserError where 32-bit numbers, which networks compute with, no longer tell these values apart: large ones that differ by little.
+
+    values: finite numbers of one column or channel. otherwise: what else than subtracting a constant a person may do.
+    """
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2) or not values.size:
+        return
+    wide = values.astype(np.longdouble)  # holds every whole number of 64 bits
+    wide -= wide.flat[0]
+    with np.errstate(over="ignore"):
+        rounding = values.astype(np.float32).astype(np.longdouble) - values.flat[0] - wide
+    if np.isfinite(rounding).all() and rounding.std() > LOST * wide.std() > 0:
+        low, high = values.min(), values.max()
+        raise UserError(
+            f"{where}: its values lie between {low!s} and {high!s}, too close together for 32-bit numbers to tell apart: "
+            f"subtract {low!s} from all of them{otherwise}"
+        )

@@ -3,71 +3,134 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trivet.data.encoding import numbers, texts
-from trivet.data.kinds import is_number, is_text, markers_in, share_of_dates
+from trivet.data.kinds import Writing, is_number, is_text, markers_in, share_of_dates
+from trivet.data.leaks import ENOUGH, alone
+from trivet.data.mends import listed
+from trivet.data.texts import folded
 
-ENOUGH = 30  # rows: below it, chance alone looks like a rule
-LEAK = 0.99  # of what the best constant leaves to explain
-HOPELESS = 0.3  # of it left by the nearest neighbour, from which no tree is fitted to look closer
-N_LOOKED_AT = 2000  # rows from which a leak is told, drawn at random
-N_FOLDS = 3
 MANY = 50  # categories that are worth a word
 UNIQUE = 0.95  # share of different values that makes a name of a category
-ID_NAME = re.compile(r"(^|[_\W])(id|ids|uuid|guid|key|index|idx|row|number|nr|no)$|[a-z](ID|Id|UUID|Key)$|^Unnamed", re.IGNORECASE)
+ID_NAME = re.compile(
+    r"(^|[_\W])(id|ids|uuid|guid|key|index|idx|row|number|num|nr|no|serial|account|ssn|phone|tel)[.#]?$|[a-z](ID|Id|UUID|Key|Nr|No)$"
+    r"|^Unnamed|^#$",
+    re.IGNORECASE,
+)
 FEW_TARGETS = 10
+THREE_DECIMALS = r"[+-]?[1-9]\d{0,2}\.\d{3}"
+HOW = "only in small and capital letters or in spaces: are they one?"
+DAYS = (19000101, 21001231)  # as whole numbers
 
 
 def warnings(frame: pd.DataFrame, y: np.ndarray, categorical: Sequence[str], seed: int) -> list[str]:
     """A line for each column of the training rows that looks like an index, an id, a date, a constant, a code, a list of many categories,
-    or like the answer itself. y: class numbers (N,), or targets (N, 1)."""
+    or like the answer itself, and for one that writes one category in two ways.
+    y: class numbers (N,), or targets (N, 1)."""
     lines = []
     for name in frame:
         column = frame[name]
-        line = _constant(column) or _index(column, name) or _alone(column, y, seed)
-        line = line or (_category(column) if name in categorical else None)
-        if line:
-            lines.append(f"column {name} {line}")
+        line = _constant(column) or _index(column, name) or alone(column, y, seed)
+        line = line or (_category(column) if name in categorical else _days(column))
+        also = alike(column) if name in categorical else None
+        lines += [f"column {name} {line}" for line in (line, also) if line]
         found = markers_in(column) if not is_number(column) else {}
         for text, n in found.items():
-            lines.append(
-                f"column {name} holds {text!r} in {n} rows, taken as a category: 'data.na_values=[\"{text}\"]' makes it a missing value"
-            )
+            mend = listed("data.na_values", [text], quoted=True)
+            lines.append(f"column {name} holds {text!r} in {n} rows, taken as a category: {mend} makes it a missing value")
     if y.dtype.kind == "f" and len(y) >= ENOUGH and len(np.unique(y)) <= FEW_TARGETS:
         lines.append(f"the target has {len(np.unique(y))} different values only: are they classes? then set data.task=classification")
     return lines
 
 
-def written(frame: pd.DataFrame, categorical: Sequence[str]) -> list[str]:
-    """A line for each column of texts that reads as numbers and holds codes: all of one length, some with a nought in front."""
+def header(frame: pd.DataFrame) -> list[str]:
+    """A line where the names of the columns are values like those below them: the file has no row of names, and its first row is lost."""
+    names = list(map(str, frame.columns))
+    counted = [float(name) for name in names if _numeric(name)]
+    if not counted or (len(counted) == len(names) > 2 and all(low < high for low, high in pairwise(counted))):  # 0, 1, 2; or wavelengths
+        return []
+    if all(_numeric(str(name)) or (frame[name].astype(str) == str(name)).any() for name in frame):
+        return [
+            f"the names of the columns look like values ({', '.join(names[:3])}): has the file a row of names? Add one above the first row"
+        ]
+    return []
+
+
+def _numeric(text: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text))
+
+
+def written(frame: pd.DataFrame, values: Mapping[str, Any], separator: str) -> list[str]:
+    """A line for each column of texts that reads as numbers and holds codes, all of one length and some with a nought in front; and for
+    one whose points may stand between thousands. values: the table's settings. separator: of the file."""
     lines = []
     for name in frame:
         present = frame[name].dropna()
-        if name in categorical or not len(present) or not is_text(present) or not present.str.fullmatch(r"\d{3,}").all():
+        if name in values["categorical"] or not len(present) or not is_text(present):
             continue
-        if present.str.len().nunique() == 1 and (first := present[present.str.startswith("0")]).size:
-            codes = f"column {name} holds codes such as {first.iloc[0]!r}, taken as numbers"
-            lines.append(f"{codes}: data.categorical=[{name}] makes them names, or add it to data.drop")
+        if name != values["target"] and present.str.fullmatch(r"\d{3,}").all() and present.str.len().nunique() == 1:
+            if (first := present[present.str.startswith("0")]).size:
+                mend = f"{listed('data.categorical', [name])} makes them names, or add it to data.drop"
+                lines.append(f"column {name} holds codes such as {first.iloc[0]!r}, taken as numbers: {mend}")
+        elif Writing(values["decimal"], values["thousands"]) == Writing() and (cell := _thousands(present, separator)):
+            mend = "data.thousands=. data.decimal=',' where the points stand between thousands"
+            lines.append(f"column {name} holds numbers such as {cell!r}, taken with decimals: set {mend}")
     return lines
 
 
+def _thousands(present: pd.Series, separator: str) -> str | None:
+    """A number with three decimals, where all have three or none: in files that are cut by no comma, or where some have none."""
+    dotted = present[present.str.fullmatch(THREE_DECIMALS)]
+    whole = present.str.fullmatch(r"[+-]?\d{1,3}")
+    if dotted.nunique() < 3 or len(dotted) + whole.sum() < len(present) or (separator == "comma" and not whole.any()):
+        return None
+    return str(dotted.iloc[0])
+
+
 def labels(target: pd.Series, task: str) -> list[str]:
-    """A line for each class that stands for a missing value as it seems, and for classes that differ only in small and capital letters."""
-    if task == "regression" or not is_text(target.dropna()):
+    """A line for each class that stands for a missing value as it seems, and for classes that are written in two ways."""
+    present = target.dropna()
+    if task == "regression" or not is_text(present):
         return []
     lines = [
-        f"the target holds {text!r} in {n} rows, taken as a class: 'data.na_values=[\"{text}\"]' and data.drop_missing_target=true leave "
-        "those rows out"
+        f"the target holds {text!r} in {n} rows, taken as a class: {listed('data.na_values', [text], quoted=True)} and "
+        "data.drop_missing_target=true leave those rows out"
         for text, n in markers_in(target).items()
     ]
-    names = sorted(target.dropna().unique())
-    for small in sorted({name.casefold() for name in names}):
-        if len(same := [name for name in names if name.casefold() == small]) > 1:
-            lines.append(f"the classes {' and '.join(map(repr, same))} differ only in small and capital letters: are they one?")
+    as_numbers = pd.to_numeric(present, errors="coerce")
+    if as_numbers.notna().all():
+        same = pd.Series(present.unique()).groupby(pd.to_numeric(present.unique())).agg(list)
+        lines += [f"the classes {' and '.join(map(repr, ways))} are one number, and taken as one" for ways in same if len(ways) > 1]
+    return lines + [f"the classes {names} differ {HOW}" for names in _same(present)]
+
+
+def alike(column: pd.Series) -> str | None:
+    """Categories that differ only in small and capital letters, or in spaces."""
+    return next((f"holds {names}, which differ {HOW}" for names in _same(column.dropna().astype(str))), None)
+
+
+def _same(present: pd.Series) -> list[str]:
+    names = sorted(present.unique())
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(folded(name), []).append(name)
+    return [" and ".join(map(repr, same[:4])) for _, same in sorted(groups.items()) if len(same) > 1]
+
+
+def unseen(train: pd.DataFrame, test: pd.DataFrame, categorical: Sequence[str]) -> list[str]:
+    """A line for each column with test rows whose category no training row has."""
+    lines = []
+    for name in categorical:
+        new = texts(test[name])
+        new = new[~new.isin(texts(train[name]).unique())]
+        if len(new):
+            lines.append(f"column {name} holds in {len(new)} of {len(test)} test rows what no training row has, such as {new.iloc[0]!r}")
     return lines
 
 
@@ -84,12 +147,26 @@ def _index(column: pd.Series, name: str) -> str | None:
     values = numbers(column).to_numpy()
     if not (values == np.round(values)).all() or len(np.unique(values)) < len(values):
         return None
-    steps = np.diff(column.index.to_numpy()), np.diff(values)
-    if np.array_equal(*steps):
-        return "counts the rows, so it is probably an index: add it to data.drop"
+    steps = np.diff(values) / np.diff(column.index.to_numpy())
+    if len(np.unique(steps)) == 1:
+        by = "" if abs(steps[0]) == 1 else f" in steps of {abs(steps[0]):g}"
+        return f"counts the rows{by}, so it is probably an index or a time: add it to data.drop"
     if ID_NAME.search(name):
         return "has another whole number in every row, so it is probably an id: add it to data.drop"
     return None
+
+
+def _days(column: pd.Series) -> str | None:
+    """Whole numbers that are dates without marks, such as 20240531."""
+    if not is_number(column) or column.isna().any() or len(column) < ENOUGH or column.nunique() < FEW_TARGETS:
+        return None
+    values = numbers(column).to_numpy()
+    month, day = values // 100 % 100, values % 100
+    if not (values == np.round(values)).all() or values.min() < DAYS[0] or values.max() > DAYS[1]:
+        return None
+    if month.min() < 1 or month.max() > 12 or day.min() < 1 or day.max() > 31:
+        return None
+    return f"holds dates such as {values[0]:.0f}, taken as numbers: turn them into numbers of days, or add it to data.drop"
 
 
 def _category(column: pd.Series) -> str | None:
@@ -101,69 +178,3 @@ def _category(column: pd.Series) -> str | None:
     if n > MANY:
         return f"has {n} categories: data.max_categories={MANY} data.many_categories=target (or frequency) makes one input of them"
     return None
-
-
-def _alone(column: pd.Series, y: np.ndarray, seed: int) -> str | None:
-    """Whether the column alone gives the target on rows that were not used to learn how (three folds)."""
-    rows = np.random.default_rng(seed).permutation(len(column))[:N_LOOKED_AT]
-    if len(rows) < ENOUGH:
-        return None
-    share = explained(column.iloc[rows], y[rows].ravel())
-    if share < LEAK:
-        return None
-    return f"alone predicts the target ({share:.1%} of what can be explained): would it be known beforehand? If not, add it to data.drop"
-
-
-def explained(column: pd.Series, y: np.ndarray) -> float:
-    """Of the errors (or the variance) that the best constant leaves, the share that this column alone takes away, out of fold.
-
-    0 where its neighbours in the column say little of a row's target: most columns, told in a hundredth of the time.
-    """
-    classes = y.dtype.kind != "f"
-    x = numbers(column).to_numpy() if is_number(column) else texts(column)
-    base = len(y) - np.bincount(y).max() if classes else ((y - y.mean()) ** 2).sum()
-    if base <= 0 or (is_number(column) and _errors_of_neighbours(x, y, classes) > HOPELESS * base):
-        return 0.0
-    ways = [_by_group] if not is_number(column) else [_by_tree] if classes else [_by_tree, _by_line]
-    wrong = min(_errors(guess, x, y, classes) for guess in ways)
-    return 1 - float(wrong / base)
-
-
-def _errors_of_neighbours(x: np.ndarray, y: np.ndarray, classes: bool) -> float:
-    """Wrong classes, or squared errors, when each row is given the target of the row that is nearest to it in x. Quick, to rule out."""
-    x = np.nan_to_num(x, nan=np.nanmin(x) - 1 if not np.isnan(x).all() else 0.0)
-    order = np.argsort(x, kind="stable")
-    x, y = x[order], y[order]
-    gaps = np.diff(x)
-    nearer_left = np.concatenate([[False], gaps[:-1] <= gaps[1:], [True]])
-    guessed = np.where(nearer_left, np.roll(y, 1), np.roll(y, -1))
-    return float((guessed != y).sum() if classes else ((guessed - y) ** 2).sum())
-
-
-def _errors(guess: Callable, x: np.ndarray | pd.Series, y: np.ndarray, classes: bool) -> float:
-    """Wrong classes, or squared errors, of what is guessed of each third from the other two."""
-    fold = np.arange(len(y)) % N_FOLDS
-    guessed = np.empty(len(y), dtype=np.float64)
-    for held in range(N_FOLDS):
-        train, test = fold != held, fold == held
-        guessed[test] = guess(x[train], y[train], x[test], classes)
-    return float((guessed != y).sum() if classes else ((guessed - y) ** 2).sum())
-
-
-def _by_tree(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, classes: bool) -> np.ndarray:
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(min_samples_leaf=2, random_state=0)
-    return tree.fit(x[:, None], y).predict(x_test[:, None])
-
-
-def _by_line(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, classes: bool) -> np.ndarray:
-    x, x_test = (np.where(np.isnan(part), np.nanmean(x), part) for part in (x, x_test))
-    slope = np.cov(x, y)[0, 1] / x.var(ddof=1) if x.std() > 0 else 0.0
-    return y.mean() + slope * (x_test - x.mean())
-
-
-def _by_group(x: pd.Series, y: np.ndarray, x_test: pd.Series, classes: bool) -> np.ndarray:
-    groups = pd.Series(y).groupby(x.to_numpy())
-    answer = groups.agg(lambda part: np.bincount(part).argmax()) if classes else groups.mean()
-    return x_test.map(answer).fillna(np.bincount(y).argmax() if classes else y.mean()).to_numpy(dtype=np.float64)

@@ -10,8 +10,11 @@ import pandas as pd
 
 from trivet.data import encoding, suspicious
 from trivet.data.kinds import Writing, is_number, share_of_dates, typed
-from trivet.data.raw import Encoded, Raw, existing
+from trivet.data.mends import listed
+from trivet.data.raw import Encoded, Raw, existing, narrow
 from trivet.data.reading import read_frame
+from trivet.data.sentinels import sentinel, targets
+from trivet.data.texts import folded
 from trivet.errors import UserError
 from trivet.options import nearest
 
@@ -33,7 +36,9 @@ class TableRaw(Raw):
     def fit(self, train: np.ndarray, y: np.ndarray) -> Encoded:
         frame = self.take(train)
         encoded = encoding.fit(frame, y, self.numeric, self.categorical, self.rules)
-        self.summary["warnings"] = [*self.summary["warnings"], *suspicious.warnings(frame, y, self.categorical, self.rules.seed)]
+        told = suspicious.warnings(frame, y, self.categorical, self.rules.seed)
+        unseen = [] if self.x_test is None else suspicious.unseen(frame, self.x_test, self.categorical)
+        self.summary["warnings"] = [*self.summary["warnings"], *told, *unseen]
         return encoded
 
 
@@ -73,7 +78,7 @@ class Reader:
         missing = frame[name].isna()
         if missing.any():
             raise UserError(
-                f"data.target={name}: {int(missing.sum())} rows have no value, the first is row {frame.index[missing][0]}: "
+                f"{self.where}: data.target={name}: {int(missing.sum())} rows have no value, the first is row {frame.index[missing][0]}: "
                 "drop those rows, or set data.drop_missing_target=true"
             )
         raw = frame[name]
@@ -82,7 +87,12 @@ class Reader:
             column = raw if truths else self.typed(frame, name)
             if truths or not is_number(column):
                 raise UserError(f"data.target={name}: holds no numbers, which data.task=regression needs")
-            return column.to_numpy(dtype=np.float64)
+            numbers = encoding.numbers(column)
+            if not np.isfinite(numbers).all():
+                row = numbers.index[~np.isfinite(numbers)][0]
+                raise UserError(f"{self.where}: data.target={name}: is {column[row]} in row {row}: mend that row, or leave it out")
+            narrow(_wide(column), f"{self.where}: data.target={name}")
+            return numbers.to_numpy()
         try:
             column = self.typed(frame, name)
         except UserError:
@@ -100,15 +110,19 @@ def read_table(values: dict[str, Any]) -> TableRaw:
     reader = Reader("data.file", values)
     frame, facts = reader.read()
     used = _used(frame, values)
-    told = suspicious.written(frame[used], values["categorical"]) + suspicious.labels(frame[values["target"]], values["task"])
+    told = [*suspicious.header(frame), *suspicious.written(frame[[*used, values["target"]]], values, facts.get("separator", ""))]
+    told += suspicious.labels(frame[values["target"]], values["task"])
     frame = _replaced(frame, {name: reader.typed(frame, name) for name in used if name not in values["categorical"]})
     numeric = [name for name in used if name not in values["categorical"] and is_number(frame[name])]
     categorical = [name for name in used if name not in numeric]
     _refuse_dates(frame, categorical, values["categorical"])
     y = reader.target(frame)
+    told += [f"column {name} {line}" for name in numeric if (line := sentinel(encoding.numbers(frame[name]).to_numpy()))]
+    told += targets(y, values["task"])
     _check_values(frame, numeric, categorical, values["impute"], reader.where)
     rules = encoding.Rules(values["impute"], values["max_categories"], values["many_categories"], values["seed"])
-    summary = _summary(frame, values, facts, numeric, categorical) | {"warnings": told}
+    shown = frame.assign(**{values["target"]: y}) if values["task"] == "regression" else frame
+    summary = _summary(shown, values, facts, numeric, categorical) | {"warnings": told}
     raw = TableRaw(frame[used], y, task=values["task"], numeric=numeric, categorical=categorical, rules=rules, summary=summary)
     if values["test_file"] is not None:
         _add_test(raw, Reader("data.test_file", values))
@@ -124,11 +138,13 @@ def _used(frame: pd.DataFrame, values: dict[str, Any]) -> list[str]:
     """The columns to learn from. UserError for a name that is no column."""
     if values["target"] is None:
         raise UserError(f"data.target=null: name the column to predict, one of {_names(frame)}")
+    if values["target"] in values["drop"]:
+        raise UserError(f"data.drop={values['target']}: is the target: name another data.target, or keep it")
     for key, names in (("target", [values["target"]]), ("categorical", values["categorical"]), ("drop", values["drop"])):
         for name in names:
             if name not in frame:
                 raise UserError(
-                    f"data.{key}={name}: there is no such column; there are {_names(frame)}{nearest(name, frame)}{_no_header(frame)}"
+                    f"data.{key}={name}: there is no such column; there are {_names(frame)}{_nearest(name, frame)}{_no_header(frame)}"
                 )
     used = [name for name in frame if name != values["target"] and name not in values["drop"]]
     if not used:
@@ -141,7 +157,7 @@ def _add_test(raw: TableRaw, reader: Reader) -> None:
     target = reader.values["target"]
     for name in [*raw.x, target]:
         if name not in frame:
-            raise UserError(f"{reader.where}: has no column {name}; it has {_names(frame)}")
+            raise UserError(f"{reader.where}: has no column {name}; it has {_names(frame)}{_nearest(name, frame)}")
     frame = _replaced(frame, {name: reader.typed(frame, name, numbers_only=True) for name in raw.numeric})
     for name in raw.numeric:
         if not is_number(frame[name]):
@@ -156,6 +172,18 @@ def _names(frame: pd.DataFrame) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
+def _nearest(given: str, frame: pd.DataFrame) -> str:
+    """A word for a name that is another column's but for small and capital letters, or nearly."""
+    alike = [column for column in frame if folded(str(column)) == folded(given)]
+    return f"; did you mean {alike[0]}?" if alike else nearest(given, frame)
+
+
+def _wide(column: pd.Series) -> np.ndarray:
+    """Its numbers that are there, whole ones of 64 bits as such."""
+    present = column.dropna()
+    return present.to_numpy(dtype=np.float64 if present.dtype.kind not in "iu" else None)
+
+
 def _no_header(frame: pd.DataFrame) -> str:
     """A word for a file whose first row holds values instead of names."""
     written = pd.to_numeric(pd.Series(list(map(str, frame.columns))), errors="coerce").notna().mean()
@@ -165,7 +193,8 @@ def _no_header(frame: pd.DataFrame) -> str:
 def _refuse_dates(frame: pd.DataFrame, categorical: list[str], accepted: list[str]) -> None:
     for name in categorical:
         if frame[name].dtype.kind in "mM" or (name not in accepted and share_of_dates(frame[name]) > 0.9):
-            raise UserError(f"data: column {name} holds dates or times: turn it into numbers, or add it to data.drop")
+            names = "" if frame[name].dtype.kind in "mM" else f", or set {listed('data.categorical', [name])} to take them for names"
+            raise UserError(f"data: column {name} holds dates or times: turn it into numbers, or add it to data.drop{names}")
 
 
 def _check_values(frame: pd.DataFrame, numeric: list[str], categorical: list[str], impute: str | None, where: str) -> None:
@@ -177,6 +206,7 @@ def _check_values(frame: pd.DataFrame, numeric: list[str], categorical: list[str
             raise UserError(
                 f"{where}: column {name} has infinite or too large values, the first in row {row}: mend those rows, or add it to data.drop"
             )
+        narrow(_wide(frame[name]), f"{where}: column {name}", ", or add it to data.drop")
     for name in [*numeric, *categorical]:
         missing = frame[name].isna()
         if missing.any() and impute is None:
@@ -191,17 +221,19 @@ def _summary(
 ) -> dict[str, Any]:
     """What was understood of the file, for data.yaml: a row per column in the file's order."""
     kinds = {**dict.fromkeys(numeric, "number"), **dict.fromkeys(categorical, "category"), values["target"]: "target"}
-    columns = [_described(frame[name], name, kinds.get(name, "dropped")) for name in frame]
+    columns = [_described(frame[name], name, kinds.get(name, "dropped"), values["task"]) for name in frame]
     return {"file": facts, "columns": columns, "warnings": []}
 
 
-def _described(column: pd.Series, name: str, kind: str) -> dict[str, Any]:
-    """A row of the summary. values: the range of numbers, or the three most frequent texts (by name among equals)."""
+def _described(column: pd.Series, name: str, kind: str, task: str) -> dict[str, Any]:
+    """A row of the summary. values: the range of numbers, or the three most frequent texts (by name among equals), of classes each with
+    its rows."""
     row = {"column": name, "kind": kind, "missing": int(column.isna().sum())}
-    if kind == "number" and column.notna().any():
+    if (kind == "number" or (kind == "target" and is_number(column) and task == "regression")) and column.notna().any():
         found = encoding.numbers(column)
         return {**row, "distinct": int(found.nunique()), "values": f"{found.min():g} to {found.max():g}"}
     counts = column.dropna().astype(str).value_counts()
     row["distinct"] = len(counts)
     common = sorted(counts.index, key=lambda text: (-counts[text], text))[:3]
-    return {**row, "values": ", ".join(text[:30] for text in common) + (", ..." if len(counts) > 3 else "")}
+    n = {text: f" ({counts[text]})" if kind == "target" else "" for text in common}
+    return {**row, "values": ", ".join(text[:30] + n[text] for text in common) + (", ..." if len(counts) > 3 else "")}

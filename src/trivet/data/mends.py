@@ -1,0 +1,29 @@
+"""What a person may write on a command line to mend what a line says: quoted where Hydra or a shell would take it for something else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+
+PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_]\w*", re.IGNORECASE | re.ASCII)
+
+
+def listed(key: str, values: Iterable[str], quoted: bool = False) -> str:
+    """The word that sets `key` to a list of texts.
+
+    >>> listed("data.drop", ["id"])
+    'data.drop=[id]'
+    >>> listed("data.drop", ["height (cm)"])
+    '\\'data.drop=["height (cm)"]\\''
+    """
+    values = list(values)
+    if not quoted and all(PLAIN.fullmatch(value) for value in values):
+        return f"{key}=[{','.join(values)}]"
+    return shlex.quote(f"{key}=[{','.join(map(_quoted, values))}]")
+
+
+def _quoted(text: str) -> str:
+    """In Hydra's quotes: a quote is escaped, and so are the backslashes before one, or before the end."""
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'

@@ -1,0 +1,33 @@
+"""The mends that a line names are read back by a shell and by Hydra as what they are meant to be."""
+
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from trivet.data.mends import listed
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["id"],
+        ["a", "b_2"],
+        ["height (cm)"],
+        ["a,b", "c=d", "[e]"],
+        ["?"],
+        ["-999"],
+        ["null", "true", "nan"],
+        ["it's"],
+        ['say "no"'],
+        ["\\N"],
+        ["end\\"],
+        ["5 $"],
+    ],
+)
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_list_is_read_as_it_was_meant(values, quoted):
+    [word] = shlex.split(listed("data.drop", values, quoted))
+    override = OverridesParser.create().parse_override(word)
+    assert (override.key_or_group, override.value()) == ("data.drop", values)
+    assert all(isinstance(value, str) for value in override.value())
