@@ -78,6 +78,46 @@ def test_help_lists_every_subcommand(capsys):
     assert ended.value.code == 0 and all(f"    {name} " in told for name in [*cli.OWN_WORDS, *cli.LOOKS])
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "trivet: the following arguments are required: command"),
+        ("stauts x", "invalid choice: 'stauts' (choose from "),
+        ("stauts x", "; did you mean status?"),
+        ("status", "trivet status: the following arguments are required: folder"),
+        ("status --nope", "trivet status: unrecognized arguments: --nope"),
+        ("report x --outt y", "trivet: unrecognized arguments: --outt y; did you mean --out?"),
+        ("watch x --port y", "trivet watch: argument --port: invalid int value: 'y'"),
+        ("top x -n", "trivet top: argument -n: expected one argument"),
+        ("narrow a b c", "trivet narrow: unrecognized arguments: c"),
+        ("narrow --topp 1", "trivet narrow: unrecognized arguments: --topp; did you mean --top?"),
+        ("finalists --race maybe", "trivet finalists: argument --race: invalid choice: 'maybe' (choose from 'true', 'false')"),
+        ("init --metricc x", "trivet init: unrecognized arguments: --metricc x; did you mean --metric?"),
+        ("advise --hours x", "trivet advise: argument --hours: invalid float value: 'x'"),
+        ("nested --otter 3 -- python x.py -m --outer", "trivet nested: unrecognized arguments: --otter"),
+        ("audit a b", "trivet audit: unrecognized arguments: b"),
+        ("ablation --seeds", "trivet ablation: argument --seeds: expected one argument"),
+        ("run --accept", "trivet run: argument --accept: expected one argument"),
+        ("compare --outt x", "trivet compare: unrecognized arguments: --outt; did you mean --out?"),
+        *[(f"{name} nowhere", "error: nowhere") for name in ("status", "top", "watch", "dashboard", "report")],
+        *[(f"{name} file", "file: is not a sweep's folder (it is a file)") for name in ("status", "top", "watch", "dashboard")],
+        *[
+            (f"{name} broken", "broken: is not a sweep's folder (study.yaml: ")
+            for name in ("status", "top", "watch", "dashboard", "report")
+        ],
+        ("params file", "file=hello: must be a mapping from knobs to values"),
+    ],
+)
+def test_wrong_words_are_one_line(tmp_path, monkeypatch, capsys, line, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("hello\n")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.yaml").write_text("a: [")
+    assert cli.main(shlex.split(line)) == 2
+    out, told = capsys.readouterr()
+    assert out == "" and told.startswith("error: ") and said in told and told.count("\n") == 1
+
+
 def test_a_report_of_results_that_are_not_there_yet(tmp_path, capsys):
     assert cli.main(["report", str(tmp_path / "results")]) == 2
     assert "results: holds no search yet; `trivet run`, or `dvc repro`, makes one" in capsys.readouterr().err

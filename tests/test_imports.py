@@ -10,7 +10,10 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
-GROUND = {"changes", "copied", "errors", "options", "secrets", "ranks", "reports", "stopped", "studyfile", "suggested", "targets", "app"}
+GROUND = {
+    *("app", "arguments", "changes", "copied", "errors", "options", "ranks", "reports", "secrets", "stopped", "studyfile", "suggested"),
+    "targets",
+}
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
     **{wing: {*GROUND, *SEARCHING[:i]} for i, wing in enumerate(SEARCHING)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from pathlib import Path
 
 import fake_results
 import pytest
@@ -69,4 +70,23 @@ def test_it_gives_nothing_else_and_takes_nothing(serving, method, path, status):
 def test_a_port_that_cannot_be_had_is_one_line(serving):
     for port in (serving.server_address[1], 70000):
         with pytest.raises(UserError, match=f"--port={port}: cannot be listened on"):
-            live.server(lambda: None, port)
+            live.server(lambda: Path("nowhere"), port)
+
+
+def test_tables_that_cannot_be_read_are_one_line_before_anything_is_served(tmp_path):
+    (tmp_path / "trials.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is no table of trials"):
+        live.server(lambda: tmp_path)
+
+
+def test_a_folder_that_is_gone_meanwhile_is_one_line(tmp_path):
+    def tables():
+        if (tmp_path / "gone").exists():
+            raise UserError("sweeps/x: is not a sweep's folder")
+        return tmp_path
+
+    with live.server(tables) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        (tmp_path / "gone").touch()
+        assert ask(found) == ask(found, "/mark") == (503, "sweeps/x: is not a sweep's folder")
+        found.shutdown()

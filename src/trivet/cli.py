@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from trivet.arguments import Parser
 from trivet.errors import UserError
 
 
@@ -119,9 +120,10 @@ def _tables(folder: Path, into: Path) -> Path:
 
 def _watch(folder: Path, port: int) -> None:
     from trivet.reporting import live
+    from trivet.study import tables
 
-    if not (folder / "study.yaml").is_file() and not (folder / "trials.csv").is_file():
-        raise UserError(f"{folder}: holds no sweep; name the folder that a sweep printed")
+    if not (folder / "trials.csv").is_file():
+        tables.load_study(folder)  # a sweep that runs has this alone
     with tempfile.TemporaryDirectory(prefix="trivet-watch-") as into:
         live.watch(lambda: _tables(folder, Path(into)), port)
 
@@ -165,7 +167,7 @@ def _sweep_report(folder: Path, out: Path) -> Path:
 def _init(words: Sequence[str]) -> int:
     from trivet.phases import init
 
-    parser = argparse.ArgumentParser(prog="trivet init", description="Make a Hydra app, or any program, one that trivet tunes.")
+    parser = Parser(prog="trivet init", description="Make a Hydra app, or any program, one that trivet tunes.")
     parser.add_argument("--app", help="the script that trains, or its command")
     parser.add_argument("--command", help="of a program that is no Hydra app, with {placeholders}: 'python train.py --lr {lr}'")
     parser.add_argument("--shell", action="store_true", help="hand the command to a shell; its values are quoted")
@@ -190,7 +192,7 @@ def _init(words: Sequence[str]) -> int:
 def _run(words: Sequence[str]) -> int:
     from trivet.phases import runner
 
-    parser = argparse.ArgumentParser(prog="trivet run", description="Run the stages that a change reaches, as dvc repro does.")
+    parser = Parser(prog="trivet run", description="Run the stages that a change reaches, as dvc repro does.")
     parser.add_argument("stage", nargs="?", help="as far as this one; default: all")
     parser.add_argument("--accept", metavar="STAGE", help="take what this stage wrote, edited by hand, for its result; runs nothing")
     given = parser.parse_args(words)
@@ -214,7 +216,7 @@ def _warn_of_libraries() -> None:
 def _params(words: Sequence[str]) -> None:
     from trivet.phases import params
 
-    parser = argparse.ArgumentParser(prog="trivet params", description="Are the knobs what they must be? DVC puts them into a shell.")
+    parser = Parser(prog="trivet params", description="Are the knobs what they must be? DVC puts them into a shell.")
     parser.add_argument("file", nargs="?", type=Path, default=Path("params.yaml"))
     path = parser.parse_args(words).file
     params.main(path, lambda content: params.check_knobs(content, str(path)))
@@ -223,7 +225,7 @@ def _params(words: Sequence[str]) -> None:
 def _check(words: Sequence[str]) -> int:
     from trivet.phases import app_check
 
-    parser = argparse.ArgumentParser(prog="trivet check", description="Is the search worth starting?")
+    parser = Parser(prog="trivet check", description="Is the search worth starting?")
     parser.add_argument("--n-trials", type=int, default=50, help="of the search that is planned")
     return app_check.main(parser.parse_args(words).n_trials)
 
@@ -238,7 +240,7 @@ def _stage(name: str) -> Callable[[Sequence[str]], int | None]:
 def _test(words: Sequence[str]) -> None:
     from trivet.phases import app_test
 
-    argparse.ArgumentParser(prog="trivet test", description="Evaluate the winner and the default on test data.").parse_args(words)
+    Parser(prog="trivet test", description="Evaluate the winner and the default on test data.").parse_args(words)
     app_test.main()
 
 
@@ -251,7 +253,7 @@ def _advise(words: Sequence[str]) -> int:
 def _compare(words: Sequence[str]) -> None:
     from trivet.reporting.comparing import compare
 
-    parser = argparse.ArgumentParser(prog="trivet compare", description="Searches side by side, as Markdown, HTML and figures.")
+    parser = Parser(prog="trivet compare", description="Searches side by side, as Markdown, HTML and figures.")
     parser.add_argument("which", nargs="+", metavar="FOLDER | REVISION", help="a sweep's folder, a run of the pipeline, or a git revision")
     parser.add_argument("--out", type=Path, default=Path("comparison"), help="where to; default: comparison/")
     given = parser.parse_args(words)
@@ -310,7 +312,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _look(words: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="trivet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="trivet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (text, _) in OWN_WORDS.items():
         commands.add_parser(name, help=text, add_help=False)

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from trivet.arguments import Parser
 from trivet.errors import UserError
 from trivet.phases import audit
 from trivet.study import tables
@@ -28,7 +29,7 @@ def command(folder: Path, seeds: int, root: Path = Path()) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
-    parser = argparse.ArgumentParser(prog="trivet ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="trivet ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=SEEDS, help="a published seeds stage, or a search that is over")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each configuration (default %(default)s)")
     given = parser.parse_args(argv)

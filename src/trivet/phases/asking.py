@@ -25,6 +25,7 @@ import yaml
 
 from trivet import app as description
 from trivet import secrets, space
+from trivet.arguments import Parser
 from trivet.errors import UserError
 from trivet.phases.advice import LR_STEPS, Advice, Case, Probe, advise
 from trivet.phases.estimate import clock, workers
@@ -244,7 +245,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trivet advise", description="Which strategy, for how long, at what price; and when not to tune.")
+    parser = Parser(prog="trivet advise", description="Which strategy, for how long, at what price; and when not to tune.")
     parser.add_argument(
         "given", nargs="*", metavar="FOLDER | KEY=RANGE", help="a check's or a sweep's folder (default: results/check), or ranges"
     )

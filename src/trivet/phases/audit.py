@@ -16,6 +16,7 @@ from typing import Any
 
 from trivet import app as description
 from trivet import space
+from trivet.arguments import Parser
 from trivet.copied import is_copy
 from trivet.errors import UserError
 from trivet.study import tables
@@ -67,7 +68,7 @@ def command(study: Mapping[str, Any], root: Path, phase: str = "audit") -> list[
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
-    parser = argparse.ArgumentParser(prog="trivet audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="trivet audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path() / "results" / "coarse", help="a published search")
     parser.add_argument("--n", type=int, default=8, help="how many pruned trials")
     given = parser.parse_args(argv)

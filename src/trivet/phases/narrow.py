@@ -6,7 +6,6 @@ Reads trials.csv and study.yaml of a published sweep; writes space.yaml (what `h
 every range, and why), and prints the same as a table. The thresholds are explained in src/trivet/space/narrowing.py.
 """
 
-import argparse
 import csv
 import io
 import textwrap
@@ -17,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from trivet import secrets, space
+from trivet.arguments import Parser
 from trivet.copied import is_copy
 from trivet.errors import UserError
 from trivet.study import tables
@@ -131,7 +131,7 @@ def table_text(moves: Sequence[space.Move], width: int = 60) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     rules = space.Rules()
-    parser = argparse.ArgumentParser(prog="trivet narrow", description=__doc__.splitlines()[0])
+    parser = Parser(prog="trivet narrow", description=__doc__.splitlines()[0])
     parser.add_argument("coarse", type=Path, help="folder of the coarse sweep")
     parser.add_argument("out", type=Path, help="folder for space.yaml and moves.csv")
     parser.add_argument("--top", type=float, default=rules.top, help="share of the trials that count as good (default %(default)s)")

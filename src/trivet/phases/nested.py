@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from trivet.app import HOW_TO_SEARCH
+from trivet.arguments import Parser
 from trivet.errors import UserError
 from trivet.study import tables
 from trivet.studyfile import tables_of_runs
@@ -144,7 +145,7 @@ def run(given: argparse.Namespace, start: Callable[[list[str]], int]) -> int:
 
 def main(argv: Sequence[str] | None = None, start: Callable[[list[str]], int] | None = None) -> int:
     """See the module. `start` runs a command and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="trivet nested", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="trivet nested", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outer", type=int, default=5, help="outer folds (default %(default)s)")
     parser.add_argument("--inner", default=INNER, help="overrides that leave an outer fold out of a search (default: %(default)s)")
     parser.add_argument("--test", default=TEST, help="overrides that validate on an outer fold (default: %(default)s)")

@@ -51,8 +51,10 @@ def check(params: Any) -> None:
 
 
 def check_knobs(params: Any, name: str = "params.yaml") -> None:
-    """UserError for a known knob of the wrong kind in the file of this name; other keys are not looked at."""
-    for key, value in leaves(params if isinstance(params, Mapping) else {}):
+    """UserError for a known knob of the wrong kind in the file of this name, which may be empty; other keys are not looked at."""
+    if not isinstance(params, Mapping | None):
+        raise UserError(f"{name}={printed(params)}: must be a mapping from knobs to values")
+    for key, value in leaves(params or {}):
         if key in KNOBS and not KNOBS[key].accepts(value):
             raise UserError(f"{name}: {key}={printed(value)}: must be {KNOBS[key].allowed()}")
 

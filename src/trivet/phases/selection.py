@@ -7,7 +7,6 @@ seeds stage: one list of Hydra overrides per finalist, and the seeds as replicat
 value they showed.
 """
 
-import argparse
 import csv
 import io
 import os
@@ -20,6 +19,7 @@ import yaml
 
 from trivet import app as description
 from trivet import secrets, space, studyfile
+from trivet.arguments import Parser
 from trivet.errors import UserError
 from trivet.phases import finalists
 from trivet.search import racing
@@ -124,7 +124,7 @@ def write(path: Path, text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None, root: Path = Path()) -> None:
-    parser = argparse.ArgumentParser(prog="trivet finalists", description=__doc__.splitlines()[0])
+    parser = Parser(prog="trivet finalists", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, required=True, help="the seed of the searches; the fresh seeds derive from it")
     parser.add_argument("--seeds", type=int, required=True, help="runs per finalist")
     parser.add_argument("--finalists", type=int, required=True, help="configurations beside the default")

@@ -55,20 +55,27 @@ class Pages:
 
 
 def server(tables: Callable[[], Path], port: int = 0) -> ThreadingHTTPServer:
-    """Ready to serve, on loopback; `port` 0 takes a free one. UserError where the port is taken."""
+    """Ready to serve, on loopback; `port` 0 takes a free one. UserError where the port is taken, or the tables cannot be read."""
     pages = Pages(tables)
+    pages.page()  # what is wrong with the tables is told here, and not to a browser
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
             if host not in HOSTS:
                 self._send(403, b"this page is for this machine alone", "text/plain")
-            elif self.path == "/":
-                self._send(200, pages.page(), "text/html; charset=utf-8")
-            elif self.path == "/mark":
-                self._send(200, pages.mark().encode(), "text/plain")
-            else:
+            elif self.path not in ("/", "/mark"):
                 self._send(404, b"there is nothing but /", "text/plain")
+            else:
+                self._answer()
+
+        def _answer(self) -> None:
+            try:
+                body = pages.page() if self.path == "/" else pages.mark().encode()
+            except (UserError, OSError) as error:  # the sweep's folder was moved, or is written to this moment
+                self._send(503, str(error).encode(), "text/plain")
+            else:
+                self._send(200, body, "text/html; charset=utf-8" if self.path == "/" else "text/plain")
 
         def _send(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from trivet.arguments import Parser
 from trivet.errors import UserError, exit_code
 from trivet.study.storage import open_storage
 from trivet.study.tables import load_study
@@ -16,7 +17,7 @@ from trivet.study.tables import load_study
 
 def main() -> None:
     """Serve until it is interrupted. Raises `UserError` where the dashboard is not installed or the study is not there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the sweep's folder, which the sweep printed")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
