@@ -54,12 +54,12 @@ class Record:
         if not getattr(getattr(function, "__code__", None), "co_filename", "").startswith(self.tests_folder):
             return kept
 
-        def noting(*arguments):
-            context = f"kept {function.__qualname__}{arguments!r}"
+        def noting(*arguments, **named):
+            context = f"kept {function.__qualname__}{arguments!r}{named!r}"
             self.uses.setdefault(self.inside[-1], []).append(context)
             self._enter(context)
             try:
-                return kept(*arguments)
+                return kept(*arguments, **named)
             finally:
                 self._leave()
 

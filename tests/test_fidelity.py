@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from trivet import space
+from trivet.search import fidelity
 from trivet.search.fidelity import Told, evidence
 from trivet.search.gp import AtEnd, Process
 from trivet.search.samplers import SamplerSpec
@@ -96,6 +97,37 @@ def test_where_there_is_room_for_no_more_each_trial_has_its_last_value_alone():
     known = [told(rising(27)), told(rising(27, 0.5)), told(rising(9), False)]
     rows = evidence(known, 1.0, most=3)
     assert rows.places.tolist() == [0, 1, 2] and rows.scores == pytest.approx([3.0, 3.5, 3.0]) and rows.depths[2] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("end", "first", "marks"),
+    [
+        (27, 27, [3, 9]),
+        (27, 3, [3, 9]),
+        (27, 2, [2, 3, 9]),
+        (27, 1, [1, 3, 9]),
+        (2, 1, [1]),
+        (6, 6, [2]),
+        (4, 4, [1]),
+        (1000, 4, [4, 12, 37, 111, 333]),  # no more than five
+        (1000, 1, [1, 4, 12, 37, 111, 333]),
+    ],
+)
+def test_which_steps_are_looked_at(end, first, marks):
+    assert fidelity._marks(end, first) == marks
+
+
+def test_what_is_gained_on_the_way_is_the_median_of_those_that_went_on():
+    nan = math.nan
+    reached = np.array([[0.0, 1.0, 3.0], [0.0, 2.0, 3.0], [0.0, 6.0, nan], [1.0, nan, nan]])
+    assert fidelity._gains(reached).tolist() == [2 + 1.5, 1.5, 0.0]
+    assert fidelity._gains(np.array([[1.0, nan, 3.0]])).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_value_at_a_step_is_that_of_the_last_report_until_then():
+    curve = [(1, 5.0), (4, math.nan), (6, 7.0)]
+    assert fidelity._at(curve, [1, 3, 6], -1.0) == [-5.0, -5.0, -7.0] and Told({}, 1.0) == Told({}, 1.0, (), True)
+    assert all(map(math.isnan, fidelity._at(curve, [0, 4, 5, 7], 1.0)))  # before the first, no number, no number, past the end
 
 
 X = space.Param("x", space.Float(0.0, 1.0))

@@ -219,8 +219,8 @@ def test_a_change_is_tried_by_the_tests_that_reach_it(script, tmp_path):
     (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["src"]\nmarkers = ["slow: takes long"]\n')
     (tmp_path / "src/small.py").write_text("LEAST = 3\ndef enough(n):\n    return n >= LEAST\ndef alone():\n    return 1 + 1\n")
     (tmp_path / "tests/test_small.py").write_text(
-        "import functools, small\n@functools.cache\ndef kept():\n    return small.enough(3)\n"
-        "def test_a(): kept()\ndef test_b(): assert kept() and not small.enough(0)\ndef test_c(): assert False\n"
+        "import functools, small\n@functools.cache\ndef kept(n):\n    return small.enough(n)\n"
+        "def test_a(): kept(n=3)\ndef test_b(): assert kept(n=3) and not small.enough(0)\ndef test_c(): assert False\n"
     )
     tests = script("reaching").Tests(tmp_path, ["src/*.py"], ["tests/test_small.py"])
     verdicts = {change.after(): tests.verdict(change) for change in script("changes").of(tmp_path, ["src/*.py"])}
