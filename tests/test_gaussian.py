@@ -218,6 +218,10 @@ def test_what_a_proposal_looks_at():
     for starts, near, spread in zip(peak.asked[2::2], peak.asked[3::2], (0.2, 0.1, 0.05, 0.025, 0.0125, 0.006), strict=True):
         assert len(np.unique(starts)) == 6
         assert (near - np.repeat(starts, 60, axis=0)).std() == pytest.approx(spread, rel=0.12)
+    level = Peak([math.nan])
+    level.predict = lambda x: (level.asked.append(x), (np.zeros(len(x)), np.ones(len(x))))[1]
+    proposed(level, known=np.linspace(0, 1, 300)[:, None])
+    assert level.asked[1][600:] == pytest.approx(np.linspace(0, 1, 300)[:6, None])  # of equals the first
     few = Peak([0.52])
     proposed(few, known=known[:3])
     assert [len(x) for x in few.asked[:2]] == [3, 603]
@@ -250,3 +254,4 @@ def test_the_best_points_that_differ():
     points = np.array([[0.0], [1.0], [1.0], [2.0], [3.0]])
     assert gaussian._distinct(points, np.array([1.0, 5.0, 5.0, 4.0, 1.0]), 3) == [1, 3, 0]
     assert gaussian._distinct(points, np.zeros(5), 9) == [0, 1, 3, 4]
+    assert gaussian._distinct(np.arange(300.0)[:, None], np.tile([1.0, 2.0], 150), 4) == [1, 3, 5, 7]  # of equals the first
