@@ -35,6 +35,7 @@ def rule(params=(X,), seed=0, directions=("maximize",), **arguments):
         ("opt.lr", [], [], False),
         ("opt", ["*"], ["opt"], False),
         ("opt.LR", ["opt.lr"], [], False),
+        ("Xavier.gain", ["Xavier*"], [], True),
     ],
 )
 def test_what_may_change_on_the_way(key, patterns, held, may):
@@ -146,6 +147,8 @@ def test_only_what_may_change_and_is_searched_does():
         (space.Float(0.0, 1.0), True, 1.25, True),
         (space.Float(0.0, 1.0), "x", 1.25, "x"),
         (space.Choice((3, 1, 2)), 2, 0.5, 1),
+        (space.Choice((3, 1, 2)), 3, 0.5, 2),
+        (space.Choice((3, 1, 2)), 1, 1.25, 2),
         (space.Choice((3, 1, 2)), 1, 0.5, 1),
         (space.Choice((3, 1, 2)), "x", 1.25, "x"),
     ],

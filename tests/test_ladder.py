@@ -85,6 +85,7 @@ FALLING, FLAT, WILD = [2.0, 1.6, 1.2, 0.8], [2.0, 1.0, 0.999, 0.998, 0.997], [2.
         (lambda rate: FALLING if rate < 0.02 else WILD, [0.01, 0.03, 0.015, 0.045, 0.0225]),
         (lambda rate: FLAT if rate > 0.005 else FALLING, [0.01, 0.00333]),  # three times 0.00333 is 0.01, as near as makes no difference
         (lambda rate: None, [0.01]),
+        (lambda rate: [rate], [0.01, 0.03]),  # no curve, and worse than the one before
         (lambda rate: [abs(rate - 0.1)], [0.01, 0.03, 0.09, 0.27]),  # no curve: while the result gets better
     ],
 )

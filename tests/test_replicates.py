@@ -55,6 +55,8 @@ def test_values_that_are_refused(values, said):
 def test_what_is_read():
     assert replicates.read(None) is replicates.read({}) is None
     assert replicates.read({"key": "fold", "values": [1, True, "1"]}) == Replicates("fold", (1, True, "1"), "mean")
+    given = {"key": None, "values": [0], "aggregate": "worst", "name": "run", "race": 7}
+    assert replicates.read(given) == Replicates(None, (0,), "worst", "run", 7)
     named = "name a key of the config, such as seed, or null for runs that differ by chance alone"
     with pytest.raises(UserError, match=rf"^hydra\.sweeper\.replicates\.key: is missing; {named}$"):
         replicates.read({"values": [1]})

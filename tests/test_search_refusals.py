@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import numpy as np
 import optuna
 import pytest
 
@@ -315,6 +316,7 @@ def test_samplers_of_ones_own(caplog):
     assert line.startswith(f"hydra.sweeper.sampler={HERE}Unseeded: proposed {{'x': 0.") and line.endswith(
         "} for the same trial and history; let it take a `seed`, and draw every random number from that"
     )
+    Sampler(sampler_spec({"_target_": "optuna.samplers.NSGAIIISampler"})[0], X, ["minimize"], 0).try_out()  # Optuna's may have theirs
     Sampler(sampler_spec({"_target_": HERE + "Sampling"})[0], X, ["minimize"], 0).try_out()
     assert [record.getMessage() for record in caplog.records] == [
         f"hydra.sweeper.sampler={HERE}Sampling: its after_trial is not called, as a sampler is made anew for each trial; "
@@ -330,6 +332,8 @@ def test_what_an_own_pruner_is_asked_about_beforehand():
     asked = own._questions()
     assert [(number, steps) for number, steps, *_ in asked] == [(n, list(range(1, s + 1))) for n in (0, 1, 4, 30) for s in range(1, 7)]
     assert all(len(values) == len(steps) and len(set(values)) == len(values) for _, steps, values, _ in asked)
+    rises = [np.polyfit(steps, values, 1)[0] for _, steps, values, _ in asked if len(steps) == 6]
+    assert 0 < np.mean(rises) < 0.5  # they rise on the whole, as those of a training
     for number, steps, _, peers in asked:
         numbers, at_step, bests = peers(steps[-1])
         assert numbers.tolist() == list(range(number))
