@@ -160,6 +160,12 @@ def test_hyperband_draws_brackets_by_budget():
     assert np.allclose(shares, budgets / budgets.sum(), atol=0.02)
 
 
+def test_the_bracket_of_a_trial_stays_what_it_is():
+    """A study that goes on with another version would else get another table."""
+    assert [pruning.Hyperband(9).bracket(i) for i in range(20)] == [0, 0, 0, 0, 2, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 1, 2]
+    assert [pruning.Hyperband(16, 1, 2).bracket(i) for i in (0, 1, 2, 50, 999)] == [1, 0, 2, 3, 0]
+
+
 @pytest.mark.parametrize(("step", "rung"), [(1, True), (2, False), (3, True), (9, True), (10, False), (27, True)])
 def test_rungs(step, rung):
     assert (pruning.SuccessiveHalving().rung(step) is not None) is rung
