@@ -36,7 +36,8 @@ def values(rng: np.random.Generator, n: int, metric: str) -> np.ndarray:
 
 def a_search(rng: np.random.Generator, name: str, metric: str, direction: str) -> Sweep:
     n = int(rng.choice(SIZES))
-    found = values(rng, n, metric)
+    rates = rng.uniform(-2.99, -0.01, n)
+    found = values(rng, n, metric) if rng.random() < 0.7 else 0.3 + 0.2 * (rates + 3) + rng.normal(0, 0.002, n)  # the rate alone tells
     state = rng.choice(
         ["COMPLETE", "PRUNED", "FAIL"], n, p=[[0.6, 0.3, 0.1], [1.0, 0, 0], [0.1, 0.85, 0.05], [0.2, 0.1, 0.7]][rng.integers(4)]
     )
@@ -46,7 +47,7 @@ def a_search(rng: np.random.Generator, name: str, metric: str, direction: str) -
     frame = pd.DataFrame({
         "number": np.arange(n), "state": state, "reason": np.where(state == "FAIL", "diverged: loss is nan", ""),
         "value": np.where(state == "FAIL", np.nan, found), "step": steps, "best_step": best,
-        "lr": 10 ** rng.uniform(-2.99, -0.01, n), "opt": rng.choice(OPTIONS, n), "depth": rng.integers(1, 4, n).astype(float),
+        "lr": 10**rates, "opt": rng.choice(OPTIONS, n), "depth": rng.integers(1, 4, n).astype(float),
         "seconds": 1.0, "worker": "0", "started": "",
     })  # fmt: skip
     rows = [
@@ -138,7 +139,22 @@ def _contradictions(context: Context, text: str) -> list[str]:
         found.append("stop after few trials")
     if "Keep the default" in text and re.search(r"[Tt]he tuned configuration reaches", text.split("## ")[1]):
         found.append("keep the default beside what tuning reached")
+    fixed = re.findall(r"[\w.]+", "".join(re.findall(r"^- Fix: (.*), which made no", text, re.MULTILINE)))
+    widened = re.findall(r"^- Widen: ([\w.]+)", text, re.MULTILINE)
+    found += [f"{key} is to be fixed and to be widened" for key in set(fixed) & set(widened)]
+    for row in re.findall(r"^\| (?:sweep|coarse|fine) .*$", text.split("## How it went")[-1].split("## Red flags")[0], re.MULTILINE):
+        times = [seconds(cell) for cell in row.strip("| ").split(" | ")[3:7]]
+        found += [f"one worker is faster than several: {row}" for several, one in (times[::2], times[1::2]) if one < 0.99 * several]
     return found
+
+
+UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86400}
+
+
+def seconds(text: str) -> float:
+    """Of `2.5 min`; infinite where it is not known."""
+    number, _, unit = text.partition(" ")
+    return float(number) * UNITS[unit] if unit in UNITS else float("inf")
 
 
 def _intervals(text: str) -> list[str]:

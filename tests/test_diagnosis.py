@@ -248,6 +248,26 @@ def test_an_edge_that_cannot_be_moved_is_no_flag():
     assert space_flags.edge(case(make(upper, entries=[("dropout", "interval(0.0, 0.5)", {})]))) is not None
 
 
+def test_a_parameter_that_makes_no_difference_has_no_edge():
+    rates = np.linspace(-2.9, -0.1, 60)[::-1]
+    entries = [("lr", LR, {}), ("width", "interval(0.0, 1.0)", {})]
+    for width, edges in (
+        (np.append(np.full(5, 0.99), RNG(1).uniform(0.1, 0.9, 55)), ["lr"]),
+        (np.linspace(0.99, 0.02, 60), ["lr", "width"]),
+    ):
+        sweep = make(table(60, values=rates / 3 + 1 + width * (len(edges) - 1), params={"lr": 10**rates, "width": width}), entries=entries)
+        assert importance(sweep).trusted and importance(sweep).idle == ["width"][len(edges) - 1 :]
+        assert [entry.key for entry, *_ in space_flags.at_edges(case(sweep))] == edges
+
+
+def test_one_worker_is_never_faster_than_several():
+    quick = make(table(10).assign(seconds=0.1), seconds=5.0)  # nearly all of it passed between the trials
+    cost = costs(quick)
+    assert cost["alone"] == cost["wall"] == 5.0 and cost["alone_unpruned"] == cost["wall_unpruned"]
+    busy = costs(make(table(10).assign(seconds=2.0), seconds=11.0))
+    assert busy["alone"] == pytest.approx(20.0) and busy["wall"] == 11.0
+
+
 def test_an_edge_of_a_conditional_range_counts_only_its_own_trials():
     frame = lrs(0.0999, SPREAD).assign(optimizer=["adam"] * 5 + ["sgd"] * 30)
     entries = [("lr", "tag(log, interval(0.00001, 0.1))", {"optimizer": "adam"}), ("lr", LR, {"optimizer": "sgd"})]
@@ -293,8 +313,9 @@ def test_a_healthy_search_gets_a_clean_bill():
         (("bs", "choice(16, 32, 64, 128, 256)", {}), lambda rng: rng.choice([16.0, 32, 64, 128, 256], 50), 0.03),
     ],
 )
-def test_false_alarms_of_the_edge_rule_are_rare(entry, draw, most):
+def test_false_alarms_of_the_edge_rule_are_rare(entry, draw, most, monkeypatch):
     """On values that have nothing to do with the parameter: what the table of thresholds quotes, with room for chance."""
+    monkeypatch.setattr(space_flags, "importance", lambda sweep: None)  # which would rule some out, and takes its time
     rng = RNG(11)
     tables = [table(50, values=rng.normal(size=50), params={entry[0]: draw(rng)}) for _ in range(400)]
     assert np.mean([bool(space_flags.at_edges(case(make(frame, entries=[entry])))) for frame in tables]) < most

@@ -36,8 +36,10 @@ def position(spec: space.Spec | space.Fixed, value: Any) -> float | None:
 
 
 def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
-    """(entry, at the low end?, the best value, how many of the best crowd there, of how many) for each range that it sits at "
-    "the edge of."""
+    """(entry, at the low end?, the best value, how many of the best crowd there, of how many) for each range that it sits at the edge of.
+
+    Parameters that made no difference are none of them: a range that does nothing is not to be widened.
+    """
     sweep = case.sweep
     if len(sweep.complete) < 5:
         return []
@@ -59,7 +61,9 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
         needed = limit("edge_crowd_choice" if isinstance(entry.spec, space.Choice) else "edge_crowd") * (len(places) - 1)
         if len(places) >= 3 and crowd >= 1 + np.ceil(needed):
             found.append((entry, low_end, best[key], crowd, len(places)))
-    return found
+    mattered = importance(sweep) if found else None
+    idle = mattered.idle if mattered is not None and mattered.trusted else []  # where the best of these lie is chance
+    return [edge for edge in found if edge[0].key not in idle]
 
 
 def edge(case: Case) -> Flag | None:

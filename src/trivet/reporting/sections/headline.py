@@ -167,7 +167,8 @@ def _searched(context: Context, sweep: Sweep, row: pd.Series) -> list[tuple[str,
         delta = context.scale.delta(sweep.score[row.name] - base)
         words = f"{delta} better than the default configuration (trial 0, {context.scale.show(sweep.value(base))})."
         rows.append(("Against the default", (words,)))
-    doubt = " this is what one run with one seed showed, and the best of many such values is partly luck. Train it with other seeds first."
+    doubt = " this is what one run with one seed showed, and the best of many such values is partly luck. "
+    doubt += "Before you rely on it, train it with other seeds."
     return [*rows, ("Sure?", (Strong("No:"), doubt))]
 
 

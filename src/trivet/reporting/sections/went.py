@@ -169,7 +169,10 @@ def _number(value: float) -> Cell:
 
 
 def costs(sweep: Sweep) -> dict[str, float]:
-    """Epochs and seconds as they were, without pruning, with one worker, and both. Without-pruning seconds scale with epochs per trial."""
+    """Epochs and seconds as they were, without pruning, with one worker, and both. Without-pruning seconds scale with epochs per trial.
+
+    One worker takes the trials' seconds one after the other, and no less than several did: what passed between them does so for it, too.
+    """
     step = sweep.spent.to_numpy()
     seconds = sweep.trials["seconds"].to_numpy(dtype=float)
     alone = float(np.nansum(seconds))
@@ -177,11 +180,12 @@ def costs(sweep: Sweep) -> dict[str, float]:
         factor = np.where(sweep.stopped & ~sweep.copies & (step > 0), sweep.full / step, 1.0)
     alone_unpruned = float(np.nansum(seconds * factor))
     clock = sweep.wall
+    unpruned = clock * alone_unpruned / alone if alone > 0 else clock
     return {
         "epochs": sweep.epochs,
         "epochs_unpruned": sweep.epochs_unpruned,
         "wall": clock,
-        "wall_unpruned": clock * alone_unpruned / alone if alone > 0 else clock,
-        "alone": alone if alone > 0 else clock * sweep.jobs,
-        "alone_unpruned": alone_unpruned if alone > 0 else clock * sweep.jobs,
+        "wall_unpruned": unpruned,
+        "alone": float(np.fmax(alone, clock)) if alone > 0 else clock * sweep.jobs,
+        "alone_unpruned": float(np.fmax(alone_unpruned, unpruned)) if alone > 0 else clock * sweep.jobs,
     }
