@@ -76,6 +76,7 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ({"name": "percentile", "percentile": 25}, [*FOUR, [3.5]], [N, N, N, N, 1]),
         ({"name": "percentile", "percentile": 25}, [*FOUR, [4]], [N, N, N, N, N]),
         ({"name": "percentile", "percentile": 75}, [*FOUR, [2], [1.9]], [N, N, N, N, N, 1]),
+        ({"name": "percentile", "percentile": 30.1}, [*([v] for v in range(1, 11)), [7], [6.9]], [*[N] * 11, 1]),  # of ten four, rounded up
         ({"name": "percentile", "percentile": 99.9}, [*FOUR, [1], [0.5]], [N, N, N, N, N, 1]),
         ({"name": "percentile", "percentile": 0.1}, [*FOUR, [3.99], [4]], [N, N, N, N, 1, N]),
         # rungs 1, 3, 9; a third goes on, at least the best
@@ -179,6 +180,8 @@ def test_rungs(step, rung):
         ({"max_resource": 8}, [1, 3]),
         ({"max_resource": 9}, [1, 3]),  # a trial at its end is spared nothing
         ({"max_resource": 10}, [1, 3, 9]),
+        ({"max_resource": 26}, [1, 3, 9]),  # a twenty-sixth of it, rounded up
+        ({"max_resource": 27}, [2, 6, 18]),
         ({"max_resource": 30}, [2, 6, 18]),
         ({"max_resource": 51}, [2, 6, 18]),
         ({"max_resource": 100}, [4, 12, 36]),

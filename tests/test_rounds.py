@@ -122,15 +122,15 @@ def test_a_search_by_rule_says_that_its_rule_ended_it_and_goes_on_where_it_was(t
 # Tiers ----------------------------------------------------------------------------------------------------------------------------
 
 
-def tiered(folder, loss, arguments, params, defaults, n_trials=24):
-    """Rows of a search by tiers for the least `loss(params)`."""
+def tiered(folder, loss, arguments, params, defaults, n_trials=24, direction="minimize"):
+    """Rows of a search by tiers for the least `loss(params)`, or for the most of what it lacks."""
 
     def trial(number, params):
-        value = loss({name.partition(" [")[0]: v for name, v in params.items()})
+        value = loss({name.partition(" [")[0]: v for name, v in params.items()}) * (1 if direction == "minimize" else -1)
         return [(1, value)], Outcome("COMPLETE", (value,))
 
     explicit = ({"params": defaults, "overrides": []},)
-    given = {"params": params, "defaults": defaults, "explicit": explicit, "groups": (), "directions": ("minimize",)}
+    given = {"params": params, "defaults": defaults, "explicit": explicit, "groups": (), "directions": (direction,)}
     made = spec_of(folder, ("tiers", {"sampler": "gp", "trials": n_trials, **arguments}), n_trials=n_trials, **given)
     header, *rows = run_alone(made, trial)[0]
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -160,8 +160,10 @@ def test_each_tier_searches_its_own_around_the_winner_of_those_before(tmp_path):
     assert abs(math.log10(float(best["lr"])) + 2) < 0.3 and best["size"] == "7"
 
 
-def test_a_tier_that_brings_nothing_gives_its_other_half_to_those_after_it(tmp_path):
-    rows = tiered(tmp_path, lambda p: abs(p["wd"] - 0.8) + p["lr"], THREE, SEPARABLE, {"lr": 1e-4, "wd": 0.1, "size": 1})
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_tier_that_brings_nothing_gives_its_other_half_to_those_after_it(tmp_path, direction):
+    defaults = {"lr": 1e-4, "wd": 0.1, "size": 1}
+    rows = tiered(tmp_path, lambda p: abs(p["wd"] - 0.8) + p["lr"], THREE, SEPARABLE, defaults, direction=direction)
     names = [row["tier"] for row in rows]
     assert names.count("lr") == 6 and names.count("size") == 5 and names.count("wd") == 12 and len(rows) == 24  # halves of 12 and of 10
 

@@ -170,6 +170,7 @@ def test_samplers(config, line):
          ("cmaes", {"sigma0": 0.2}), []),
         ({"_target_": "optuna.samplers.CmaEsSampler", "inc_popsize": 3, "restart_strategy": "ipop"}, ("cmaes", {}),
          ["inc_popsize=3", "restart_strategy=ipop"]),
+        ({"_target_": "optuna.samplers.TPESampler", "gamma": 3, "weights": 4}, ("tpe", DEFAULTS["tpe"]), ["gamma=3", "weights=4"]),
         ({"_target_": "optuna.samplers.TPESampler", "prior_weight": 2.0}, ("tpe", DEFAULTS["tpe"]), ["prior_weight=2.0"]),
         ({"_target_": "optuna.samplers.TPESampler", "consider_endpoints": True}, ("tpe", DEFAULTS["tpe"]), ["consider_endpoints=True"]),
     ],

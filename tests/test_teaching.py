@@ -3,18 +3,19 @@
 import json
 from datetime import datetime
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from test_sampling import NUMBERS, told
 
 from trivet import space
-from trivet.search import teaching
+from trivet.search import sampling, teaching
 from trivet.search.samplers import SamplerSpec, sampler_spec
 from trivet.search.sampling import Sampler, configuration, trial_seed
 from trivet.search.teaching import blank, copied, teach
 
-COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+COMPLETE, PRUNED, FAIL, RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING
 
 
 def trial(number, state, values, broken=False):
@@ -81,6 +82,14 @@ def test_the_best_are_those_that_completed_and_hold_their_bounds():
     assert cap(known[:500]) == known[:500] and len(cap(known[:501])) == 500
 
 
+def test_a_sampler_finds_the_trials_it_may_know_and_its_own_by_their_states():
+    known = [trial(0, COMPLETE, [3.0]), trial(1, FAIL, None), trial(2, COMPLETE, [5.0])]
+    study = optuna.create_study(storage=sampling._View(known, 9))
+    assert study.ask().number == 9
+    found = {state: [t.number for t in study.get_trials(states=state)] for state in (None, (COMPLETE,), (FAIL, PRUNED), (RUNNING,))}
+    assert found == {None: [0, 1, 2, 9], (COMPLETE,): [0, 2], (FAIL, PRUNED): [1], (RUNNING,): [9]}
+
+
 def test_a_copy_has_all_that_its_original_has():
     original = trial(7, COMPLETE, [3.0])
     original.user_attrs, original.system_attrs = {"a": 1}, {"b": 2}
@@ -114,6 +123,7 @@ def test_seeds_of_trials_stay_what_they_are():
         ("random", 8),
         ("qmc", 8),
         ("gp", 8),
+        ("optuna_gp", 8),  # which would fill the space for ten
         ("nsgaii", 52),  # a generation and what follows from it
         ({"name": "nsgaii", "population_size": 7}, 9),
         ({"name": "nsgaii", "population_size": 200}, 102),
@@ -129,13 +139,14 @@ def test_how_many_trials_a_sampler_is_tried_for(config, n, monkeypatch):
         return blank(number, {}, {})
 
     monkeypatch.setattr(Sampler, "ask", ask)
+    monkeypatch.setattr(Sampler, "_build", lambda *_: None)  # torch takes seconds to import
     Sampler(sampler_spec(config)[0], NUMBERS, ["minimize"], 0).try_out()
     assert [number for number, _ in asked] == list(range(n))
     assert [known for _, known in asked] == [asked[-1][1][:number] for number in range(n)]
     values = [values for _, (*_, values) in zip(asked, asked[-1][1], strict=False)]
     assert len({json.dumps(v) for v in values}) == n - 1 and all(len(v) == 1 and -1 <= v[0] <= 1 for v in values)
-    started = specs[0].arguments.get("n_startup_trials")
-    assert started is None or started == min(4, sampler_spec(config)[0].arguments["n_startup_trials"])
+    given = 10 if config == "optuna_gp" else sampler_spec(config)[0].arguments.get("n_startup_trials")
+    assert specs[0].arguments.get("n_startup_trials") == (None if given is None else min(4, given))
 
 
 def test_the_values_of_a_trial_from_what_a_sampler_asked_for():
