@@ -76,13 +76,15 @@ def test_an_edited_test_file_is_other_data(tmp_path, mine):
     assert prepared.folder_for(mine, tmp_path) != first
 
 
-def test_a_copy_is_the_same_data_and_a_file_that_is_gone_the_one_of_its_name(tmp_path, mine):
+def test_a_copy_is_the_same_data_and_a_file_that_is_gone_the_one_of_its_name(tmp_path, mine, caplog):
     first = prepared.folder_for(mine, tmp_path)
     copy = tmp_path / "copy.csv"
     copy.write_bytes(Path(mine["file"]).read_bytes())
     assert prepared.folder_for(mine | {"file": str(copy)}, tmp_path) == first
+    assert "no such file" not in caplog.text
     Path(mine["file"]).unlink()
     assert prepared.folder_for(mine, tmp_path) == first
+    assert f"data.file={mine['file']}: there is no such file; taking {first}, which was made of it" in caplog.text
     with pytest.raises(UserError, match="there is no such file"):
         prepared.folder_for(mine | {"file": str(tmp_path / "other.csv")}, tmp_path)
 

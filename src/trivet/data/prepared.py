@@ -14,7 +14,7 @@ import yaml
 
 from trivet import data
 from trivet.data.fields import FILE_KEYS, PLACE_ONLY
-from trivet.data.origin import contents
+from trivet.data.origin import contents, paths
 from trivet.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ def folder_for(config: Mapping[str, Any], root: Path) -> Path:
     """
     values = data.validate(config)
     path = root / values["path"]
-    if _holds(path, values, contents(values, path)):
+    origin = contents(values, path)
+    if _holds(path, values, origin):
+        if origin is None:
+            key, gone = next((key, name) for key, name in paths(values).items() if not name.is_file())
+            log.warning("data.%s=%s: there is no such file; taking %s, which was made of it when it was there", key, gone, path)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.parent / f".{path.name}.lock", "w") as lock:
