@@ -33,6 +33,7 @@ def data_config(overrides: list[str]) -> dict[str, Any]:
         return OmegaConf.to_container(node, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         text = str(error).partition("Config search path")[0]  # which lists Hydra's own folders too
+        text += f" ({str(error.__cause__).splitlines()[0]})" if str(error.__cause__ or "") else ""
         raise UserError(" ".join(text.split())) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date that is none is a ValueError, deep nesting a RecursionError
         raise UserError(f"conf/: a file cannot be read as YAML: {' '.join(str(error).split())[:200]}") from error

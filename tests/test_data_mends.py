@@ -5,7 +5,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from trivet.data.mends import listed
+from trivet.data.mends import listed, missing
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,9 @@ def test_a_list_is_read_as_it_was_meant(values, quoted):
     override = OverridesParser.create().parse_override(word)
     assert (override.key_or_group, override.value()) == ("data.drop", values)
     assert all(isinstance(value, str) for value in override.value())
+
+
+def test_a_mark_of_one_column_is_read_as_it_was_meant():
+    [word] = shlex.split(missing("age", "-999"))
+    assert OverridesParser.create().parse_override(word).value() == {"age": ["-999"]}
+    assert missing("height (cm)", "-999") == "'data.na_values=[\"-999\"]', which holds in every column"

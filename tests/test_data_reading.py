@@ -105,6 +105,9 @@ def test_a_column_without_a_name_is_called_as_pandas_calls_it(tmp_path):
 def test_only_empty_cells_and_named_markers_are_missing(tmp_path):
     content = "a,b\nNA,1\n,-999\nNone,-999.0\n?,2\n"
     assert read(tmp_path, content)[0] == [["NA", "1"], [None, "-999"], ["None", "-999.0"], ["?", "2"]]
+    assert read(tmp_path, content, na_values={"b": [-999, 2]})[0] == [["NA", "1"], [None, None], ["None", None], ["?", None]]
+    with pytest.raises(UserError, match=r"data.na_values=B: there is no such column; did you mean b\?"):
+        read(tmp_path, content, na_values={"B": ["?"]})
     assert read(tmp_path, content, na_values=["?", "NA", -999])[0] == [[None, "1"], [None, None], ["None", None], [None, "2"]]
 
 

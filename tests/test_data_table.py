@@ -139,6 +139,27 @@ def test_cells_of_more_than_one_value_are_refused(tmp_path, cell):
     refused(table_config(tmp_path, rows, "mine.parquet"), tmp_path, "column size holds lists or the like")
 
 
+@pytest.mark.parametrize(
+    ("changes", "columns"),
+    [
+        ({"drop": "colour"}, ["size", "3"]),
+        ({"drop": 3}, ["size", "colour=blue", "colour=green", "colour=red"]),
+        ({"categorical": 3, "drop": ["colour"]}, ["size", *(f"3={n}" for n in (1, 2, 3, 4))]),
+        ({"na_values": {"3": 4}, "impute": "mean", "drop": "colour"}, ["size", "3"]),
+        ({"na_values": 4, "impute": "mean", "drop": "colour"}, ["size", "3"]),
+        ({"target": 3, "drop": ["colour", "y"]}, ["size"]),
+    ],
+)
+def test_one_column_needs_no_list_and_may_be_called_by_a_number(tmp_path, changes, columns):
+    rows = frame(80).rename(columns={"rooms": "3"})
+    assert prepared(table_config(tmp_path, rows, **changes), tmp_path)[0]["columns"] == columns
+
+
+@pytest.mark.parametrize(("changes", "allowed"), [({"drop": {"a": 1}}, "a list of columns"), ({"na_values": [[1]]}, 'cells, such as ["?"')])
+def test_what_is_no_list_of_columns_or_cells(tmp_path, changes, allowed):
+    refused(table_config(tmp_path, frame(), **changes), tmp_path, allowed)
+
+
 def test_dates_are_refused(tmp_path):
     rows = frame().assign(size=pd.date_range("2020-01-01", periods=40))
     refused(table_config(tmp_path, rows, "mine.parquet"), tmp_path, "column size holds dates or times")

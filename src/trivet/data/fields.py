@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trivet.options import REQUIRED, Either, Flag, ListOf, MapOf, Maybe, OneOf, Real, Text, Whole
+from trivet.options import REQUIRED, Described, Either, Flag, ListOf, MapOf, Maybe, OneOf, Real, Text, Whole
 
 PLACE_ONLY = frozenset({"path", "published", "folder", "download", "url", "folds", "fold", "outer_folds", "outer_fold"})
 """Settings that do not change what is prepared."""
@@ -39,12 +40,16 @@ COMMON: dict[str, Any] = {
 }
 HELD_OUT = {**COMMON, "test_fraction": FRACTION}
 TASK = OneOf(("classification", "regression"))
+NAME = Either((Text(), Real()))  # of a column; a number names it as it is written
+NAMES = Described(Either((NAME, ListOf(NAME, low=0))), "a list of columns", default=[])
 READING: dict[str, Any] = {
     "sep": Maybe(Character()),
     "decimal": Character(default="."),
     "thousands": Maybe(Character()),
     "encoding": Maybe(Text()),
-    "na_values": ListOf(Either((Text(), Real())), low=0, default=[]),
+    "na_values": Maybe(
+        Described(Either((NAME, ListOf(NAME, low=0), MapOf(Either((NAME, ListOf(NAME)))))), 'cells, such as ["?", -999], or {age: [-999]}')
+    ),
 }
 
 FIELDS: dict[str, dict[str, Any]] = {
@@ -58,13 +63,33 @@ FIELDS: dict[str, dict[str, Any]] = {
         **READING,
         "file": Maybe(Text()),
         "test_file": Maybe(Text()),
-        "target": Maybe(Text()),
+        "target": Maybe(NAME),
         "task": TASK,
         "drop_missing_target": Flag(default=False),
-        "categorical": ListOf(Text(), low=0, default=[]),
-        "drop": ListOf(Text(), low=0, default=[]),
+        "categorical": NAMES,
+        "drop": NAMES,
         "impute": OneOf((None, "mean", "median"), default=None),
         "max_categories": Whole(2, default=256),
         "many_categories": OneOf((None, "target", "frequency"), default=None),
     },
 }
+
+
+def canonical(values: dict[str, Any]) -> dict[str, Any]:
+    """Checked settings as the readers take them: columns by texts, and one alone in a list."""
+    if values["name"] != "table":
+        return values
+    target = values["target"]
+    named = {key: [str(one) for one in _listed(values[key])] for key in ("categorical", "drop")}
+    more = {"target": None if target is None else str(target), "na_values": _marks(values["na_values"])}
+    return {**values, **named, **more}
+
+
+def _marks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(column): _listed(cells) for column, cells in value.items()}
+    return None if value is None else _listed(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

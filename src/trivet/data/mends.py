@@ -23,6 +23,17 @@ def listed(key: str, values: Iterable[str], quoted: bool = False) -> str:
     return shlex.quote(f"{key}=[{','.join(map(_quoted, values))}]")
 
 
+def missing(column: str, value: str) -> str:
+    """The word that names a mark of missing values of a column; of all columns where Hydra has no way to write the column's name.
+
+    >>> missing("age", "-999")
+    '\\'data.na_values={age: ["-999"]}\\''
+    """
+    if PLAIN.fullmatch(column):
+        return shlex.quote(f"data.na_values={{{column}: [{_quoted(value)}]}}")
+    return f"{listed('data.na_values', [value], quoted=True)}, which holds in every column"
+
+
 def _quoted(text: str) -> str:
     """In Hydra's quotes: a quote is escaped, and so are the backslashes before one, or before the end."""
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)

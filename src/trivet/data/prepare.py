@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trivet.data import files, parting
-from trivet.data.fields import FIELDS, PLACE_ONLY
+from trivet.data.fields import FIELDS, PLACE_ONLY, canonical
 from trivet.data.origin import Origin
 from trivet.data.raw import Encoded, Raw, narrow
 from trivet.data.scaling import statistics
@@ -25,7 +25,7 @@ CONTINUOUS = 20  # different numbers in a target, from which few samples per num
 def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of a conf/data node, defaults filled in. UserError for a wrong name, key or value. No file is opened."""
     name = choose(config, "data", FIELDS)
-    return {"name": name, **read(config, "data", FIELDS[name])}
+    return canonical({"name": name, **read(config, "data", FIELDS[name])})
 
 
 def prepare(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pandas.api.types import is_numeric_dtype
 
 from trivet.data.kinds import is_text
 from trivet.data.magic import foreign
-from trivet.data.texts import cleaned, name
+from trivet.data.texts import cleaned, name, nearest
 from trivet.errors import UserError
 
 TEXTS, PARQUET = {".csv": None, ".tsv": "\t"}, (".parquet", ".pq")
@@ -92,22 +92,22 @@ def _plain(column: pd.Series, where: str) -> pd.Series:
     return cleaned(column) if is_text(column) else column
 
 
-def _mark_missing(frame: pd.DataFrame, markers: list[Any]) -> pd.DataFrame:
-    """NA for cells that are a marker: the same text, or the same number."""
-    if not markers:
-        return frame
-    texts, numbers = {str(marker) for marker in markers}, set()
-    for marker in texts:
-        value = pd.to_numeric(marker, errors="coerce")
-        numbers |= {float(value)} if pd.notna(value) else set()
+def _mark_missing(frame: pd.DataFrame, markers: Sequence[Any] | Mapping[str, Sequence[Any]] | None) -> pd.DataFrame:
+    """NA for cells that are a marker, the same text or the same number: of all columns, or by column."""
+    if isinstance(markers, Mapping):
+        for column in markers:
+            if column not in frame:
+                raise UserError(f"data.na_values={column}: there is no such column{nearest(column, frame)}")
+        return frame.assign(**{column: _marked(frame[column], found) for column, found in markers.items()})
+    return frame.apply(lambda column: _marked(column, markers)) if markers else frame
 
-    def marked(column: pd.Series) -> pd.Series:
-        if not (is_numeric_dtype(column) or is_text(column)):
-            return column
-        found = column.astype(object).isin(texts) | pd.to_numeric(column, errors="coerce").isin(numbers)
-        return column.mask(found.to_numpy(dtype=bool)) if found.any() else column
 
-    return frame.apply(marked)
+def _marked(column: pd.Series, markers: Sequence[Any]) -> pd.Series:
+    if not (is_numeric_dtype(column) or is_text(column)):
+        return column
+    texts, as_numbers = {str(marker) for marker in markers}, pd.to_numeric(pd.Series(list(map(str, markers))), errors="coerce").dropna()
+    found = column.astype(object).isin(texts) | pd.to_numeric(column, errors="coerce").isin(set(as_numbers.astype(float)))
+    return column.mask(found.to_numpy(dtype=bool)) if found.any() else column
 
 
 def _read_text(path: Path, where: str, values: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:

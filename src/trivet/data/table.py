@@ -14,9 +14,8 @@ from trivet.data.mends import listed
 from trivet.data.raw import Encoded, Raw, existing, narrow
 from trivet.data.reading import read_frame
 from trivet.data.sentinels import sentinel, targets
-from trivet.data.texts import folded
+from trivet.data.texts import nearest
 from trivet.errors import UserError
-from trivet.options import nearest
 
 WHAT = "the CSV or Parquet file"
 
@@ -117,8 +116,8 @@ def read_table(values: dict[str, Any]) -> TableRaw:
     categorical = [name for name in used if name not in numeric]
     _refuse_dates(frame, categorical, values["categorical"])
     y = reader.target(frame)
-    told += [f"column {name} {line}" for name in numeric if (line := sentinel(encoding.numbers(frame[name]).to_numpy()))]
-    told += targets(y, values["task"])
+    told += [f"column {name} {line}" for name in numeric if (line := sentinel(encoding.numbers(frame[name]).to_numpy(), name))]
+    told += targets(y, values["task"], values["target"])
     _check_values(frame, numeric, categorical, values["impute"], reader.where)
     rules = encoding.Rules(values["impute"], values["max_categories"], values["many_categories"], values["seed"])
     shown = frame.assign(**{values["target"]: y}) if values["task"] == "regression" else frame
@@ -144,7 +143,7 @@ def _used(frame: pd.DataFrame, values: dict[str, Any]) -> list[str]:
         for name in names:
             if name not in frame:
                 raise UserError(
-                    f"data.{key}={name}: there is no such column; there are {_names(frame)}{_nearest(name, frame)}{_no_header(frame)}"
+                    f"data.{key}={name}: there is no such column; there are {_names(frame)}{nearest(name, frame)}{_no_header(frame)}"
                 )
     used = [name for name in frame if name != values["target"] and name not in values["drop"]]
     if not used:
@@ -157,7 +156,7 @@ def _add_test(raw: TableRaw, reader: Reader) -> None:
     target = reader.values["target"]
     for name in [*raw.x, target]:
         if name not in frame:
-            raise UserError(f"{reader.where}: has no column {name}; it has {_names(frame)}{_nearest(name, frame)}")
+            raise UserError(f"{reader.where}: has no column {name}; it has {_names(frame)}{nearest(name, frame)}")
     frame = _replaced(frame, {name: reader.typed(frame, name, numbers_only=True) for name in raw.numeric})
     for name in raw.numeric:
         if not is_number(frame[name]):
@@ -170,12 +169,6 @@ def _add_test(raw: TableRaw, reader: Reader) -> None:
 def _names(frame: pd.DataFrame) -> str:
     names = list(map(str, frame.columns))
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _nearest(given: str, frame: pd.DataFrame) -> str:
-    """A word for a name that is another column's but for small and capital letters, or nearly."""
-    alike = [column for column in frame if folded(str(column)) == folded(given)]
-    return f"; did you mean {alike[0]}?" if alike else nearest(given, frame)
 
 
 def _wide(column: pd.Series) -> np.ndarray:

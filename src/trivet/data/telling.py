@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def summary(meta: dict[str, Any], folder: Path) -> str:
 
 
 def not_listed(config: dict[str, Any], root: Path) -> list[str]:
-    """A warning for each file of the user's inside the project that dvc.yaml does not list, so that `dvc repro` would not see an edit."""
+    """A warning for each file of the user's that dvc.yaml does not list, so that `dvc repro` would not see an edit."""
     pipeline = root / "dvc.yaml"
     if Path.cwd() != root or not pipeline.is_file():
         return []
@@ -40,7 +41,9 @@ def not_listed(config: dict[str, Any], root: Path) -> list[str]:
     lines = []
     for key, path in paths(validate(config)).items():
         if path.resolve() not in listed:
-            mend = f"run `dvc add {path}` and name it under deps of prepare in dvc.yaml"
+            mend = f"run `dvc add {shlex.quote(str(path))}` and name it under deps of prepare in dvc.yaml"
+            if not path.resolve().is_relative_to(root.resolve()):
+                mend = "copy it into the project, `dvc add` it there, and name it under deps of prepare in dvc.yaml"
             lines.append(f"warning: data.{key}={path}: `dvc repro` does not notice an edit of it: {mend}")
     return lines
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import pandas as pd
+
+from trivet import options
 
 SPACES = "[\u00a0\u2007\u202f]"  # those that do not break, between the thousands of a number or after it
 MINUS = r"^\u2212(?=[\d.,])"  # as typesetters write it
@@ -18,7 +21,7 @@ MINUS = r"^\u2212(?=[\d.,])"  # as typesetters write it
 def cleaned(column: pd.Series) -> pd.Series:
     """A column of texts, NA where nothing is left of one."""
     texts = column.str.replace(SPACES, " ", regex=True).str.strip().str.replace(MINUS, "-", regex=True)
-    if not texts.dropna().map(str.isascii).all():
+    if not texts.str.isascii().all(skipna=True):
         texts = texts.str.normalize("NFC")
     return texts.mask(texts == "")
 
@@ -26,6 +29,13 @@ def cleaned(column: pd.Series) -> pd.Series:
 def name(text: object) -> str:
     """A column's name."""
     return " ".join(unicodedata.normalize("NFC", str(text)).split())
+
+
+def nearest(given: str, names: Iterable[object]) -> str:
+    """A word for a name that is another one's but for small and capital letters, or nearly; "" where none is."""
+    known = list(map(str, names))
+    alike = [one for one in known if folded(one) == folded(given)]
+    return f"; did you mean {alike[0]}?" if alike else options.nearest(given, known)
 
 
 def folded(text: str) -> str:
