@@ -22,7 +22,7 @@ from test_ablation import (
 )
 from test_ablation import NOISY as UNCLEAR
 from test_ablation import ONCE as APART_ONCE
-from test_diagnosis import SCALE, SEED_CASES, case, curve, make, table, three_parameters, top, with_failures
+from test_diagnosis import SCALE, SEED_CASES, case, curve, make, many_reasons, table, three_parameters, top, with_failures
 from test_diagnosis import seeds_of as finalists
 from test_racing import ALIKE, race
 from test_racing import CLEAR as RACED
@@ -342,6 +342,7 @@ FLAGS = [
     lambda: space_flags.alike(case(make(table(values=np.random.default_rng(3).normal(0.9, 0.004, 40))), noise=0.01)),
     lambda: space_flags.no_effect(case(two_idle())),
     lambda: training_flags.diverged(case(without_rate())),
+    lambda: training_flags.failed(case(make(many_reasons()))),
     lambda: fit_flags.overfit(case(regularised(dropout=0.1))),
     lambda: fit_flags.overfit(case(regularised(dropout=0.1, weight_decay=0.01))),
     *[lambda check=check, bad=bad: check(bad, SCALE) for check, bad, _ in SEED_CASES],

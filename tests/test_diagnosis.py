@@ -97,6 +97,13 @@ def with_failures(n_bad: int, reason: str, n: int = 40) -> pd.DataFrame:
     return frame
 
 
+def many_reasons() -> pd.DataFrame:
+    """Ten trials that failed: four by one thing and another number each, the others by four things, one of them with a long story."""
+    long = f"RuntimeError: {'mat1 and mat2 shapes cannot be multiplied, ' * 5}"
+    told = [*(f"value={number} is too large" for number in range(4)), "oom", "oom", "oom", long, "no file a", "no file b"]
+    return with_failures(10, "").assign(reason=["" for _ in range(30)] + told)
+
+
 def pruned(n_pruned: int, n: int = 40, step: float = 5.0) -> pd.DataFrame:
     frame = table(n)
     frame.loc[frame.index[n - n_pruned :], ["state", "step", "best_step"]] = ["PRUNED", step, step]

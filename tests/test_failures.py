@@ -38,11 +38,21 @@ def test_of_several_logs_the_one_with_the_traceback_is_named(tmp_path):
 
 
 def test_reasons_that_are_never_the_same_do_not_bury_the_rest(told, tmp_path):
-    trials = [trial(i, f"ValueError: {i}") for i in range(50)]
+    trials = [trial(i, f"ValueError: {'x' * i}") for i in range(50)]
     failures = Failures(tmp_path)
     failures.tell(trials)
     assert len(told()) == 5
     assert failures.summary(trials)[-1] == f"failed 45 x for other reasons: see the column reason of {tmp_path}/trials.csv"
+
+
+def test_reasons_that_differ_by_a_number_are_one(told, tmp_path):
+    trials = [trial(0, "out of memory"), *(trial(i, f"value={-i * 1.5e-3} at 0x7f{i}a: layer2 needs {i} GiB") for i in range(1, 9))]
+    trials += [trial(9, "layer3 needs 1 GiB")]
+    failures = Failures(tmp_path)
+    failures.tell(trials)
+    assert len(told()) == 3
+    lines = [f"failed 8 x: {trials[1].reason}", "failed 1 x: out of memory", "failed 1 x: layer3 needs 1 GiB"]
+    assert failures.summary(trials) == lines
 
 
 def test_the_summary_counts_them(tmp_path):

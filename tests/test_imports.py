@@ -11,8 +11,8 @@ import pytest
 SRC = Path(__file__).parent.parent / "src"
 PLUGIN = "hydra_plugins"
 GROUND = {
-    *("app", "arguments", "changes", "copied", "errors", "options", "ranks", "reports", "secrets", "stopped", "studyfile", "suggested"),
-    "targets",
+    *("app", "arguments", "changes", "copied", "errors", "options", "ranks", "reasons", "reports", "secrets", "stopped", "studyfile"),
+    *("suggested", "targets"),
 }
 SEARCHING = [*sorted(GROUND), "space", "search", "study", "sweep"]  # each knows those before it
 MAY_KNOW = {
@@ -24,7 +24,7 @@ MAY_KNOW = {
     "command": GROUND,
     "integrations": {"errors", "secrets", "ranks", "reports", "suggested"},
     "phases": {*SEARCHING, "command"},  # what trains and evaluates is handed in
-    "diagnosis": {"changes", "copied", "errors", "secrets", "stopped", "space", "phases"},
+    "diagnosis": {"changes", "copied", "errors", "reasons", "secrets", "stopped", "space", "phases"},
     "reporting": {"errors", "app", "secrets", "studyfile", "space", "phases", "diagnosis"},
     "cli": {*SEARCHING, "phases", "reporting"},
     PLUGIN: set(SEARCHING),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_diagnosis import case, creeping, curve, make, pruned, saturating, seeds_of, table, top, with_failures
+from test_diagnosis import case, creeping, curve, make, many_reasons, pruned, saturating, seeds_of, table, top, with_failures
 
 from trivet.diagnosis import Scale, Seeds, fit_flags, limit, search_flags, space_flags, training_flags
 
@@ -267,6 +267,12 @@ def test_the_default_beats_from_equal_on():
     assert search_flags.default_beats(seeds_of(0.9001, 0.9), SCALE) is None
     flag = search_flags.default_beats(seeds_of(0.9, 0.9), SCALE)
     assert "the default reaches 90.00 % on average, the best finalist (1) 90.00 %" in flag.evidence and flag.level == "warning"
+
+
+def test_failures_are_counted_by_what_they_have_in_common():
+    text = training_flags.failed(case(make(many_reasons()))).evidence
+    assert "4 times: value=0 is too large; 3 times: oom; 1 time: RuntimeError: mat1 and mat2" in text
+    assert text.endswith(" ...; 2 times: something else.") and len(text) < 250
 
 
 def measured(winner: float, default: float | None, n: int | None = None) -> dict:

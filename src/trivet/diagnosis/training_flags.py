@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 import numpy as np
 import pandas as pd
 
+from trivet import reasons
 from trivet.diagnosis.flag import Case, Flag
 from trivet.diagnosis.sweep import Sweep, find, is_lr
 from trivet.diagnosis.thresholds import limit
@@ -70,8 +72,9 @@ def failed(case: Case) -> Flag | None:
     rows = sweep.trials[(sweep.trials["state"] == "FAIL")].drop(index=diverged_rows(sweep).index)
     if not len(rows) or len(rows) <= limit("failed") * len(sweep.trials):
         return None
-    reasons = rows["reason"].replace("", "no reason recorded").str.slice(0, 80).value_counts().head(3)
-    words = [f"{count(n, 'time')}: {reason}" for reason, n in reasons.items()]
+    known = reasons.grouped(rows["reason"].replace("", "no reason recorded"))
+    words = [f"{count(n, 'time')}: {textwrap.shorten(reason, 100, placeholder=' ...')}" for reason, n in known[:3]]
+    words += [f"{count(sum(n for _, n in known[3:]), 'time')}: something else"] if len(known) > 3 else []
     every = len(rows) == len(sweep.trials)
     return Flag(
         "failed",

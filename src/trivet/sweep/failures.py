@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from trivet import reasons
 from trivet.study.records import Official
 
 log = logging.getLogger("trivet")
-MOST_REASONS = 5  # told one by one while it runs: a reason may have a number in it that is never the same
+MOST_REASONS = 5  # told one by one: a reason may have a word in it that is never the same
 
 
 class Failures:
@@ -21,17 +21,17 @@ class Failures:
         self._told: set[str] = set()
 
     def tell(self, trials: Sequence[Official]) -> None:
-        """Log the reasons that are new among these finished trials."""
+        """Log the kinds of reasons that are new among these finished trials."""
         for trial in trials:
-            if trial.state == "FAIL" and trial.reason not in self._told and len(self._told) < MOST_REASONS:
-                self._told.add(trial.reason)
+            if trial.state == "FAIL" and (kind := reasons.kind(trial.reason)) not in self._told and len(self._told) < MOST_REASONS:
+                self._told.add(kind)
                 log.warning(f"trial {trial.number} failed: {trial.reason}{self._where(trial.number)}")
 
     def summary(self, trials: Sequence[Official]) -> list[str]:
-        """A line for each reason, the most frequent first, with the first trial's log."""
+        """A line for each kind of reason, the most frequent first, with the first trial's own reason and log."""
         failed = [trial for trial in trials if trial.state == "FAIL"]
         first = {trial.reason: trial.number for trial in reversed(failed)}
-        counts = Counter(trial.reason for trial in failed).most_common()
+        counts = reasons.grouped(trial.reason for trial in failed)
         lines = [f"failed {n} x: {reason}{self._where(first[reason])}" for reason, n in counts[:MOST_REASONS]]
         rest = sum(n for _, n in counts[MOST_REASONS:])
         return [*lines, f"failed {rest} x for other reasons: see the column reason of {self.folder / 'trials.csv'}"] if rest else lines
