@@ -57,8 +57,13 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ({"name": "median", "n_warmup_steps": 3}, [*FOUR, [0, 0, 0]], [N, N, N, N, N]),
         ({"name": "median", "n_startup_trials": 2}, [[1], [2], [1.5], [1.5], [1.4]], [N, N, 1, N, 1]),
         ({"name": "median", "n_startup_trials": 1}, [[1], [0.9], [1.1]], [N, 1, N]),
-        ({"name": "median", "interval_steps": 2}, [*FOUR, {2: 0, 3: 0}], [N, N, N, N, 3]),
+        ({"name": "median", "interval_steps": 2}, [*FOUR, [9, 0, 0]], [N] * 5),
+        ({"name": "median", "interval_steps": 2}, [*FOUR, {2: 0, 3: 0}], [N, N, N, N, 2]),  # its first report after step 1
+        ({"name": "median", "interval_steps": 10}, [*({100: v, 200: v} for v in (1, 2, 3, 4)), {100: 2.5}], [N, N, N, N, 100]),
+        ({"name": "median", "interval_steps": 150}, [*({100: v, 200: v} for v in (9, 9, 9, 9)), {99: 9, 150: 9, 151: 0}], [N] * 5),
+        ({"name": "median", "interval_steps": 150}, [*({100: v, 200: v} for v in (9, 9, 9, 9)), {100: 0, 151: 0}], [N, N, N, N, 100]),
         ({"name": "median", "interval_steps": 2, "n_warmup_steps": 1}, [*FOUR, {1: 0, 2: 0}], [N, N, N, N, 2]),
+        ({"name": "median", "interval_steps": 2, "n_warmup_steps": 1}, [*FOUR, {1: 9, 2: 9, 3: 9, 4: 9}], [N] * 5),
         # the third of five is the median
         ("median", [*FOUR, [5, 5, 5], [2.9] * 3], [N, N, N, N, N, 1]),
         ("median", [*FOUR, [5, 5, 5], [3] * 3], [N, N, N, N, N, N]),
@@ -86,6 +91,14 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ("asha", [[9], [8], [7], [6], [8.5], [8.2]], [N, 1, 1, 1, 1, 1]),  # pruned rivals count too: a third of six is two, and it is third
         ("asha", [[9], [8], [7], [6], [8.5], [8.6]], [N, 1, 1, 1, 1, N]),
         ("asha", [[1, 1], [2, 0]], [N, N]),  # step 2 is no rung
+        # the first report at a rung or past it is looked at, whatever the steps are
+        ("asha", [{100: 2, 200: 2, 300: 2}, {100: 1}, {100: 3, 200: 0, 300: 3}, {100: 4, 200: 4, 300: 1}], [N, 100, N, 300]),
+        # `epochs` is given, and the app counts batches: what goes on past its end has another one
+        ({"name": "asha", "max_resource": 30}, [{100: 2, 2000: 2}, {100: 1, 2000: 9}, {100: 3, 2000: 1}], [N, 100, 2000]),
+        ({"name": "asha", "max_resource": 30}, [{10: 2, 30: 2}, {10: 3, 30: 1}], [N, N]),
+        ("hyperband", [{100: 100 - number, 200: 1} for number in range(5)], [N, 100, 100, 100, N]),
+        ({"name": "asha", "max_resource": 2000}, [{50: 2, 100: 2}, {50: 1, 100: 1}, {50: 3, 100: 1}], [N, 100, 100]),
+        ("asha", [{0: 2, 1: 2, 2: 2, 3: 2}, {0: 1, 1: 1}, {0: 1, 1: 3, 2: 0, 3: 1}], [N, 1, 3]),  # epochs from nought on
         ({"name": "asha", "min_resource": 2}, [[1, 1], [2, 0]], [N, 2]),
         ({"name": "asha", "min_resource": 2, "min_early_stopping_rate": 1}, [[1, 1], [2, 0], [1] * 6, [0] * 6], [N, N, N, 6]),
         ({"name": "asha", "reduction_factor": 2}, [[4], [3], [3.5], [3.7]], [N, 1, 1, N]),
@@ -95,7 +108,7 @@ FOUR = [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]]
         ({**HALVES, "bootstrap_count": 5}, [[1] * 3, [2], [3], [4], [5] * 3, [2.9]], [N, 1, 1, 1, 2, 1]),
         ({**HALVES, "bootstrap_count": 6}, [[1] * 3, [2], [3], [4], [5], [6, 6, 6], [7, 7, 7]], [N, 1, 1, 1, 1, 2, N]),
         ({**HALVES, "bootstrap_count": 3}, [[1], [2], [0.5], [1.5]], [N, 1, 1, N]),
-        ({**HALVES, "bootstrap_count": 4}, [{5: 1}, {5: 2}, [0], [0], [9]], [N, N, N, 1, 1]),  # those that have no value yet are not there
+        ({**HALVES, "bootstrap_count": 4}, [{5: 1}, {5: 2}, [0], [0], [9]], [N, 5, N, 1, 1]),  # those that have no value yet are not there
         ("successive_halving", [[5], [4]], [N, 1]),
         ({"name": "threshold", "gaps": {1: 0.5, 3: 0.1}}, [[1, 1, 1], [0.5, 0.5, 0.89], [0.4], [0.9] * 3], [N, 3, 1, N]),
         ({"name": "threshold", "gaps": {2: 0}}, [[1, 1], [0.5, 1], [0, 0.9]], [N, N, 2]),
@@ -169,7 +182,7 @@ def test_the_bracket_of_a_trial_stays_what_it_is():
 
 @pytest.mark.parametrize(("step", "rung"), [(1, True), (2, False), (3, True), (9, True), (10, False), (27, True)])
 def test_rungs(step, rung):
-    assert (pruning.SuccessiveHalving().rung(step) is not None) is rung
+    assert (pruning.SuccessiveHalving().rung([*range(1, step + 1)]) is not None) is rung
 
 
 @pytest.mark.parametrize(
@@ -191,8 +204,8 @@ def test_rungs(step, rung):
 )
 def test_rungs_follow_the_length_of_a_trial(given, rungs):
     rule = pruning.build({"name": "asha", **given})
-    assert [step for step in range(1, 49) if rule.rung(step) is not None] == rungs
-    assert [rule.rung(step) for step in rungs] == list(range(len(rungs)))
+    assert [step for step in range(1, min(given.get("max_resource", 48), 48) + 1) if rule.rung([*range(1, step + 1)]) is not None] == rungs
+    assert [rule.rung([step - 1, step]) for step in rungs] == list(range(len(rungs)))
 
 
 def test_n_best_survive_a_rung_on_average():

@@ -64,7 +64,7 @@ class Percentile:
     percentile: float = 25.0
     n_startup_trials: int = 4  # earlier trials needed before anything is pruned
     n_warmup_steps: int = 0  # steps during which nothing is pruned
-    interval_steps: int = 1
+    interval_steps: int = 1  # a trial is looked at when it first reports every so many steps, or later ones
 
     def __post_init__(self) -> None:
         _need(_is_number(self.percentile) and 0 < self.percentile < 100, self, "percentile", "a number above 0 and below 100")
@@ -74,8 +74,9 @@ class Percentile:
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
-        step = steps[-1]
-        if step <= self.n_warmup_steps or (step - self.n_warmup_steps - 1) % self.interval_steps:
+        step, before = steps[-1], steps[-2] if len(steps) > 1 else -math.inf
+        looks, had = ((at - self.n_warmup_steps - 1) // self.interval_steps for at in (step, max(before, self.n_warmup_steps)))
+        if step <= self.n_warmup_steps or looks == had:
             return False
         _, _, bests = peers(step)
         if len(bests) < self.n_startup_trials:
@@ -97,10 +98,12 @@ class Median(Percentile):
 class SuccessiveHalving:
     """Asynchronous successive halving: at the rungs min_resource * reduction_factor**k the best 1/reduction_factor go on.
 
+    A trial is looked at when it first reports a rung or a later step: an app that reports every hundred steps meets few rungs exactly.
+
     Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), in the stopping form: a trial goes on
     where its value is among the best 1/reduction_factor of the earlier trials that reached the rung, itself included.
     Without `min_resource` the first rung is at 1/FIRST_RUNG of `max_resource`, the steps of a full trial, or at step 1. At its end, where
-    `max_resource` says when that is, a trial is not judged: nothing would be spared.
+    `max_resource` says when that is, a trial is not judged: nothing would be spared. One that goes on past it is: it counts other steps.
 
     Among few trials the best is no good one yet. With `bootstrap_count` (the term is Optuna's) that many trials must have reached the
     first rung before one may go on from there, half as many at each rung after it. The very first to reach a rung always goes on: it
@@ -128,18 +131,20 @@ class SuccessiveHalving:
             return self.min_resource
         return max(1, math.ceil((self.max_resource or 1) / FIRST_RUNG))
 
-    def rung(self, step: int) -> int | None:
-        """Which rung `step` is, 0 the first; None where it is none: a trial that has come to its end is spared nothing any more."""
-        if self.max_resource is not None and step >= self.max_resource:
+    def rung(self, steps: Sequence[int]) -> int | None:
+        """The first rung that the last of `steps` has come to and the one before it had not, 0 the first of all; None where there is none,
+        and for a trial that has come to its end, which is spared nothing any more."""
+        step, before = steps[-1], steps[-2] if len(steps) > 1 else 0
+        if step == self.max_resource:
             return None
         number, at = 0, self.first * self.reduction_factor**self.min_early_stopping_rate
-        while at < step:
+        while at <= before:
             number, at = number + 1, at * self.reduction_factor
-        return number if at == step else None
+        return number if at <= step else None
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
-        rung = self.rung(steps[-1])
+        rung = self.rung(steps)
         if rung is None:
             return False
         _, at_step, _ = peers(steps[-1])
@@ -183,7 +188,7 @@ class Hyperband:
         """See the class."""
         bracket = self.bracket(number)
         halving = SuccessiveHalving(self.min_resource, self.reduction_factor, bracket, self.max_resource)
-        if halving.rung(steps[-1]) is None:
+        if halving.rung(steps) is None:
             return False
         numbers, at_step, _ = peers(steps[-1])
         same = np.fromiter((self.bracket(int(n)) == bracket for n in numbers), dtype=bool, count=len(numbers))
