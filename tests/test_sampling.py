@@ -319,6 +319,20 @@ def test_a_space_may_be_extended_by_optunas_own_calls():
 
 
 @pytest.mark.parametrize(
+    ("spec", "theirs"),
+    [
+        (space.Int(1, 64, log=True), optuna.distributions.IntDistribution(1, 64, log=True)),
+        (space.Int(1, 9, step=2), optuna.distributions.IntDistribution(1, 9, step=2)),
+        (space.Float(1e-3, 1.0, log=True), optuna.distributions.FloatDistribution(1e-3, 1.0, log=True)),
+        (space.Float(0.0, 1.0, step=0.25), optuna.distributions.FloatDistribution(0.0, 1.0, step=0.25)),
+        (space.Choice(("a", None, [1])), optuna.distributions.CategoricalDistribution(("a", None, "[1]"))),
+    ],
+)
+def test_a_range_as_optuna_has_it(spec, theirs):
+    assert distribution(spec) == theirs
+
+
+@pytest.mark.parametrize(
     ("spec", "value", "label"),
     [
         (space.Choice(("a", None, 3, 0.5)), None, None),
