@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from trivet import space
 from trivet.search import samplers, teaching
 from trivet.search.samplers import SamplerSpec, sampler_spec
-from trivet.search.sampling import Sampler, distribution, external, internal, trial_seed
+from trivet.search.sampling import Sampler, trial_seed
 
 NUMBERS = (space.Param("x", space.Float(-5.0, 5.0)), space.Param("y", space.Float(1e-4, 1.0, log=True)), space.Param("n", space.Int(1, 16)))
 MIXED = (
@@ -316,43 +316,3 @@ def test_a_space_may_be_extended_by_optunas_own_calls():
 
     trial = Sampler(SamplerSpec("tpe"), NUMBERS, ["minimize"], 0).ask(0, [], extend)
     assert 0 <= trial.params["extra"] <= 1 and list(trial.params) == ["x", "y", "n", "extra"]
-
-
-@pytest.mark.parametrize(
-    ("spec", "theirs"),
-    [
-        (space.Int(1, 64, log=True), optuna.distributions.IntDistribution(1, 64, log=True)),
-        (space.Int(1, 9, step=2), optuna.distributions.IntDistribution(1, 9, step=2)),
-        (space.Float(1e-3, 1.0, log=True), optuna.distributions.FloatDistribution(1e-3, 1.0, log=True)),
-        (space.Float(0.0, 1.0, step=0.25), optuna.distributions.FloatDistribution(0.0, 1.0, step=0.25)),
-        (space.Choice(("a", None, [1])), optuna.distributions.CategoricalDistribution(("a", None, "[1]"))),
-    ],
-)
-def test_a_range_as_optuna_has_it(spec, theirs):
-    assert distribution(spec) == theirs
-
-
-@pytest.mark.parametrize(
-    ("spec", "value", "label"),
-    [
-        (space.Choice(("a", None, 3, 0.5)), None, None),
-        (space.Choice(("a", None, 3, 0.5)), 3.0, 3),
-        (space.Choice((1, 2)), 2, 2),
-        (space.Choice((1, True)), True, "True"),
-        (space.Choice((0.0, False)), 0, "0.0"),
-        (space.Choice(("1", 1)), "1", "1"),
-        (space.Choice(([1, 2], {"a": [3]}, "x")), [1, 2], "[1, 2]"),
-        (space.Choice(([1, 2], "[1, 2]")), "[1, 2]", "'[1, 2]'"),
-        (space.Choice((math.nan, 1.0)), math.nan, math.nan),
-        (space.Int(1, 9), 3, 3),
-        (space.Float(0.0, 1.0), 0.25, 0.25),
-    ],
-)
-def test_what_optuna_calls_a_value(spec, value, label):
-    assert repr(internal(spec, value)) == repr(label)
-    back = external(spec, distribution(spec).to_external_repr(distribution(spec).to_internal_repr(label)))
-    assert space.contains(space.Fixed(back), value)
-    if isinstance(spec, space.Choice):
-        labels = distribution(spec).choices
-        assert [repr(external(spec, x)) for x in labels] == [repr(option) for option in spec.options]
-        optuna.distributions.json_to_distribution(optuna.distributions.distribution_to_json(distribution(spec)))
