@@ -19,6 +19,11 @@ def prepared(config, tmp_path):
     return meta, data.load(folder), data.load_test(folder)
 
 
+def told(config, tmp_path):
+    """The warnings of `prepare`, without reading back what it wrote."""
+    return data.prepare(config, tmp_path / "prepared")["understood"]["warnings"]
+
+
 def refused(config, tmp_path, message):
     """`prepare` answers with one line that contains `message`, and leaves the tree as it was."""
     before = digest(tmp_path)

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import yaml
-from data_checks import SPLIT, prepared, refused
+from data_checks import SPLIT, prepared, refused, told
 
 from trivet import data
 from trivet.data import npz
@@ -143,7 +143,7 @@ COLOURS = np.random.default_rng(1).random((200, 6, 6, 4)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
-    ("found", "lines"),
+    ("arrays", "lines"),
     [
         ({"x": NUMBERS}, []),
         ({"x": np.c_[NUMBERS, np.ones(200)]}, ["1 of 4 columns have the same value in every training sample"]),
@@ -160,11 +160,11 @@ COLOURS = np.random.default_rng(1).random((200, 6, 6, 4)).astype(np.float32)
         ({"x": NUMBERS, "y": np.where(np.arange(200) % 3, MANY, -999)}, ["the target is -999 in 67 row(s), else 0 to 1"]),
     ],
 )
-def test_arrays_that_are_probably_not_what_their_owner_thinks(tmp_path, found, lines):
+def test_arrays_that_are_probably_not_what_their_owner_thinks(tmp_path, arrays, lines):
     settings = config(tmp_path, images(40, 3))
-    np.savez(settings["file"], **{"y": MANY, **found})
-    told = prepared(settings, tmp_path)[0]["understood"]["warnings"]
-    assert len(told) == len(lines) and all(line in said for line, said in zip(lines, told, strict=True))
+    np.savez(settings["file"], **{"y": MANY, **arrays})
+    found = told(settings, tmp_path)
+    assert len(found) == len(lines) and all(line in said for line, said in zip(lines, found, strict=True))
 
 
 def test_numbers_that_are_no_classes(tmp_path):

@@ -1,5 +1,6 @@
 """Columns that are not what their owner thinks are told, those that are fine are not; categories of many values can be encoded."""
 
+import data_checks
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ def config(tmp_path, columns, y=LABELS, **changes):
 
 
 def told(tmp_path, columns, **changes):
-    return prepared(config(tmp_path, columns, **changes), tmp_path)[0]["understood"]["warnings"]
+    return data_checks.told(config(tmp_path, columns, **changes), tmp_path)
 
 
 MEASURED = RNG.normal(size=N).cumsum()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from data_checks import SPLIT, prepared, refused
+from data_checks import SPLIT, prepared, refused, told
 
 
 def table_config(tmp_path, frame, name="mine.csv", **changes):
@@ -209,6 +209,5 @@ def test_bad_test_files(tmp_path, test_rows, message):
 )
 def test_a_test_file_that_is_unlike_the_other_is_told(tmp_path, test_rows, lines):
     test_rows.to_csv(tmp_path / "test.csv", index=False)
-    meta, *_ = prepared(table_config(tmp_path, frame(), test_file=str(tmp_path / "test.csv")), tmp_path)
-    found = meta["understood"]["warnings"]
+    found = told(table_config(tmp_path, frame(), test_file=str(tmp_path / "test.csv")), tmp_path)
     assert len(found) == len(lines) and all(map(str.startswith, found, lines))
