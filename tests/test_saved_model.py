@@ -41,6 +41,36 @@ def test_one_channel_may_be_left_out(tmp_path):
     assert model.predict(x[0, 0]).shape == (1,)
 
 
+@pytest.fixture(scope="module")
+def of_one_epoch(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("model"), blobs(shape=(3,)), epochs=1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[0, 0, np.nan], [np.inf, 0, 0]], "x has 2 values that are NaN, infinite or too large, the first in sample 0"),
+        (np.array([[0, 0, 0], [0, 0, 1e300]]), "x has 1 values that are NaN, infinite or too large, the first in sample 1"),
+        ([["a", "b", "c"]], "x: must be numbers, all samples of one shape ("),
+        ([[1, 2, 3], [3]], "x: must be numbers, all samples of one shape ("),
+        (None, "x has shape (): must be (N, 3), or one such sample"),
+        ([], "x has shape (0,): must be (N, 3), or one such sample"),
+    ],
+)
+def test_samples_that_are_no_numbers_are_one_line(of_one_epoch, x, message):
+    with pytest.raises(UserError) as error:
+        of_one_epoch.predict(x)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_any_type_are_samples(of_one_epoch):
+    numbers = [[1, 2, 3], [3, -4, 0]]
+    plain = of_one_epoch.predict_proba(numbers)
+    for x in (np.array(numbers, dtype=object), np.broadcast_to(np.int8(numbers), (2, 3)), torch.tensor(numbers)):
+        np.testing.assert_array_equal(of_one_epoch.predict_proba(x), plain)
+
+
 def test_a_regression_predicts_in_its_units(tmp_path):
     data, result, model = trained(tmp_path, line(), **REGRESSION, epochs=40, optimizer={"name": "sgd", "lr": 0.1})
     prediction = model.predict(data.val.x)

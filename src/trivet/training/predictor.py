@@ -61,11 +61,15 @@ class Predictor:
         """Raw samples (array, tensor or list; one sample or many) to (N, *input_shape) as the model saw them in training."""
         shape = tuple(self.meta["input_shape"])
         bare = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape  # one channel may be left out
-        x = torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x)).to(self.device, torch.float32)
+        x = _numbers(x).to(self.device, torch.float32)
         if tuple(x.shape) in (shape, bare):
             x = x.unsqueeze(0)
         if tuple(x.shape[1:]) not in (shape, bare):
             raise UserError(f"x has shape {tuple(x.shape)}: must be (N, {', '.join(map(str, shape))}), or one such sample")
+        bad = ~x.isfinite()
+        if bool(bad.any()):  # a model answers those, too, and what it says means nothing
+            first = int(bad.reshape(len(x), -1).any(1).nonzero()[0])
+            raise UserError(f"x has {int(bad.sum())} values that are NaN, infinite or too large, the first in sample {first}: mend them")
         x = x.reshape(len(x), *shape)
         return (x - self._mean) / self._std
 
@@ -88,6 +92,16 @@ class Predictor:
         if self.meta["task"] == "classification":
             return np.asarray(self.classes)[out.argmax(-1).cpu().numpy()]
         return out.squeeze(-1).cpu().numpy() if out.shape[1] == 1 else out.cpu().numpy()
+
+
+def _numbers(x: Any) -> Tensor:
+    if isinstance(x, Tensor):
+        return x
+    try:
+        with np.errstate(over="ignore"):
+            return torch.from_numpy(np.array(x, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"x: must be numbers, all samples of one shape ({str(error).splitlines()[0]})") from None
 
 
 def evaluate(model: Predictor, split: Any, config: Mapping[str, Any] | None = None) -> dict[str, float]:
