@@ -9,6 +9,22 @@ from collections.abc import Iterable
 PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_]\w*", re.IGNORECASE | re.ASCII)
 
 
+def mark(key: str, character: str) -> str:
+    """The word that sets `key` to one character.
+
+    >>> mark("data.decimal", ",")
+    '\\'data.decimal=","\\''
+    """
+    plain = {"\t": "tab"}.get(character, character)
+    return f"{key}={plain}" if re.fullmatch(r"tab|[._]", plain) else shlex.quote(f"{key}={_quoted(character)}")
+
+
+def marks(thousands: str | None = None, decimal: str | None = None) -> str:
+    """What to set where numbers are written with these marks."""
+    given = {"thousands": thousands, "decimal": decimal}
+    return " and ".join(mark(f"data.{key}", character) for key, character in given.items() if character is not None)
+
+
 def listed(key: str, values: Iterable[str], quoted: bool = False) -> str:
     """The word that sets `key` to a list of texts.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from trivet.data.mends import marks
+
 EXCEL_ERRORS = frozenset(["#n/a", "#na", "#null!", "#value!", "#div/0!", "#ref!"])
 MARKERS = EXCEL_ERRORS.union(
     ["?", "-", "--", "---", ".", "*", "na", "n/a", "n.a.", "n/k", "nan", "null", "none", "nil", "missing", "unknown", "<na>", "\\n"],
@@ -28,15 +30,15 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 OTHER_WAYS = (  # numbers written in another way than with a decimal point, and what to do
-    (re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), "set data.thousands=. data.decimal=','"),
-    (re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+"), "set data.thousands=','"),
-    (re.compile(r"[+-]?\d{1,3}(,\d{3})+"), "set data.thousands=',' (or data.decimal=',')"),
-    (re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?"), "set data.decimal=','"),
-    (re.compile(r"[+-]?\d{1,3}('\d{3})+(\.\d+)?"), 'set data.thousands="\'"'),
-    (re.compile(r"[+-]?\d{1,3}(\u2019\d{3})+(\.\d+)?"), "set data.thousands=\u2019"),
-    (re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?"), "set data.thousands=' '"),
-    (re.compile(r"[+-]?\d{1,3}(_\d{3})+(\.\d+)?"), "set data.thousands=_"),
-    (re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), "set data.thousands=. data.decimal=','"),
+    (re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), "set " + marks(".", ",")),
+    (re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+"), "set " + marks(",")),
+    (re.compile(r"[+-]?\d{1,3}(,\d{3})+"), f"set {marks(',')} (or {marks(decimal=',')})"),
+    (re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?"), "set " + marks(decimal=",")),
+    (re.compile(r"[+-]?\d{1,3}('\d{3})+(\.\d+)?"), "set " + marks("'")),
+    (re.compile(r"[+-]?\d{1,3}(\u2019\d{3})+(\.\d+)?"), "set " + marks("\u2019")),
+    (re.compile(r"[+-]?\d{1,3}( \d{3})+(\.\d+)?"), "set " + marks(" ")),
+    (re.compile(r"[+-]?\d{1,3}(_\d{3})+(\.\d+)?"), "set " + marks("_")),
+    (re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), "set " + marks(".", ",")),
     (re.compile(r"[+-]?\d{1,2}(,\d{2})+,\d{3}(\.\d+)?"), "write them without marks between the digits"),
     (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+"), "write e for the exponent"),
 )

@@ -22,6 +22,7 @@ from pandas.api.types import is_numeric_dtype
 
 from trivet.data.kinds import is_text
 from trivet.data.magic import foreign
+from trivet.data.mends import mark
 from trivet.data.texts import cleaned, name, nearest
 from trivet.errors import UserError
 
@@ -211,10 +212,12 @@ def _find_separator(sample: str, whole: bool, where: str) -> str:
         if counts[sep] > 1 and all(len(row) == counts[sep] for row in rows):
             fits.append(sep)
     if hint := re.match(r"sep=(.)\s*?\r?\n", sample, re.IGNORECASE):  # for Excel
-        raise UserError(f"{where}: row 1, {hint.group().strip()!r}, is no row of names: remove it, and set data.sep='{hint.group(1)}'")
+        raise UserError(f"{where}: row 1, {hint.group().strip()!r}, is no row of names: remove it, and set {mark('data.sep', hint[1])}")
     if len(fits) > 1:
         named = " and ".join(SEPARATORS[sep] for sep in fits)
-        raise UserError(f"{where}: {named} both cut its rows into equal numbers of cells: set data.sep, for example data.sep='{fits[0]}'")
+        raise UserError(
+            f"{where}: {named} both cut its rows into equal numbers of cells: set data.sep, for example {mark('data.sep', fits[0])}"
+        )
     if not sample.strip():
         raise UserError(f"{where}: holds nothing but blanks")
     best = fits[0] if fits else max(counts, key=counts.__getitem__)

@@ -13,7 +13,7 @@ import pandas as pd
 from trivet.data.encoding import numbers, texts
 from trivet.data.kinds import Writing, is_number, is_text, markers_in, share_of_dates
 from trivet.data.leaks import ENOUGH, alone
-from trivet.data.mends import listed
+from trivet.data.mends import listed, marks
 from trivet.data.texts import folded
 
 MANY = 50  # categories that are worth a word
@@ -79,8 +79,8 @@ def written(frame: pd.DataFrame, values: Mapping[str, Any], separator: str) -> l
                 mend = f"{listed('data.categorical', [name])} makes them names, or add it to data.drop"
                 lines.append(f"column {name} holds codes such as {first.iloc[0]!r}, taken as numbers: {mend}")
         elif Writing(values["decimal"], values["thousands"]) == Writing() and (cell := _thousands(present, separator)):
-            mend = "data.thousands=. data.decimal=',' where the points stand between thousands"
-            lines.append(f"column {name} holds numbers such as {cell!r}, taken with decimals: set {mend}")
+            mend = f"set {marks('.', ',')} where the points stand between thousands"
+            lines.append(f"column {name} holds numbers such as {cell!r}, taken with decimals: {mend}")
     return lines
 
 
