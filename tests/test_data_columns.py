@@ -47,6 +47,7 @@ MEASURED = RNG.normal(size=N).cumsum()
         ({"Patient Nr.": RNG.permutation(10 * N)[:N]}, "column Patient Nr. has another whole number in every row"),
         ({"bought": [20240100 + i % 28 + 1 for i in range(N)]}, "column bought holds dates such as 202401"),
         ({"age": [-999, *range(20, 79)] * 5}, "column age is -999 in 5 row(s), else 20 to 78: does that stand for a missing value?"),
+        ({"pay": [-999, -999, *range(20_000, 20_298)]}, "column pay is -999 in 2 row(s), else 20000 to 20297"),
         ({"depth": [1e30, *NOISE[1:]]}, "column depth is 1e+30 in 1 row(s), else "),
         ({"town": ["Ulm", "ulm", "Bonn"] * 100}, "column town holds 'Ulm' and 'ulm', which differ only in small and capital letters"),
         ({"town": ["Bad  Ems", "Bad Ems", "Bonn"] * 100}, "column town holds 'Bad  Ems' and 'Bad Ems', which differ"),
@@ -76,6 +77,8 @@ def test_a_suspicious_column_is_told(tmp_path, columns, message):
         {"weight": [f"{i % 97 + 100}" for i in range(N)]},
         {"gain": [999, *range(20, 917, 3)]},  # not far from all others
         {"count": [99, 1, 50] * 100},
+        {"sign": [-1, 0, 1] * 100},
+        {"change": [-99, *range(-120, 179)]},
         {"year": [1990 + i % 30 for i in range(N)]},
         {"length": [f"{i % 9 + 1}.{i % 7}50" for i in range(N)]},  # decimals in a file that commas cut
         {"share": [f"0.{i % 89 + 10}5" for i in range(N)]},

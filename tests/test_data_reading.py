@@ -241,6 +241,21 @@ def test_a_cell_that_is_no_number_is_told_and_never_made_a_category(tmp_path, ce
     refused(table(tmp_path, cells), tmp_path, message)
 
 
+def test_a_column_that_is_written_in_another_way_than_was_said_is_refused(tmp_path):
+    message = (
+        "column size: '1.5' in row 2 is no number as numbers are written here ('data.decimal=\",\"'): write those of all columns in one"
+    )
+    refused(table(tmp_path, ["1.5", "2.5"] * 20, decimal=","), tmp_path, message)
+    refused(table(tmp_path, ["1,234.5"] * 40, decimal=","), tmp_path, "'1,234.5' in row 2 is no number as numbers are written here (")
+
+
+def test_a_name_with_the_word_column_in_it_is_named_whole(tmp_path):
+    config = table(tmp_path, ["abc"])
+    text = (tmp_path / "a.csv").read_text().replace("size;", "my column 5;", 1)
+    (tmp_path / "a.csv").write_text(text)
+    refused(config, tmp_path, "or set 'data.categorical=[\"my column 5\"]' if its numbers are names")
+
+
 @pytest.mark.parametrize(
     ("cells", "changes", "columns"),
     [

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from trivet.data.mends import listed
-from trivet.data.patterns import DATE, DECORATED, MARKERS, OTHER_WAYS
+from trivet.data.mends import listed, marks
+from trivet.data.patterns import DATE, DECORATED, MARKERS, OTHER_WAYS, POINT
 from trivet.errors import UserError
 
 FEW_DECORATED = 3
@@ -71,20 +71,27 @@ def typed(column: pd.Series, where: str, writing: Writing, numbers_only: bool = 
         return column.astype(float)
     if not len(bad):
         return numbers.reindex(column.index) if len(numbers) < len(column) else numbers
+    marked = bad[bad.str.lower().isin(MARKERS)]
+    _refuse_other_ways(len(present) - len(bad), len(present) - len(marked), bad.drop(marked.index), where, writing)
     _refuse_mistakes(present, bad, where, numbers_only, target)
     return column
+
+
+def _refuse_other_ways(n_good: int, n_cells: int, wrong: pd.Series, where: str, writing: Writing) -> None:
+    """UserError where most cells of a column are numbers, or would be with other marks than those of `writing`."""
+    for pattern, mend in OTHER_WAYS if writing == Writing() else [*OTHER_WAYS, (POINT, "")]:
+        alike = wrong[wrong.str.fullmatch(pattern)]
+        if len(alike) and 2 * (n_good + len(alike)) >= n_cells:
+            given = "" if writing == Writing() else f" ({marks(writing.thousands, writing.decimal)})"
+            mend = mend if writing == Writing() else "write those of all columns in one way"
+            raise UserError(f"{where}: {alike.iloc[0]!r} in row {alike.index[0]} is no number as numbers are written here{given}: {mend}")
 
 
 def _refuse_mistakes(present: pd.Series, bad: pd.Series, where: str, numbers_only: bool, target: bool) -> None:
     marked = bad[bad.str.lower().isin(MARKERS)]
     wrong = bad.drop(marked.index)
     n_good, n_cells = len(present) - len(bad), len(present) - len(marked)
-    name = where.rpartition("column ")[2]
-    for pattern, mend in OTHER_WAYS:
-        alike = wrong[wrong.str.fullmatch(pattern)]
-        if len(alike) and 2 * (n_good + len(alike)) >= n_cells:
-            raise UserError(f"{where}: {alike.iloc[0]!r} in row {alike.index[0]} is no number as numbers are written here: {mend}")
-    names = "" if numbers_only or target else f", or set {listed('data.categorical', [name])} if"
+    names = "" if numbers_only or target else f", or set {listed('data.categorical', [str(present.name)])} if"
     if signs := _decoration(wrong):
         row, cell = wrong.index[0], wrong.iloc[0]
         mend = "write the number alone" + (", all in one unit" if len(signs) > 1 else "") + (names and f"{names} these are names")

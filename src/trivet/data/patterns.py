@@ -42,6 +42,7 @@ OTHER_WAYS = (  # numbers written in another way than with a decimal point, and 
     (re.compile(r"[+-]?\d{1,2}(,\d{2})+,\d{3}(\.\d+)?"), "write them without marks between the digits"),
     (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+"), "write e for the exponent"),
 )
+POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 NUMBER = r"[+-]?\d[\d.,'\u2019_ ]*(?:[eE][+-]?\d+)?"
 SIGN = r"[$\u20ac\u00a3\u00a5\u20b9\u20bd]"
 UNIT = rf"{SIGN}|[%\u2030\u00b0]|\u00b0?[^\W\d_]{{1,8}}[\u00b2\u00b3]?(?:/[^\W\d_]{{1,8}}[\u00b2\u00b3]?)?"

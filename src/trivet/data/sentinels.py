@@ -14,7 +14,7 @@ MANY_CLASSES = 20  # whole numbers as classes, from which on they may be measure
 
 
 def sentinel(values: np.ndarray, column: str | None = None) -> str | None:
-    """What to say of one of these numbers (N,), NaN where there is none, that lies far from all others; None without such a one.
+    """What to say of one of these numbers (N,), NaN where there is none, that lies far from all others or alone below 0; None without one.
 
     column: of a table.
     """
@@ -24,7 +24,9 @@ def sentinel(values: np.ndarray, column: str | None = None) -> str | None:
         return None
     for place, others in ((0, found[1:]), (-1, found[:-1])):
         value = float(found[place])
-        if SENTINELS.fullmatch(repr(value)) and np.abs(others - value).min() > FAR * np.ptp(others):
+        far = np.abs(others - value).min() > FAR * np.ptp(others)
+        alone_below = value <= -9 and others[0] >= 0 and counts[place] > 1
+        if SENTINELS.fullmatch(repr(value)) and (far or alone_below):
             mend = "leave them out" if column is None else f"set {missing(column, f'{value:g}')}"
             within = f"{others[0]:g} to {others[-1]:g}"
             return f"is {value:g} in {counts[place]} row(s), else {within}: does that stand for a missing value? Then {mend}"
