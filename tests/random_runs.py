@@ -142,9 +142,12 @@ def _contradictions(context: Context, text: str) -> list[str]:
     fixed = re.findall(r"[\w.]+", "".join(re.findall(r"^- Fix: (.*), which made no", text, re.MULTILINE)))
     widened = re.findall(r"^- Widen: ([\w.]+)", text, re.MULTILINE)
     found += [f"{key} is to be fixed and to be widened" for key in set(fixed) & set(widened)]
-    for row in re.findall(r"^\| (?:sweep|coarse|fine) .*$", text.split("## How it went")[-1].split("## Red flags")[0], re.MULTILINE):
-        times = [seconds(cell) for cell in row.strip("| ").split(" | ")[3:7]]
-        found += [f"one worker is faster than several: {row}" for several, one in (times[::2], times[1::2]) if one < 0.99 * several]
+    table = re.findall(r"^\| .* \|$", text.split("## How it went")[-1].split("## Red flags")[0], re.MULTILINE)
+    for head, row in zip(table[:1] * len(table), table[2:], strict=False):
+        cells = dict(zip(*(line.strip("| ").split(" | ") for line in (head, row)), strict=True))
+        pairs = [("Time", "Time with one worker"), ("Time without pruning", "One worker, no pruning")]
+        pairs = [tuple(map(seconds, (cells[a], cells[b]))) for a, b in pairs if a in cells]
+        found += [f"one worker is faster than several: {row}" for several, one in pairs if one < 0.99 * several]
     return found
 
 

@@ -45,6 +45,10 @@ MOVES = pd.DataFrame(
 BASELINES = {"majority": 0.5, "logistic": 0.91, "boosting": 0.96}
 
 
+STOPPED_LATE = trials(np.linspace(0.9, 0.5, 24), step=[2000.0] * 12 + [100.0] * 12, best_step=100.0)
+STOPPED_LATE = STOPPED_LATE.assign(state=["COMPLETE"] * 12 + ["PRUNED"] * 12)
+
+
 def whole():
     """A run with all of its stages and an audit, on a table whose baselines were fitted, at a price."""
     context = story(
@@ -239,6 +243,10 @@ VARIATIONS = {
     "level with the default": lambda: story({0: [0.9, 0.901, 0.899], 1: [0.9, 0.901, 0.899]}),
     "one seed may have missed it": lambda: story({0: [0.95], 1: [0.93]}),
     "only the default": lambda: story({0: [0.9, 0.901, 0.899]}),
+    "nothing reported on the way": lambda: alone(
+        search(trials(np.linspace(0.5, 0.9, 8), step=NAN, best_step=NAN), config={"seed": 0}, command="python app.py -m")
+    ),
+    "steps that are no epochs": lambda: alone(search(STOPPED_LATE, config={"epochs": 30, "seed": 0}, pruner={"name": "asha"})),
     "worse on test data": lambda: story(CLEAR, tested=([0.88, 0.879, 0.881], [0.9, 0.901, 0.899])),
     "equal on test data": lambda: story(CLEAR, tested=([0.9, 0.901, 0.899], [0.9, 0.901, 0.899])),
     "better by less than the test set tells": lambda: story(CLEAR, tested=([0.913, 0.912, 0.914], [0.9, 0.901, 0.899])),

@@ -28,6 +28,7 @@ from trivet.reporting.sections import (
     went,
 )
 from trivet.reporting.tables import read_results, read_sweep
+from trivet.reporting.units import in_steps
 from trivet.reporting.words import count
 
 
@@ -77,7 +78,8 @@ def sections(context: Context) -> list[Section]:
     parts += [*phases.build(context), mattered.build(context), went.build(context)]
     parts += [flags.build(context, decision), advice.build(context, decision)]
     parts += [trials.build(context)]
-    return [*parts, checklist.build(context, decision), provenance.build(context)]
+    parts += [checklist.build(context, decision), provenance.build(context)]
+    return in_steps(parts) if context.unit == "step" else parts
 
 
 def _subtitle(context: Context) -> str:

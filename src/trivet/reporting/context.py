@@ -21,6 +21,7 @@ from trivet.phases import finalists
 from trivet.reporting.commands import command, seed_key, split_command
 from trivet.reporting.model import Axis
 from trivet.reporting.tables import Results
+from trivet.reporting.units import unit
 from trivet.reporting.words import Scale, override_list, settings
 
 PHASES = {
@@ -124,6 +125,12 @@ class Context:
         if self.best is None or len(self.best[0].complete) < 10:
             return False
         return self.best[0].default_number is not None and int(self.best[1]["number"]) == self.best[0].default_number
+
+    @cached_property
+    def unit(self) -> str:
+        """What the trials of the searches are counted in: epoch, step, or nothing where none reported any; see units.py."""
+        known = {unit(sweep) for sweep in self.searches}
+        return next((name for name in ("epoch", "step") if name in known), "")
 
     @property
     def maximize(self) -> bool:

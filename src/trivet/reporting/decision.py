@@ -105,12 +105,12 @@ def _wait(context: Context, sweep: Sweep) -> Decision:
 
 
 def _keep(context: Context) -> Decision:
-    spent = price(context, sum(sweep.epochs for sweep in context.searches))
+    cost = price(context, sum(spent(sweep) for sweep in context.searches))
     return Decision(
         "keep",
         "Keep the default:",
         "tuning brought nothing here.",
-        f"Price: none. Another search like this one would take about {spent}.",
+        f"Price: none. Another search like this one would take about {cost}.",
     )
 
 
@@ -173,12 +173,12 @@ def _longer(context: Context, sweep: Sweep) -> Decision:
     epochs, line = 2 * sweep.full, None
     if not context.single or "epochs" in (sweep.study.get("config") or {}):
         line = commands.again(context.results, sweep, "epochs", "epochs", epochs)
-    spent = 2 * sum(search.epochs for search in context.searches)
+    cost = 2 * sum(spent(search) for search in context.searches)
     return Decision(
         "longer",
         "Train longer rather than search more:",
         "the best trials were still improving when their training ended.",
-        f"Price: about {price(context, spent)} for the same search with {count(epochs, 'epoch')} a trial.",
+        f"Price: about {price(context, cost)} for the same search with {count(epochs, 'epoch')} a trial.",
         Command(line, "The next study, with longer trainings:") if line else None,
     )
 
@@ -188,28 +188,34 @@ def _stop(context: Context, sweep: Sweep) -> Decision:
     seed = seed + 1 if isinstance(seed, int) else 1
     if not context.single or "seed" in (sweep.study.get("config") or {}):
         line = commands.again(context.results, sweep, "seed", "seed", seed)
-    spent = sum(search.epochs for search in context.trained)
+    cost = sum(spent(search) for search in context.trained)
     return Decision(
         "stop",
         "Stop searching:",
         "more trials of this kind would bring little. What is left to gain lies elsewhere: data, model, longer training.",
-        f"Price: none; the whole once more with another seed, to check it, takes about {price(context, spent)}.",
+        f"Price: none; the whole once more with another seed, to check it, takes about {price(context, cost)}.",
         Command(line, "To check the result, the same once more with another seed of the search:") if line else None,
     )
 
 
+def spent(sweep: Sweep) -> float:
+    """What a search cost, in epochs; in trials where none reported an epoch."""
+    return sweep.epochs or len(sweep.trials)
+
+
 def per_trial(sweep: Sweep) -> float:
-    """Epochs that a trial of this search took on average, pruned ones among them."""
-    return sweep.epochs / max(len(sweep.trials), 1)
+    """What a trial of this search cost on average, pruned ones among them."""
+    return spent(sweep) / max(len(sweep.trials), 1)
 
 
-def price(context: Context, epochs: float) -> str:
-    """`700 epochs, 2.5 min as it ran here`, with money where params.yaml has a price."""
-    spent = sum(sweep.epochs for sweep in context.trained)
-    seconds = sum(sweep.wall for sweep in context.trained)
-    words = count(math.ceil(epochs), "epoch")
-    if not spent or not np.isfinite(seconds) or seconds <= 0:
+def price(context: Context, cost: float) -> str:
+    """Of a cost as `spent` counts it: `700 epochs, 2.5 min at the pace of this run`, with money where params.yaml has a price."""
+    known = [sweep for sweep in context.trained if bool(sweep.epochs) == bool(context.unit)]
+    whole, seconds = sum(map(spent, known)), sum(sweep.wall for sweep in known)
+    words = count(math.ceil(cost), "epoch" if context.unit else "trial")
+    if not whole or not np.isfinite(seconds) or seconds <= 0:
         return words
-    time = epochs * seconds / spent
-    words += f", {duration(time)} at the pace of this run"
+    time = cost * seconds / whole
+    words = f"{words}, " if context.unit else ""
+    words += f"{duration(time)} at the pace of this run"
     return words + (f", {money(time / 3600 * context.price_per_hour)} in money" if context.price_per_hour else "")

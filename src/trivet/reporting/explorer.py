@@ -34,6 +34,7 @@ def data(context: Context) -> dict:
         "factor": scale.factor,
         "maximize": context.maximize,
         "states": STATES,
+        "unit": context.unit,
         "searches": [_search(context, sweep) for sweep in context.searches],
     }
 

@@ -7,9 +7,11 @@ from trivet.diagnosis.flag import Flag
 from trivet.reporting.context import Context
 from trivet.reporting.decision import Decision
 from trivet.reporting.model import Bullets, Heading, Section, Strong
+from trivet.reporting.units import Quoted
 from trivet.reporting.words import count, listing, number
 
 LEVELS = {"serious": "Serious", "warning": "Warning", "hint": "Worth knowing"}
+QUOTING = ("failed", "diverged")  # flags whose evidence has messages of errors in it
 SEED_CHECKS = 3  # default beats tuned, other winner, seed noise
 
 
@@ -36,7 +38,7 @@ def _where(context: Context, flag: Flag) -> str:
 def _body(flag: Flag, decision: Decision) -> Bullets:
     mend = "Mend:" if decision.agrees(flag) else "In another search (the advice for this one stands under What next):"
     items = [
-        (Strong("Evidence:"), " ", flag.evidence),
+        (Strong("Evidence:"), " ", Quoted(flag.evidence) if flag.key in QUOTING else flag.evidence),
         (Strong("Likely cause:"), " ", flag.cause),
         (Strong(mend), " ", flag.mend),
     ]

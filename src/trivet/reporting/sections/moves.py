@@ -130,7 +130,8 @@ def _moved(section: Section, found: list[Move]) -> None:
 def paid(context: Context, coarse: Sweep, fine: Sweep) -> list:
     """Whether the second search brought what noise would not: the best of each, their finalists over seeds, and what it cost."""
     scale = context.scale
-    cost = f"It cost {count(fine.epochs, 'epoch')} and {duration(fine.wall)}."
+    trained = f"{count(fine.epochs, 'epoch')} and " if fine.epochs else ""
+    cost = f"It cost {trained}{duration(fine.wall)}."
     values = [sweep.value(sweep.score[best.name]) for sweep in (coarse, fine) if (best := sweep.best) is not None]
     if len(values) < 2:
         return ["One of the searches has no trial with a value, so whether the second paid is not known. ", cost]

@@ -61,7 +61,8 @@ def budget(sweep: Sweep) -> str:
     early = int(sweep.stopped.sum()) - pruned
     besides = f" ({early:,} of them stopped early)" if early else ""
     words = words.removesuffix(". ") + f", {infeasible:,} broke a constraint{besides}. " if infeasible else words
-    words += f"They took {count(sweep.epochs, 'epoch')} of training in {duration(sweep.wall)}"
+    trained = f"{count(sweep.epochs, 'epoch')} of training in " if sweep.epochs else ""
+    words += f"{'They' if n != 1 else 'It'} took {trained}{duration(sweep.wall)}"
     reason = STOPPED.get(str(sweep.study.get("stopped_by")))
     return words + (f"; the search ended because {reason}." if reason else ".")
 
@@ -114,7 +115,7 @@ def _facts(context: Context, sweep: Sweep) -> Table:
             " / ".join(f"{sweep.count(state):,} ({share(sweep.count(state), n)})" for state in states),
         ),
         *_constraints(study),
-        ("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}"),
+        *([("Epochs spent / without pruning", f"{sweep.epochs:,} / {sweep.epochs_unpruned:,}")] if sweep.epochs else []),
         ("Time", f"{duration(sweep.wall)} with {count(sweep.jobs, 'worker')}"),
     ]
     return Table(("What", "Value"), tuple((Cell(key), Cell(value)) for key, value in rows), sortable=False)
@@ -143,8 +144,10 @@ def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
     for _, row in rows.iterrows():
         values = settings(row, keys)
         extra = [cell(row[column]) for column in others.values()]
-        cells = [cell(int(row["number"])), scale_cell(context.scale, sweep.value(sweep.score[row.name])), *extra, cell(row["best_step"])]
+        cells = [cell(int(row["number"])), scale_cell(context.scale, sweep.value(sweep.score[row.name])), *extra]
+        cells += [cell(row["best_step"])] if rows["best_step"].notna().any() else []
         body.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
-    columns = ("Trial", context.scale.metric, *others, "Best epoch", *keys)
-    numeric = ("Trial", context.scale.metric, "Best epoch", *others)
+    reported = ("Best epoch",) if rows["best_step"].notna().any() else ()
+    columns = ("Trial", context.scale.metric, *others, *reported, *keys)
+    numeric = ("Trial", context.scale.metric, *reported, *others)
     return Table(columns, tuple(body), f"The best {count(len(rows), 'trial')}." if len(rows) > 1 else "The best trial.", numeric)

@@ -56,10 +56,9 @@ def progress_words(context: Context) -> list:
             continue
         final = known["best"].iloc[-1]
         at = known[known["best"] == final].iloc[0]
-        total = count(table["epochs"].iloc[-1], "epoch")
         cut = "" if len(sweep.complete) else ", where no trial ran to its end,"
-        words.append(f"In the {context.name(sweep)}{cut} the best value came with trial {int(at['trial'])} of {len(table):,}, ")
-        words.append(f"after {number(at['epochs'])} of {total}. ")
+        after = f", after {number(at['epochs'])} of {count(sweep.epochs, 'epoch')}" if sweep.epochs else ""
+        words.append(f"In the {context.name(sweep)}{cut} the best value came with trial {int(at['trial'])} of {len(table):,}{after}. ")
     return words
 
 
@@ -90,14 +89,15 @@ def progress_chart(context: Context) -> Chart:
         first_epoch += float(table["epochs"].iloc[-1]) if size else 0
     y = context.objective_axis(np.concatenate(values))
     y = Axis(y.label, y.log, range=_robust(np.concatenate(values) * scale.factor, y.log, context.maximize))
-    panels = [Panel(Axis("trials run"), y, by_trial), Panel(Axis("epochs spent"), y, by_epoch)]
+    panels = [Panel(Axis("trials run"), y, by_trial)] + [Panel(Axis("epochs spent"), y, by_epoch)] * bool(context.unit)
+    against = "trials and against epochs spent" if context.unit else "trials"
     whole = [context.name(sweep) for sweep in context.searches if len(sweep.complete)]
     cut = [context.name(sweep) for sweep in context.searches if len(sweep.finite) and not len(sweep.complete)]
     dots = [f"a trial that ran to its end{f' ({listing(whole)})' if cut else ''}"] * bool(whole)
     dots += [f"a trial that was stopped early{f' ({listing(cut)})' if whole else ''}"] * bool(cut)
     note = f"Each dot is {listing(dots, 'or')}; the line is the best value found up to then."
     note += " Of very many trials only a part is drawn." if thinned else ""
-    return Chart("progress", "Best value so far", panels, f"Best {scale.label} found so far against trials and against epochs spent.", note)
+    return Chart("progress", "Best value so far", panels, f"Best {scale.label} found so far against {against}.", note)
 
 
 def _robust(values: np.ndarray, log: bool, maximize: bool) -> tuple[float, float] | None:
@@ -113,43 +113,45 @@ def _robust(values: np.ndarray, log: bool, maximize: bool) -> tuple[float, float
 
 
 def _pruning(section: Section, context: Context) -> None:
-    rows = []
-    price = context.price_per_hour
-    saved_all = spent_all = 0
-    for sweep in context.searches:
-        cost = costs(sweep)
-        saved_all += sweep.epochs_unpruned - sweep.epochs
-        spent_all += sweep.epochs
-        cells = [Cell(context.name(sweep)), _number(cost["epochs"]), _number(cost["epochs_unpruned"])]
-        cells += [Cell(duration(cost[key]), cost[key]) for key in ("wall", "wall_unpruned", "alone", "alone_unpruned")]
-        if price:
-            cells += [Cell(money(cost[key] / 3600 * price), cost[key]) for key in ("wall", "wall_unpruned")]
-        rows.append(tuple(cells))
-    total = saved_all + spent_all
-    if saved_all > 0:
-        section.say(f"Stopping trials early saved {saved_all:,} of {count(total, 'epoch')} ({share(saved_all, total)}).")
-    else:
+    saved = sum(sweep.epochs_unpruned - sweep.epochs for sweep in context.searches)
+    total = saved + sum(sweep.epochs for sweep in context.searches)
+    if saved > 0:
+        section.say(f"Stopping trials early saved {saved:,} of {count(total, 'epoch')} ({share(saved, total)}).")
+    elif context.unit:
         section.say("No trial was stopped early, so nothing was saved by pruning.")
-    columns = [
-        "Search",
-        "Epochs",
-        "Epochs without pruning",
-        "Time",
-        "Time without pruning",
-        "Time with one worker",
-        "One worker, no pruning",
-    ]
-    columns += ["Cost", "Cost without pruning"] if price else []
-    note = "Times without pruning are estimates: the same trials at the same seconds per epoch."
-    note += f" Costs are hours times {money(price)} per hour, as params.yaml says." if price else ""
-    section.add(Table(tuple(columns), tuple(rows), "What the search cost, and what it would have cost.", tuple(columns[1:])))
-    section.say(note, kind="note")
+    else:
+        section.say("No trial reported a value before its end, so none could be stopped early.")
+    _costs(section, context, saved > 0)
     spot.fill(section, context)
     for sweep in context.searches:
         found = regret(sweep)
         if found is not None:
             section.say(f"What it may have cost in the {context.name(sweep)}: {_lost(found)}")
     audit.fill(section, context)
+
+
+def _costs(section: Section, context: Context, pruned: bool) -> None:
+    """A row for each search: epochs, time and money, and where trials were stopped early, what it would have taken without."""
+    price = context.price_per_hour
+    epochs = {"Epochs": "epochs", "Epochs without pruning": "epochs_unpruned"} if context.unit else {}
+    times = {"Time": "wall", "Time without pruning": "wall_unpruned"}
+    times |= {"Time with one worker": "alone", "One worker, no pruning": "alone_unpruned"}
+    shown = [(name, key, _number) for name, key in epochs.items()] + [(name, key, _time) for name, key in times.items()]
+    if price:
+        shown += [
+            (name, key, lambda value: Cell(money(value / 3600 * price), value))
+            for name, key in (("Cost", "wall"), ("Cost without pruning", "wall_unpruned"))
+        ]
+    shown = [column for column in shown if pruned or not column[1].endswith("_unpruned")]
+    found = [(context.name(sweep), costs(sweep)) for sweep in context.searches]
+    rows = tuple((Cell(name), *(cell(cost[key]) for _, key, cell in shown)) for name, cost in found)
+    columns = tuple(name for name, *_ in shown)
+    caption = "What the search cost, and what it would have cost." if pruned else "What the search cost."
+    section.add(Table(("Search", *columns), rows, caption, columns))
+    notes = ["Times without pruning are estimates: the same trials at the same seconds per epoch."] * pruned
+    notes += [f"Costs are hours times {money(price)} per hour, as params.yaml says."] if price else []
+    if notes:
+        section.say(" ".join(notes), kind="note")
 
 
 def _lost(found: Regret) -> str:
@@ -166,6 +168,10 @@ def _lost(found: Regret) -> str:
 
 def _number(value: float) -> Cell:
     return Cell(f"{value:,.0f}", float(value))
+
+
+def _time(value: float) -> Cell:
+    return Cell(duration(value), value)
 
 
 def costs(sweep: Sweep) -> dict[str, float]:

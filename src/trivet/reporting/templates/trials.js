@@ -1,7 +1,7 @@
 "use strict";
 // The table of all trials: sorted and filtered here, selected in parallel lines, one trial's curve and configuration at a click.
 const explore = (box, content) => {
-  const STATES = content.states, PAGE = 20, LINES = 1500;
+  const STATES = content.states, UNIT = content.unit, PAGE = 20, LINES = 1500;
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElementNS(/^(svg|path|line|text|g|rect)$/.test(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml", tag);
     for (const [key, value] of Object.entries(attributes)) key.startsWith("on") ? node.addEventListener(key.slice(2), value) : node.setAttribute(key, value);
@@ -27,7 +27,7 @@ const explore = (box, content) => {
     ...(content.searches.length > 1 ? [["Phase", (one) => one.search.name]] : []),
     ["Trial", (one) => one.number], ["State", (one) => STATES[one.state]], [content.metric, (one) => (one.value === null ? null : one.value * content.factor)],
     ...others.map((name) => [name, (one) => one.search.others[name]?.[one.row] ?? null]),
-    ["Epochs", (one) => one.search.step[one.row]], ["Best epoch", (one) => one.search.best_step[one.row]],
+    ...(UNIT ? [[`${UNIT[0].toUpperCase()}${UNIT.slice(1)}s`, (one) => one.search.step[one.row]], [`Best ${UNIT}`, (one) => one.search.best_step[one.row]]] : []),
     ...keys.map((key) => [key, (one) => (key in one.search.params ? cell(one.search.params[key], one.row) : null)]),
     ["Reason", (one) => one.search.reasons[one.search.reason[one.row]] || null],
   ];
@@ -253,13 +253,13 @@ const explore = (box, content) => {
       if (points.length === 1) svg.append(make("rect", { x: X(points[0][0]) - 3, y: Y(points[0][1]) - 3, width: 6, height: 6, fill: `var(--${color})` }));
     });
     const word = (x, y, text, anchor) => svg.append(make("text", { x, y, "text-anchor": anchor, fill: "var(--muted)", "font-size": 11 }, text));
-    word(L - 5, 16, shorter(y1), "end"); word(L - 5, H - B, shorter(y0), "end"); word(L, H - 10, x0, "start"); word(W - 8, H - 10, x1, "end"); word((L + W) / 2, H - 10, "epoch", "middle");
+    word(L - 5, 16, shorter(y1), "end"); word(L - 5, H - B, shorter(y0), "end"); word(L, H - 10, x0, "start"); word(W - 8, H - 10, x1, "end"); word((L + W) / 2, H - 10, UNIT, "middle");
     return svg;
   };
   const about_picture = (one) => {
     const best = rows.find((other) => other.search === one.search && other.number === one.search.best), steps = [one, best].filter(Boolean).flatMap(curve).map(([x]) => x);
     const pale = best && best !== one && curve(best).length ? ["Pale: the best trial."] : [];
-    return [...pale, ...(one.search.rungs.some((step) => step >= Math.min(...steps) && step <= Math.max(...steps)) ? ["Dotted: epochs where trials were stopped."] : [])].join(" ");
+    return [...pale, ...(one.search.rungs.some((step) => step >= Math.min(...steps) && step <= Math.max(...steps)) ? [`Dotted: ${UNIT}s where trials were stopped.`] : [])].join(" ");
   };
   const shorter = (number) => String(Number(number.toPrecision(4)));
   const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\"'\"'")}'`);
@@ -269,7 +269,7 @@ const explore = (box, content) => {
     const list = make("dl");
     set.forEach(([key, got]) => list.append(make("dt", {}, make("code", {}, key)), make("dd", {}, make("code", {}, String(got)))));
     const reason = one.search.reasons[one.search.reason[one.row]];
-    const about = `${one.search.name}, trial ${one.number}: ${STATES[one.state].toLowerCase()}${reason ? ` (${reason})` : ""}, ${content.metric} ${shown(one.value)} after ${shorter(one.search.step[one.row] ?? 0)} epoch${one.search.step[one.row] === 1 ? "" : "s"}`;
+    const about = `${one.search.name}, trial ${one.number}: ${STATES[one.state].toLowerCase()}${reason ? ` (${reason})` : ""}, ${content.metric} ${shown(one.value)}${UNIT ? ` after ${shorter(one.search.step[one.row] ?? 0)} ${UNIT}${one.search.step[one.row] === 1 ? "" : "s"}` : ""}`;
     const close = make("button", { type: "button", onclick: () => detail.replaceChildren() }, "Close");
     const parts = [make("p", {}, make("strong", {}, about), " ", close), make("div", { class: "sides" }, make("div", {}, picture(one), make("p", { class: "note" }, about_picture(one))), list)];
     if (one.search.command) {
