@@ -61,4 +61,5 @@ def test_watch_serves_the_folder(killed, monkeypatch):
 
 def test_watch_of_nothing_is_one_line(tmp_path, capsys):
     assert cli.main(["watch", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}: holds no sweep; name the folder that a sweep printed\n"
+    why = "is not a sweep's folder (it holds no study.yaml); name the folder that a sweep printed"
+    assert capsys.readouterr().err == f"error: {tmp_path}: {why}\n"

@@ -265,7 +265,7 @@ def load_study(folder: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         if not isinstance(content, Mapping):
             raise TypeError
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        why = f"study.yaml: {type(error).__name__}"
+        why = "it holds no study.yaml" if isinstance(error, FileNotFoundError) else f"study.yaml: {type(error).__name__}"
         if not folder.is_dir():
             why = "it is a file" if folder.exists() else "there is none"
         raise UserError(f"{folder}: is not a sweep's folder ({why}); name the folder that a sweep printed") from None
