@@ -9,7 +9,8 @@ from simulated_workers import PARAMS, SimulatedWorker, curve_of, run_alone, run_
 
 from trivet import changes, space
 from trivet.search import ablation, tiers
-from trivet.search.rounds import Round, Rounds
+from trivet.search.rounds import Round, Rounds, Searched
+from trivet.search.teaching import blank
 from trivet.study.records import Official, Outcome
 
 DEFAULTS = {"x": 0.0, "kind": "a", "lr [kind=a]": 1e-3}
@@ -51,7 +52,8 @@ def spec(folder, which):
 
 
 def done(number, value, params=None, state="COMPLETE", curve=(), metrics=None):
-    return Official(number, state, [value] if value is not None else [], "", list(curve), params or {}, None, metrics or {})
+    values = [value] if value is not None else []
+    return Official(number, state, values, "", list(curve), params or {}, blank(number, {}, {}), metrics or {})
 
 
 def trials_of(folder, which, trial=curve_of):
@@ -166,6 +168,40 @@ def test_a_tier_that_brings_nothing_gives_its_other_half_to_those_after_it(tmp_p
     rows = tiered(tmp_path, lambda p: abs(p["wd"] - 0.8) + p["lr"], THREE, SEPARABLE, defaults, direction=direction)
     names = [row["tier"] for row in rows]
     assert names.count("lr") == 6 and names.count("size") == 5 and names.count("wd") == 12 and len(rows) == 24  # halves of 12 and of 10
+
+
+@pytest.mark.parametrize(
+    ("begin", "found", "sizes"),
+    [
+        (None, [3.0, 2.0, 2.5], [3, 3]),  # six trials in all, and nothing to be beaten
+        (1.0, [3.0, 0.5, 2.0], [3, 2]),  # of five the larger half first
+        (1.0, [3.0, 1.0, 2.0], [3]),  # as good is no better
+        (1.0, [None, None, None], [3]),
+    ],
+)
+def test_a_tiers_second_half_is_for_those_that_found_something_and_a_tier_without_parameters_has_none(begin, found, sizes):
+    defaults = {"lr": 0.1, "wd": 0.1, "size": 1}
+    two = [{"name": "none", "keys": ["zzz"], "share": 50}, {"name": "all", "keys": ["*"], "share": 50}]
+    given = {"tiers": two, "trials": 6, "sampler": "random"}
+    known = [] if begin is None else [done(0, begin, defaults)]
+    plan, rounds = tiers.Tiers(given, Searched(SEPARABLE, defaults, ["minimize"], 0)).plan(known), []
+    made = next(plan)
+    while made is not None:
+        rounds.append([made.propose(place, known, []) for place in range(made.n)])
+        values = found if len(rounds) == 1 else [9.0] * made.n
+        known = [*known, *(done(len(known) + i, v, state="FAIL" if v is None else "COMPLETE") for i, v in enumerate(values))]
+        made = next_of(plan, known)
+    assert [len(one) for one in rounds] == sizes
+    drawn = [trial for one in rounds for trial in one]
+    assert all(trial["attrs"] == {"tier": "all"} and trial["params"].keys() == defaults.keys() for trial in drawn)
+    assert len({trial["params"]["lr"] for trial in drawn}) == len(drawn), "the second half goes on where the first ended"
+
+
+def next_of(plan, known):
+    try:
+        return plan.send(known)
+    except StopIteration:
+        return None
 
 
 def test_a_choice_of_a_later_tier_brings_its_own_parameters_along():
