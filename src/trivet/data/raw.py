@@ -67,6 +67,7 @@ def existing(value: str | None, key: str, what: str) -> Path:
     return path
 
 
+N_LOOKED_AT = 1_000_000  # values; more would take much memory
 LOST = 0.1  # of the spread of values, from which on rounding them to 32 bits is told
 
 
@@ -77,6 +78,7 @@ def narrow(values: np.ndarray, where: str, otherwise: str = "") -> None:
     """
     if values.dtype.kind not in "iuf" or values.dtype.itemsize <= (4 if values.dtype.kind == "f" else 2) or not values.size:
         return
+    values = values.reshape(-1)[:: max(1, values.size // N_LOOKED_AT)]
     wide = values.astype(np.longdouble)  # holds every whole number of 64 bits
     wide -= wide.flat[0]
     with np.errstate(over="ignore"):
