@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trivet import data
 from trivet.data.telling import not_listed, summary, understood
-from trivet.errors import UserError
+from trivet.errors import UserError, exit_code
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,17 +39,15 @@ def data_config(overrides: list[str]) -> dict[str, Any]:
         raise UserError(f"conf/: a file cannot be read as YAML: {' '.join(str(error).split())[:200]}") from error
 
 
+def stage(overrides: list[str]) -> None:
+    config = data_config(overrides)
+    folder = Path(config.get("path") or "data/prepared")
+    meta = data.prepare(config, folder)
+    print("\n".join([summary(meta, folder), *understood(meta), *not_listed(config, ROOT)]))
+
+
 def main(overrides: list[str]) -> int:
-    try:
-        config = data_config(overrides)
-        folder = Path(config.get("path") or "data/prepared")
-        meta = data.prepare(config, folder)
-        unlisted = not_listed(config, ROOT)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print("\n".join([summary(meta, folder), *understood(meta), *unlisted]))
-    return 0
+    return exit_code(lambda: stage(overrides))
 
 
 if __name__ == "__main__":

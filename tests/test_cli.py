@@ -105,6 +105,7 @@ def test_help_lists_every_subcommand(capsys):
             (f"{name} broken", "broken: is not a sweep's folder (study.yaml: ")
             for name in ("status", "top", "watch", "dashboard", "report")
         ],
+        ("top nowhere -n 0", "-n=0: must be >= 1"),
         ("params file", "file=hello: must be a mapping from knobs to values"),
     ],
 )
@@ -116,6 +117,36 @@ def test_wrong_words_are_one_line(tmp_path, monkeypatch, capsys, line, said):
     assert cli.main(shlex.split(line)) == 2
     out, told = capsys.readouterr()
     assert out == "" and told.startswith("error: ") and said in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.touch(), ": there is a file where a folder belongs; name another folder"),
+        (lambda path: path.mkdir(), "/sub: there is a folder where a file belongs; name another file"),
+        (lambda path: path.with_name("link").symlink_to("link"), "Too many levels of symbolic links; name another place, or mend this one"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, capsys, make, said):
+    def write(*_):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "link").open().close() if (tmp_path / "link").is_symlink() else (tmp_path / "out" / "sub").mkdir()
+        (tmp_path / "out" / "sub").write_text("x")
+
+    make(tmp_path / "out")
+    monkeypatch.setattr(runner, "run", write)
+    assert cli.main(["run"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and told.strip().endswith(said) and told.count("\n") == 1
+
+
+def test_a_fault_of_the_network_is_no_place(monkeypatch):
+    def fail(*_):
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(runner, "run", fail)
+    with pytest.raises(ConnectionResetError):
+        cli.main(["run"])
 
 
 def test_a_report_of_results_that_are_not_there_yet(tmp_path, capsys):

@@ -43,6 +43,12 @@ def test_mistakes(tmp_path, capsys, overrides, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_where_the_folder_belongs(tmp_path, capsys):
+    (tmp_path / "out").touch()
+    assert prepare_stage.main(["data=digits", f"data.path={tmp_path / 'out'}"]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'out'}: there is a file where a folder belongs; name another folder\n"
+
+
 def write_table(tmp_path):
     rows = "".join(f"{n},{n % 7 + 0.5},{'ab'[n * n % 3 % 2]},\x1b[31m{'no' if n % 5 else 'yes'}\n" for n in range(60))
     (tmp_path / "mine.csv").write_text("n,size,town,y\n" + rows)

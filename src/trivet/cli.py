@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from trivet.arguments import Parser
-from trivet.errors import UserError
+from trivet.errors import UserError, exit_code
 
 
 def _open(folder: Path) -> Any:
@@ -85,6 +85,8 @@ def _top(folder: Path, n: int) -> None:
 
     from trivet.sweep.progress import top_table
 
+    if n < 1:
+        raise UserError(f"-n={n}: must be >= 1")
     study = _open(folder)
     Console(width=None if sys.stdout.isatty() else 160).print(top_table(study.finished(), study.spec.directions, n))
 
@@ -293,12 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if words and words[0] in OWN_WORDS:
-            return OWN_WORDS[words[0]][1](words[1:]) or 0
-        _look(words)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return exit_code(lambda: OWN_WORDS[words[0]][1](words[1:]) if words and words[0] in OWN_WORDS else _look(words))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "trivet":
             raise
@@ -308,7 +305,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: the same command continues", file=sys.stderr)
         return 130
-    return 0
 
 
 def _look(words: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Errors that reach a user as one line: what is wrong, with which value, and the mend."""
 
+import errno
 import re
 import sys
 from collections.abc import Callable
@@ -38,10 +39,30 @@ def last_words(text: str, otherwise: str) -> str:
     return ([line for line in lines if _NAMED.match(line)] or lines or [otherwise])[-1]
 
 
+def place(error: OSError) -> str | None:
+    """What is wrong with a path that cannot be read or written, in one line; None where the error names none, so it is no user's matter."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "there is no room left on the disk: make some, and run the same command again"
+    if error.filename is None:
+        return None
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        why = "there is a file where a folder belongs; name another folder"
+    elif isinstance(error, IsADirectoryError):
+        why = "there is a folder where a file belongs; name another file"
+    else:
+        why = f"{error.strerror}; name another place, or mend this one"
+    return str(UserError(f"{error.filename}: {why}"))
+
+
 def exit_code(main: Callable[[], int | None]) -> int:
-    """What a script's `main` returns, None as 0; where it raises `UserError`, that as one line on stderr, and 2."""
+    """What a script's `main` returns, None as 0; where it raises `UserError`, or cannot read or write a path, that as one line, and 2."""
     try:
         return main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if (line := place(error)) is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
