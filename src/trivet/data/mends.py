@@ -16,13 +16,22 @@ def mark(key: str, character: str) -> str:
     '\\'data.decimal=","\\''
     """
     plain = {"\t": "tab"}.get(character, character)
-    return f"{key}={plain}" if re.fullmatch(r"tab|[._]", plain) else shlex.quote(f"{key}={_quoted(character)}")
+    return f"{key}={plain}" if re.fullmatch(r"tab|[._]", plain) else text(key, character)
 
 
 def marks(thousands: str | None = None, decimal: str | None = None) -> str:
     """What to set where numbers are written with these marks."""
     given = {"thousands": thousands, "decimal": decimal}
     return " and ".join(mark(f"data.{key}", character) for key, character in given.items() if character is not None)
+
+
+def text(key: str, value: str) -> str:
+    """The word that sets `key` to a text, quoted for a shell and for Hydra.
+
+    >>> text("data.target", "height (cm)")
+    '\\'data.target="height (cm)"\\''
+    """
+    return shlex.quote(f"{key}={_quoted(value)}")
 
 
 def listed(key: str, values: Iterable[str], quoted: bool = False) -> str:
