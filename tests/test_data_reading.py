@@ -270,6 +270,10 @@ def test_a_name_with_the_word_column_in_it_is_named_whole(tmp_path):
         (["2door", "4door"] * 20, {}, ["size=2door", "size=4door"]),
         (["1A", "2A", "3A", "1B"] * 10, {}, ["size=1A", "size=1B", "size=2A", "size=3A"]),  # seats
         (["far"] * 31, {"categorical": ["size"]}, None),
+        (["12D34", "5D6", "7D8"] * 13 + ["12D34"], {}, ["size=12D34", "size=5D6", "size=7D8"]),
+        (["10-19", "20-29", "500-1000", "16:9"] * 10, {}, ["size=10-19", "size=16:9", "size=20-29", "size=500-1000"]),
+        (["10+ years", "2 years", "< 1 year", "1 year"] * 10, {}, ["size=1 year", "size=10+ years", "size=2 years", "size=< 1 year"]),
+        (["1Fam", "2fmCon", "1.5Fin", "SLvl"] * 10, {}, ["size=1.5Fin", "size=1Fam", "size=2fmCon", "size=SLvl"]),
         ((["1st", "2nd", "3rd"] * 14)[:40], {}, ["size=1st", "size=2nd", "size=3rd"]),
         ((["10-20", "20-30", "30-40"] * 14)[:40], {}, ["size=10-20", "size=20-30", "size=30-40"]),
         (["a", "b", "c", "1"] * 10, {}, ["size=1", "size=a", "size=b", "size=c"]),

@@ -40,7 +40,7 @@ OTHER_WAYS = (  # numbers written in another way than with a decimal point, and 
     (re.compile(r"[+-]?\d{1,3}(_\d{3})+(\.\d+)?"), "set " + marks("_")),
     (re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), "set " + marks(".", ",")),
     (re.compile(r"[+-]?\d{1,2}(,\d{2})+,\d{3}(\.\d+)?"), "write them without marks between the digits"),
-    (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+"), "write e for the exponent"),
+    (re.compile(r"[+-]?(\d+\.\d*|\.\d+)[dD][+-]?\d+"), "write e for the exponent"),
 )
 POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 NUMBER = r"[+-]?\d[\d.,'\u2019_ ]*(?:[eE][+-]?\d+)?"
