@@ -19,6 +19,7 @@ HERE = f"{__name__}."
 PRUNERS = "must be one of none, median, percentile, asha, successive_halving, hyperband, threshold, patient, limit"
 SAMPLERS = "must be one of tpe, random, qmc, optuna_gp, cmaes, nsgaii, gp, auto, grid, list, ends, ladder, tiers, ablation, pbt, replay"
 PERCENT = "must be a number above 0 and below 100 (pruner percentile)"
+COUNT = "must be a whole number >= 0"
 GAPS = "steps must be whole numbers >= 1 and gaps numbers >= 0 (pruner threshold)"
 OBJECT = "takes an object of Python, which no config gives; leave it out"
 
@@ -50,14 +51,19 @@ def refused(make, *given):
         ({"name": "median", "n_startup_trials": True}, "pruner.n_startup_trials=True: must be a whole number >= 1 (pruner median)"),
         ({"name": "median", "n_warmup_steps": -1}, "pruner.n_warmup_steps=-1: must be a whole number >= 0 (pruner median)"),
         ({"name": "median", "interval_steps": 0}, "pruner.interval_steps=0: must be a whole number >= 1 (pruner median)"),
-        ({"name": "asha", "min_resource": 0}, "pruner.min_resource=0: must be a whole number >= 1 (pruner successivehalving)"),
-        ({"name": "asha", "max_resource": 0}, "pruner.max_resource=0: must be a whole number >= 1 (pruner successivehalving)"),
-        ({"name": "asha", "reduction_factor": 1}, "pruner.reduction_factor=1: must be a whole number >= 2 (pruner successivehalving)"),
+        ({"name": "asha", "min_resource": 0}, "pruner.min_resource=0: must be a whole number >= 1 (pruner asha)"),
+        ({"name": "asha", "max_resource": 0}, "pruner.max_resource=0: must be a whole number >= 1 (pruner asha)"),
+        ({"name": "asha", "reduction_factor": 1}, "pruner.reduction_factor=1: must be a whole number >= 2 (pruner asha)"),
         (
             {"name": "asha", "min_early_stopping_rate": -1},
-            "pruner.min_early_stopping_rate=-1: must be a whole number >= 0 (pruner successivehalving)",
+            "pruner.min_early_stopping_rate=-1: must be a whole number >= 0 (pruner asha)",
         ),
-        ({"name": "asha", "bootstrap_count": -1}, "pruner.bootstrap_count=-1: must be a whole number >= 0 (pruner successivehalving)"),
+        ({"name": "asha", "bootstrap_count": -1}, f"pruner.bootstrap_count=-1: {COUNT} (pruner asha)"),
+        ({"name": "successive_halving", "bootstrap_count": -1}, f"pruner.bootstrap_count=-1: {COUNT} (pruner successive_halving)"),
+        (
+            {"name": "patient", "pruner": {"name": "asha", "reduction_factor": 1}},
+            "pruner.reduction_factor=1: must be a whole number >= 2 (pruner asha)",
+        ),
         ({"name": "hyperband", "min_resource": 0}, "pruner.min_resource=0: must be a whole number >= 1 (pruner hyperband)"),
         ({"name": "hyperband", "max_resource": 0}, "pruner.max_resource=0: must be a whole number >= 1 (pruner hyperband)"),
         (
@@ -130,13 +136,13 @@ def test_what_a_name_and_its_arguments_make(config, made):
         ),
         *(({"name": "cmaes", key: 3}, f"hydra.sweeper.sampler.{key}=3: {OBJECT}") for key in ("independent_sampler", "source_trials")),
         *(
-            ({"name": name, "z": 1}, f"hydra.sweeper.sampler.z: {name} has no such argument; it takes {takes}".rstrip())
+            ({"name": name, "z": 1}, f"hydra.sweeper.sampler.z: {name} has no such argument; it takes {takes}")
             for name, takes in {
                 "gp": "n_startup_trials, prior_confidence",
                 "auto": "n_startup_trials",
                 "grid": "limit",
                 "list": "file, trials",
-                "ends": "",
+                "ends": "none",
                 "ladder": "key, metric, most, start",
                 "tiers": "sampler, tiers, trials",
                 "ablation": "of, seed_key, seeds",

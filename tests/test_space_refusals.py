@@ -32,6 +32,7 @@ TYPES = "categorical, int, int_uniform, int_loguniform, float, uniform, logunifo
 CHOICES = "write choices: [a, b]"
 KINDS = "cannot be an option: use null, true/false, numbers, strings, lists or mappings"
 CONDITION = "holds a mapping, so it must be a condition: write it as group=option, e.g. optimizer=sgd"
+NODE = "`space` holds search ranges, a mapping from key to range: write e.g. {lr: 'tag(log, interval(1e-4, 1e-1))'}"
 UNHELD = "has a search range but no value in the config:"
 BESIDE = "give the key a value beside `space`, or drop the range"
 DICT_KEY = "cannot be written in Hydra's grammar: use letters, digits, '_' and '-'"
@@ -185,8 +186,8 @@ def test_the_old_search_space_is_a_mapping():
 @pytest.mark.parametrize(
     ("config", "line"),
     [
-        ({"space": 5}, "space=5: `space` holds search ranges, a mapping from key to range: write e.g. {lr: 'interval(0.1, 1)"),
-        ({"o": {"space": ["a"]}}, "o.space=['a']: `space` holds search ranges, a mapping from key to range: write e.g. {lr: '"),
+        ({"space": 5}, f"space=5: {NODE}"),
+        ({"o": {"space": ["a"]}}, f"o.space=['a']: {NODE}"),
         ({"o": {"a": 1, "space": {"a": 0.1}}}, f"o.a: 0.1 in `space` is a single value, not a range: set o.a itself, or {FORMS}"),
         ({"o": {"lr": 1, "space": {"lrr": "1,2"}}}, f"o.lrr: {UNHELD} did you mean lr?"),
         ({"o": {"lr": 1, "space": {"zzz": "1,2"}}}, f"o.zzz: {UNHELD} {BESIDE}"),
@@ -197,7 +198,7 @@ def test_the_old_search_space_is_a_mapping():
     ],
 )
 def test_a_node_of_a_config(config, line):
-    assert refused(collect, config, {}).startswith(line)
+    assert refused(collect, config, {}) == line
 
 
 def test_what_stands_below_a_space_node_is_no_node_of_its_own():

@@ -40,8 +40,7 @@ class Pruner(Protocol):
 
 def _need(holds: bool, pruner: object, key: str, allowed: str) -> None:
     if not holds:
-        name = type(pruner).__name__.lower()
-        raise UserError(f"pruner.{key}={getattr(pruner, key)!r}: must be {allowed} (pruner {name})")
+        raise UserError(f"pruner.{key}={getattr(pruner, key)!r}: must be {allowed}")
 
 
 def _need_whole(pruner: object, key: str, low: int) -> None:
@@ -223,9 +222,7 @@ class Threshold:
         for step, gap in self.gaps.items():
             whole = str(step).isdecimal() and int(step) >= 1  # YAML through Hydra may give the step as text
             if not whole or not _is_number(gap) or not gap >= 0:
-                raise UserError(
-                    f"pruner.gaps={{{step!r}: {gap!r}}}: steps must be whole numbers >= 1 and gaps numbers >= 0 (pruner threshold)"
-                )
+                raise UserError(f"pruner.gaps={{{step!r}: {gap!r}}}: steps must be whole numbers >= 1 and gaps numbers >= 0")
 
     def prune(self, number: int, steps: Sequence[int], values: Sequence[float], peers: Peers) -> bool:
         """See the class."""
@@ -327,4 +324,7 @@ def build(config: Mapping[str, Any] | str | None) -> Pruner | None:
             raise UserError(f"pruner.{key}: {name} has no such argument; it takes {', '.join(allowed)}")
     if "pruner" in arguments:
         arguments["pruner"] = build(arguments["pruner"])
-    return rule(**arguments)
+    try:
+        return rule(**arguments)
+    except UserError as error:
+        raise UserError(f"{error} (pruner {name})") from None

@@ -104,9 +104,8 @@ def sampler_spec(config: Any) -> tuple[SamplerSpec, int | None]:
     arguments = {**DEFAULTS.get(name, {}), **arguments}
     unknown = sorted(set(arguments) - set(allowed))
     if unknown:
-        raise UserError(
-            f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {', '.join(sorted({*allowed} - {'self'}))}"
-        )
+        takes = ", ".join(sorted({*allowed} - {"self"})) or "none"
+        raise UserError(f"hydra.sweeper.sampler.{unknown[0]}: {name} has no such argument; it takes {takes}")
     for key in arguments if name in CLASSES else ():
         if "bool" in str(taken[key].annotation) and not isinstance(arguments[key], bool | None):
             raise UserError(f"hydra.sweeper.sampler.{key}={arguments[key]}: must be true or false")

@@ -17,7 +17,8 @@ from hydra.errors import HydraException
 from trivet.errors import UserError
 from trivet.space.specs import ON_GRID, Choice, Fixed, Float, Int, Param, Spec, check_unique, option_text, to_text
 
-FORMS = "interval(0.1, 1), tag(log, interval(1e-4, 1e-1)), int(interval(1, 8)) or choice(a, b)"
+ONE_FORM = "tag(log, interval(1e-4, 1e-1))"
+FORMS = f"interval(0.1, 1), {ONE_FORM}, int(interval(1, 8)) or choice(a, b)"
 CONDITION = re.compile(r"\s*([\w./@-]+)\s*=\s*(\S.*?)\s*")
 
 # The types of hydra-optuna-sweeper's `search_space` (categorical, int, float), and Optuna's names for the same, which older configs hold.
@@ -87,7 +88,7 @@ def parse_params(mapping: Mapping) -> list[Param]:
     `type` under any other key is a range in the form of `search_space`. Raises UserError.
     """
     if not isinstance(mapping, Mapping):
-        raise UserError(f"params={mapping!r}: write a mapping from key to range, e.g. {{optimizer.lr: 'tag(log, interval(1e-4, 1e-1))'}}")
+        raise UserError(f"params={mapping!r}: write a mapping from key to range, e.g. {{optimizer.lr: '{ONE_FORM}'}}")
     return check_unique(_params(mapping, ()))
 
 
@@ -140,9 +141,7 @@ def _collect(node: Mapping, path: str, groups: dict, searched: set[str] | None, 
     space = node.get("space") if "space" in node else None
     if space is not None and not isinstance(space, Mapping):
         where = f"{path}.space" if path else "space"
-        raise UserError(
-            f"{where}={space!r}: `space` holds search ranges, a mapping from key to range: write e.g. {{lr: '{FORMS.split(' or')[0]}'}}"
-        )
+        raise UserError(f"{where}={space!r}: `space` holds search ranges, a mapping from key to range: write e.g. {{lr: '{ONE_FORM}'}}")
     for key, value in (space or {}).items():
         if value is not None:
             params.append(_collected(str(key), value, node, path, groups, searched))
