@@ -24,6 +24,7 @@ from test_ablation import NOISY as UNCLEAR
 from test_ablation import ONCE as APART_ONCE
 from test_diagnosis import SCALE, SEED_CASES, case, curve, make, many_reasons, table, three_parameters, top, with_failures
 from test_diagnosis import seeds_of as finalists
+from test_front import FOUR, ON_THE_MOVE, TOGETHER
 from test_racing import ALIKE, race
 from test_racing import CLEAR as RACED
 from test_statements import BEST_DEFAULT, CLEAR, CLOSE, EDGE, NOISY, WORSE, audit, pruned
@@ -247,6 +248,9 @@ VARIATIONS = {
         search(trials(np.linspace(0.5, 0.9, 8), step=NAN, best_step=NAN), config={"seed": 0}, command="python app.py -m")
     ),
     "steps that are no epochs": lambda: alone(search(STOPPED_LATE, config={"epochs": 30, "seed": 0}, pruner={"name": "asha"})),
+    "a front that moves": lambda: alone(ON_THE_MOVE),
+    "several objectives and an idle width": lambda: alone(TOGETHER),
+    "a front with the default on it": lambda: alone(FOUR),
     "worse on test data": lambda: story(CLEAR, tested=([0.88, 0.879, 0.881], [0.9, 0.901, 0.899])),
     "equal on test data": lambda: story(CLEAR, tested=([0.9, 0.901, 0.899], [0.9, 0.901, 0.899])),
     "better by less than the test set tells": lambda: story(CLEAR, tested=([0.913, 0.912, 0.914], [0.9, 0.901, 0.899])),

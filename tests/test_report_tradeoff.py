@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trivet.reporting.sections.tradeoff import growth, hypervolume, knee, pareto
+from trivet.diagnosis.front import growth, hypervolume, knee, pareto
 
 
 @pytest.mark.parametrize(

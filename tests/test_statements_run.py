@@ -82,16 +82,29 @@ STATEMENTS = [
     ),
     (
         "two objectives by name",
-        r"There are 2; this is the best by the first of them \(latency = 21\)",
+        r"Best by each: val/accuracy 0\.9 \(trial 11\) and latency 10 \(trial 0\)",
         alone(two_objectives(["val/accuracy", "latency"])),
         alone(two_objectives(None)),
     ),
     (
         "two objectives without names",
-        r"There are 2; this is the best by the first of them \(value_1 = 21\)",
+        r"Best by each: value_0 0\.9 \(trial 11\) and value_1 10 \(trial 0\)",
         alone(two_objectives(None)),
         alone(two_objectives(["val/accuracy", "latency"])),
     ),
+    (
+        "several objectives have no best",
+        r"With 2 objectives, 12 of 12 completed trials are beaten by no other in every one\.\n",
+        alone(two_objectives(None)),
+        RISEN,
+    ),
+    (
+        "several objectives are chosen from",
+        r"Choose from the front: 12 of 12 completed trials are beaten by no other in every objective, and which is best depends",
+        alone(two_objectives(None)),
+        RISEN,
+    ),
+    ("of several objectives the one in between is trained", r"Train the one in between again:", alone(two_objectives(None)), RISEN),
     (
         "how much better than the default",
         r"20\.00 percentage points better than the default configuration \(trial 0, 50\.00 %\)",

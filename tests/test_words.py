@@ -69,6 +69,17 @@ def test_an_accuracy_says_so_in_a_word_of_its_own():
 
 
 @pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        ("val/f1_macro", [0.5, 0.7], "0.33 to 1"), ("val/auc", [0.5, 0.7], "0.33 to 1"), ("r2", [-2.0, 0.7], "0.33 to 1"),
+        ("val/rmse", [0.5, 0.7], "0.33 to 1.11"), ("bleu", [30.0, 0.7], "0.33 to 1.11"), ("val/accuracy", [0.5], "33.00 % to 100.00 %"),
+    ],
+)  # fmt: skip
+def test_an_interval_ends_where_the_metric_does(metric, values, expected):
+    assert Scale(metric, values).interval(0.33, 1.11) == expected
+
+
+@pytest.mark.parametrize(
     ("low", "high", "ticks"),
     [
         (1e-5, 1e-1, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]),

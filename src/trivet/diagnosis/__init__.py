@@ -17,7 +17,7 @@ from trivet.diagnosis.sweep import Entry, Sweep
 from trivet.diagnosis.thresholds import THRESHOLDS, Threshold, limit
 from trivet.diagnosis.wording import Scale, listing
 
-__all__ = ["EVERY", "LAST", "THRESHOLDS", "Case", "Entry", "Flag", "Scale", "Seeds", "Sweep", "Threshold", "diagnose", "limit"]
+__all__ = ["EVERY", "LAST", "THRESHOLDS", "Case", "Entry", "Flag", "Scale", "Seeds", "Sweep", "Threshold", "asked", "diagnose", "limit"]
 
 Check = Callable[[Case], Flag | None]
 EVERY: tuple[Check, ...] = (  # asked of every search
@@ -30,13 +30,21 @@ LAST: tuple[Check, ...] = (  # asked only of the last search: what the next one 
 )  # fmt: skip
 
 
+ONE_BEST = {search_flags.default_best, space_flags.edge, search_flags.improving, search_flags.flat}  # of several objectives there is none
+
+
+def asked(sweep: Sweep, last: bool = True) -> tuple[Check, ...]:
+    """What is asked of a search."""
+    checks = (*EVERY, *LAST) if last else EVERY
+    return tuple(check for check in checks if not (sweep.several and check in ONE_BEST))
+
+
 def diagnose(searches: Sequence[Sweep], seeds: Seeds | None = None, test: dict | None = None) -> list[Flag]:
     """All red flags, worst first. test: {winner: {seed: value}, default: {seed: value}, n_test: int}."""
     flags: list[Flag | None] = []
     for sweep in searches:
         case = Case(sweep, _scale(sweep), seeds.noise if seeds is not None else None)
-        checks = (*EVERY, *LAST) if sweep is searches[-1] else EVERY
-        flags += [check(case) for check in checks]
+        flags += [check(case) for check in asked(sweep, sweep is searches[-1])]
     if seeds is not None:
         values = [value for runs in seeds.values.values() for value in runs.values()]
         scale = Scale(searches[-1].metric, values)

@@ -12,10 +12,9 @@ from trivet.diagnosis.flag import Case, Flag
 from trivet.diagnosis.sweep import Sweep
 from trivet.diagnosis.thresholds import limit
 from trivet.diagnosis.training_flags import best_five, value_of
-from trivet.diagnosis.wording import count, is_accuracy, listing, number
+from trivet.diagnosis.wording import count, is_accuracy, is_score, listing, number
 
 REGULARISERS = re.compile(r"dropout|weight_decay|label_smoothing|augment|noise|mixup|stochastic_depth|early_stop", re.IGNORECASE)
-GREATER = re.compile(r"(?<![a-z])(m?ap|iou|dice|jaccard|kappa|mcc|bleu|rouge|auc|auroc|roc|f1|precision|recall|r2|r2score|ndcg)(?![a-z])")
 
 
 def pair_of(curve: pd.DataFrame) -> tuple[str, str] | None:
@@ -67,7 +66,7 @@ def greater_is_better(metric: str, sweep: Sweep) -> bool:
     """By the study's own direction where the metric is its objective, else by its name."""
     if metric == sweep.metric.rsplit("/", 1)[-1]:
         return sweep.maximize
-    return is_accuracy(metric) or bool(GREATER.search(metric.lower()))
+    return is_accuracy(metric) or is_score(metric)
 
 
 def overfit(case: Case) -> Flag | None:

@@ -79,6 +79,13 @@ def importance(sweep: Sweep) -> Importance | None:
     return cached
 
 
+def idle(sweep: Sweep) -> list[str]:
+    """The parameters that make no difference, to any of the objectives; none where that cannot be said of one."""
+    found = [importance(view) for view in sweep.views]
+    known = [one.idle for one in found if one is not None and one.trusted]
+    return [key for key in known[0] if all(key in one for one in known)] if known and len(known) == len(found) else []
+
+
 def by_budget(sweep: Sweep) -> list[Importance]:
     """Importance after several numbers of epochs, each among the trials that got so far; only where it says something."""
     found = []

@@ -9,7 +9,7 @@ import pandas as pd
 
 from trivet import space
 from trivet.diagnosis.flag import Case, Flag
-from trivet.diagnosis.importance import importance
+from trivet.diagnosis.importance import idle, importance
 from trivet.diagnosis.sweep import Entry, multiplicative
 from trivet.diagnosis.thresholds import limit
 from trivet.diagnosis.widening import natural_end, ordered
@@ -61,9 +61,8 @@ def at_edges(case: Case) -> list[tuple[Entry, bool, Any, int, int]]:
         needed = limit("edge_crowd_choice" if isinstance(entry.spec, space.Choice) else "edge_crowd") * (len(places) - 1)
         if len(places) >= 3 and crowd >= 1 + np.ceil(needed):
             found.append((entry, low_end, best[key], crowd, len(places)))
-    mattered = importance(sweep) if found else None
-    idle = mattered.idle if mattered is not None and mattered.trusted else []  # where the best of these lie is chance
-    return [edge for edge in found if edge[0].key not in idle]
+    without = idle(sweep) if found else []  # where the best of these lie is chance
+    return [edge for edge in found if edge[0].key not in without]
 
 
 def edge(case: Case) -> Flag | None:
@@ -206,17 +205,18 @@ def no_effect(case: Case) -> Flag | None:
     found = importance(case.sweep)
     if found is None or not found.trusted or found.per_parameter < limit("per_parameter") or len(case.sweep.params) < 2:
         return None
-    idle = found.idle
-    if not idle:
+    keys = idle(case.sweep)
+    if not keys:
         return None
     return Flag(
         "no_effect",
         "hint",
         case.where,
-        "A parameter changed nothing" if len(idle) == 1 else "Some parameters changed nothing",
-        f"{listing(idle)}: to a boosted model that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
-        f"{'it is' if len(idle) == 1 else 'they are'} worth no more than a column of random numbers.",
+        "A parameter changed nothing" if len(keys) == 1 else "Some parameters changed nothing",
+        f"{listing(keys)}: to a boosted model that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
+        f"{'it is' if len(keys) == 1 else 'they are'} worth no more than a column of random numbers"
+        f"{', and so for the other objectives' if case.sweep.several else ''}.",
         "Within its range it does not matter, it is not used, or other parameters drown it.",
-        f"Fix {listing(idle)} to the default{'' if len(idle) == 1 else 's'} and give the trials to the others.",
+        f"Fix {listing(keys)} to the default{'' if len(keys) == 1 else 's'} and give the trials to the others.",
         ("explained",),
     )

@@ -47,6 +47,21 @@ class Sweep:
     study: dict = field(default_factory=dict)
 
     @property
+    def several(self) -> bool:
+        """Whether there are several objectives, so that no trial need be the best of all."""
+        return len(self.objectives) > 1
+
+    @cached_property
+    def views(self) -> list[Sweep]:
+        """The same search by each of its objectives as the first; curves are of the first alone."""
+        rest = []
+        for place in range(1, len(self.objectives)):
+            names, ways = ([*part[place:], *part[:place]] for part in (self.objectives, self.directions))
+            study = self.study | {"metric": [*self.names[place:], *self.names[:place]]}
+            rest.append(Sweep(self.name, self.trials, self.curves.iloc[:0], self.params, names, ways, self.space, study))
+        return [self, *rest]
+
+    @property
     def maximize(self) -> bool:
         return self.directions[0] == "maximize"
 
@@ -55,7 +70,7 @@ class Sweep:
         name = self.study.get("metric")
         if isinstance(name, (list, tuple)):
             name = name[0] if name else None
-        return str(name) if name else "objective"
+        return str(name) if name else self.objectives[0] if self.several else "objective"
 
     @property
     def names(self) -> list[str]:

@@ -11,12 +11,18 @@ import numpy as np
 ACCURACY = re.compile(
     r"(?<![A-Za-z])(val|valid|test|train|dev|eval)?[Aa]cc(uracy)?(?![a-z])|(?<=[a-z0-9])Acc(uracy)?(?![a-z])|(?<![A-Z])ACC(URACY)?(?![A-Z])"
 )
+SCORE = re.compile(r"(?<![a-z])(m?ap|iou|dice|jaccard|kappa|mcc|bleu|rouge|auc|auroc|roc|f1|precision|recall|r2|r2score|ndcg)(?![a-z])")
 AVERAGED = re.compile(r"balanced|macro|(mean|per)_?class", re.IGNORECASE)  # an accuracy that is no share of all samples
 
 
 def is_accuracy(metric: str) -> bool:
     """Whether a metric's name says so in a word of its own: val_acc, topAccuracy, acc@5; not `acceleration` or `jaccard`."""
     return bool(ACCURACY.search(metric))
+
+
+def is_score(metric: str) -> bool:
+    """Whether a metric's name says that greater is better, up to 1: f1_macro, val/auc, mAP; not `perplexity` or `brier_score`."""
+    return bool(SCORE.search(metric.lower()))
 
 
 class Scale:
@@ -27,6 +33,7 @@ class Scale:
         known = known[np.isfinite(known)]
         self.metric = metric
         self.percent = is_accuracy(metric) and bool(len(known)) and known.min() >= 0 and known.max() <= 1
+        self.most_one = is_score(metric) and bool(len(known)) and known.max() <= 1
         self.factor = 100 if self.percent else 1
         self.share = self.percent and not AVERAGED.search(metric)  # of the samples that are right: its error follows from their number
 
@@ -50,7 +57,7 @@ class Scale:
 
     def interval(self, low: float, high: float) -> str:
         if not self.percent:
-            return f"{number(low)} to {number(high)}"
+            return f"{number(low)} to {number(min(high, 1.0) if self.most_one else high)}"
         return f"{100 * max(low, 0.0):.2f} % to {100 * min(high, 1.0):.2f} %"
 
 

@@ -29,7 +29,7 @@ from trivet.reporting.sections import (
 )
 from trivet.reporting.tables import read_results, read_sweep
 from trivet.reporting.units import in_steps
-from trivet.reporting.words import count
+from trivet.reporting.words import count, listing
 
 
 def build_pipeline(root: Path, reports: Path) -> Path:
@@ -84,7 +84,12 @@ def sections(context: Context) -> list[Section]:
 
 def _subtitle(context: Context) -> str:
     trials = sum(len(sweep.trials) for sweep in context.searches)
-    parts = [f"{count(trials, 'trial')} of the search", f"objective {context.last.metric} ({context.better})"]
+    last = context.last
+    goals = [
+        f"{name} ({'higher' if way == 'maximize' else 'lower'} is better)" for name, way in zip(last.names, last.directions, strict=True)
+    ]
+    goals = goals if last.several else [f"{last.metric} ({context.better})"]
+    parts = [f"{count(trials, 'trial')} of the search", f"objective{'s' if last.several else ''} {listing(goals)}"]
     data = (context.results.data or {}).get("name") if context.results else None
     model = context.results.params.get("model") if context.results else None
     parts += [f"data {data}"] if data else []

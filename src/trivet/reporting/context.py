@@ -14,6 +14,7 @@ from trivet.diagnosis import diagnose
 from trivet.diagnosis import seeds as seeds_of
 from trivet.diagnosis.choosing import Gain, gain
 from trivet.diagnosis.flag import Flag
+from trivet.diagnosis.front import between
 from trivet.diagnosis.seeds import NOT_PARAMS, Seeds, labels
 from trivet.diagnosis.sweep import Sweep
 from trivet.errors import UserError
@@ -122,6 +123,8 @@ class Context:
         """Whether nothing that was tuned beat the default: over fresh seeds, else among at least ten completed trials of the search."""
         if self.seeds is not None:
             return self.seeds.winner == 0 and bool(self.seeds.tuned)
+        if self.last.several:
+            return False
         if self.best is None or len(self.best[0].complete) < 10:
             return False
         return self.best[0].default_number is not None and int(self.best[1]["number"]) == self.best[0].default_number
@@ -147,6 +150,13 @@ class Context:
         rows = [pair for pair in rows if pair[1]["state"] == "COMPLETE"] or rows
         return max(rows, key=lambda pair: pair[0].score[pair[1].name], default=None)
 
+    @cached_property
+    def chosen(self) -> tuple[Sweep, pd.Series] | None:
+        """What is trained again where no seeds tell: the best trial; of several objectives the one in between."""
+        if self.last.several and (row := between(self.last)) is not None:
+            return self.last, row
+        return self.best
+
     def objective_axis(self, values: np.ndarray | None = None) -> Axis:
         """The axis of the objective: logarithmic where positive values to be minimized span more than a factor of 30."""
         known = np.asarray(values if values is not None else [], dtype=float)
@@ -168,22 +178,22 @@ class Context:
 
     @cached_property
     def winner_settings(self) -> dict[str, object]:
-        """The searched parameters of what the report recommends: the seeds' winner, else the best trial."""
+        """The searched parameters of what the report recommends: the seeds' winner, else the trial that is `chosen`."""
         if self.seeds is not None and self.run.seeds is not None:
             sweep = self.run.seeds
             known = labels(sweep, self.run.finalists) or {}
             row = next(row for index, row in sweep.complete.iterrows() if known.get(index) == self.seeds.winner)
             return settings(row, [key for key in sweep.params if key not in (*NOT_PARAMS, seed_key(self.results))], self.options)
-        return settings(self.best[1], self.best[0].params, self.options) if self.best else {}
+        return settings(self.chosen[1], self.chosen[0].params, self.options) if self.chosen else {}
 
     @cached_property
     def retrain(self) -> str | None:
         """The command that trains the recommended configuration once; None where the study does not name its command."""
         if self.seeds is not None:
             return command(self.last, [*override_list(self.winner_settings), *override_list(self._kept_run)])
-        if self.best is None:
+        if self.chosen is None:
             return None
-        sweep, row = self.best
+        sweep, row = self.chosen
         if "schedule" in sweep.study:  # the best of a population is the end of its schedule
             return str(sweep.study["schedule"]["command"])
         best = sweep.study.get("best") or {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trivet.diagnosis.flag import Case, Flag
+from trivet.diagnosis.front import candidates, front
 from trivet.diagnosis.progress import Progress, progress
 from trivet.diagnosis.space_flags import at_edges
 from trivet.diagnosis.sweep import Sweep
@@ -37,6 +38,7 @@ AGREES = {  # decision -> what a red flag may ask for beside it
     "few": ("more",),
     "longer": ("longer", "stop"),
     "ended": ("stop",),
+    "choose": ("more", "longer", "milder", "stop"),
     "stop": ("stop",),
 }
 
@@ -57,8 +59,9 @@ class Decision:
 
 
 def decide(context: Context) -> Decision:
-    """The first that applies: nothing to judge, a serious flag, a search that has not ended, the default won, pruning lost better ones, a
-    better value beyond an edge, a search that still improves, trainings cut off, a rule at its end, too few trials; else stop."""
+    """The first that applies: nothing to judge, a serious flag, a search that has not ended, several objectives, the default won, pruning
+    lost better ones, a better value beyond an edge, a search that still improves, trainings cut off, a rule at its end, too few trials;
+    else stop."""
     sweep, state = context.last, progress(context.last)
     if state is None:
         return _look(context, sweep)
@@ -68,6 +71,8 @@ def decide(context: Context) -> Decision:
         return Decision("mend", "Mend first:", reason, "Price: no training; see the red flag.")
     if context.single and sweep.unended:
         return _wait(context, sweep)
+    if sweep.several:
+        return _choose(context, sweep)
     if context.default_won:
         return _keep(context)
     keys = {flag.key for flag in context.flags}
@@ -101,6 +106,18 @@ def _wait(context: Context, sweep: Sweep) -> Decision:
         f"{len(sweep.trials):,} of {count(sweep.planned, 'planned trial')} have ended, and this is what they say so far.",
         f"Price: about {price(context, per_trial(sweep) * left)} for the other {left:,}.",
         Command(shlex.join(words), "If it no longer runs, the same command continues it:") if words else None,
+    )
+
+
+def _choose(context: Context, sweep: Sweep) -> Decision:
+    """Of several objectives nobody but the reader knows what one is worth in the other."""
+    best, known = len(front(sweep)), len(candidates(sweep))
+    which = f"{best:,} of {count(known, 'completed trial')} {'is' if best == 1 else 'are'} beaten by no other in every objective"
+    return Decision(
+        "choose",
+        "Choose from the front:",
+        f"{which}, and which is best depends on what one objective is worth in another.",
+        f"Price: none. As many trials again take about {price(context, per_trial(sweep) * len(sweep.trials))}.",
     )
 
 

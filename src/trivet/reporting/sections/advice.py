@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from trivet.diagnosis.flag import Case
-from trivet.diagnosis.importance import importance
+from trivet.diagnosis.front import candidates, growth
+from trivet.diagnosis.importance import idle
 from trivet.diagnosis.progress import Progress, progress
 from trivet.diagnosis.space_flags import at_edges
 from trivet.diagnosis.sweep import Sweep
@@ -24,7 +25,8 @@ def build(context: Context, decision: Decision) -> Section:
     state = progress(context.last)
     if state is None:
         return section
-    section.add(Bullets(tuple(_rules(context, state))))
+    rules = _rules(context, state)
+    section.add(Bullets(tuple(rules)) if rules else None)
     changes = _changes(context, context.last, decision)
     if changes:
         section.add(Bullets(tuple(changes)))
@@ -32,7 +34,23 @@ def build(context: Context, decision: Decision) -> Section:
     return section
 
 
+def _of_the_front(sweep: Sweep, state: Progress) -> list[tuple]:
+    """How far the front came with the last trials."""
+    rows = candidates(sweep)
+    shares = growth(rows[sweep.objectives].to_numpy(dtype=float), sweep.directions)
+    if len(shares) < 2:
+        return []
+    recent = rows["number"].isin(sweep.trials["number"].tail(state.recent)).to_numpy()
+    before = shares[~recent][-1] if (~recent).any() else 0.0
+    last = f"The last {count(state.recent, 'trial') if state.recent > 1 else 'trial'}"
+    if shares[-1] <= before:
+        return [(f"{last} did not move the front.",)]
+    return [(f"{last} moved the front: {100 * (1 - before / shares[-1]):.0f} % of the area that it covers came with them.",)]
+
+
 def _rules(context: Context, state: Progress) -> list[tuple]:
+    if context.last.several:
+        return _of_the_front(context.last, state)
     scale = context.scale
     gain = f"improved the best by {scale.delta(state.recent_gain)}" if state.recent_gain > 0 else "brought no improvement"
     noise = context.seeds.noise if context.seeds is not None else None
@@ -62,9 +80,8 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
 def _changes(context: Context, sweep: Sweep, decision: Decision) -> list[tuple]:
     """What to change in the space of another study: only what the decision does not advise against."""
     items: list[tuple] = []
-    found = importance(sweep)
-    if found is not None and found.trusted and found.idle:
-        kept = [part for key in found.idle for part in (Code(key), ", ")][:-1]
+    if keys := idle(sweep):
+        kept = [part for key in keys for part in (Code(key), ", ")][:-1]
         items.append((Strong("Fix:"), " ", *kept, ", which made no visible difference. Price: none."))
     if decision.action != "widen":
         return items

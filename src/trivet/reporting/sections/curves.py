@@ -52,7 +52,7 @@ def best(context: Context) -> Chart | None:
     values = np.concatenate([np.asarray(layer.y, dtype=float)[len(layer.y) // 3 :] for layer in layers])
     axis = zoomed(context.objective_axis(values), values)
     panel = Panel(Axis("epoch"), axis, layers)
-    title = f"Learning curves of the best trials ({context.name(sweep)})"
+    title = f"Learning curves of the best trials{f' by {sweep.names[0]}' if sweep.several else ''} ({context.name(sweep)})"
     alt = f"{scale.label} against epochs for the best trials" + (" and the median trial." if panel.draws("line", "pale") else ".")
     return Chart("curves", title, [panel], alt)
 

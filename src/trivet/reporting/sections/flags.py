@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trivet.diagnosis import EVERY, LAST
+from trivet.diagnosis import asked
 from trivet.diagnosis.flag import Flag
 from trivet.reporting.context import Context
 from trivet.reporting.decision import Decision
@@ -18,7 +18,7 @@ SEED_CHECKS = 3  # default beats tuned, other winner, seed noise
 def build(context: Context, decision: Decision) -> Section:
     section = Section("flags", "Red flags")
     flags = context.flags
-    checks = len(EVERY) + len(LAST) + (SEED_CHECKS if context.seeds is not None else 0)
+    checks = len(asked(context.last)) + (SEED_CHECKS if context.seeds is not None else 0)
     checks += context.seeds is not None and bool(context.tested["winner"])  # validation against test
     if not flags:
         section.say(Strong("A clean bill:"), " ", f"none of {count(checks, 'check')} found anything wrong.")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trivet.diagnosis.choosing import Gain, flat, sampling_error
+from trivet.diagnosis.front import beaten, between, candidates, front
 from trivet.diagnosis.seeds import Seeds
 from trivet.diagnosis.sweep import Sweep
 from trivet.phases import finalists
@@ -15,6 +16,10 @@ from trivet.reporting.model import Axis, Chart, Code, Command, Facts, Inline, La
 from trivet.reporting.words import Scale, configuration, count, listing, number
 
 LIKE = tuple[Inline, ...]
+DOUBT = (
+    " this is what one run with one seed showed, and the best of many such values is partly luck. "
+    "Before you rely on it, train it with other seeds."
+)
 
 
 def build(context: Context, decision: Decision) -> Section:
@@ -24,7 +29,7 @@ def build(context: Context, decision: Decision) -> Section:
     rows = [*story(context), ("What to do", (Strong(decision.title), " ", decision.reason, " ", decision.price))]
     section.add(Facts(tuple(rows)))
     if context.retrain and context.best is not None:
-        section.add(Command(context.retrain, "Train it again:"))
+        section.add(Command(context.retrain, "Train the one in between again:" if context.last.several else "Train it again:"))
     if context.best is not None:
         _configuration(section, context)
     if context.results is not None:
@@ -152,14 +157,13 @@ def sure(scale: Scale, gained: Gain, n_test: int | None) -> LIKE:
 
 
 def _searched(context: Context, sweep: Sweep, row: pd.Series) -> list[tuple[str, LIKE]]:
+    if sweep.several and (of_front := _front(sweep)):
+        return of_front
     total = sum(len(sweep.trials) for sweep in context.searches)
     value, trial = sweep.value(sweep.score[row.name]), int(row["number"])
     pruned = "" if row["state"] == "COMPLETE" else ", although it was pruned (no trial ran to its end)"
     best = (Code(context.scale.metric), " ", Strong(context.scale.show(value)), f" (trial {trial}, {context.better}){pruned}.")
     rows: list[tuple[str, LIKE]] = [("Result", (f"The best of {count(total, 'trial')} reaches ", *best))]
-    if len(sweep.objectives) > 1:
-        others = [f"{name} = {number(row[column])}" for name, column in list(zip(sweep.names, sweep.objectives, strict=True))[1:]]
-        rows.append(("Objectives", (f"There are {len(sweep.objectives)}; this is the best by the first of them ({listing(others)}).",)))
     default = sweep.default_number
     if default is not None and trial == default and total > 1:
         rows.append(("Against the default", ("That is the default configuration: no trial of the search was better.",)))
@@ -167,9 +171,29 @@ def _searched(context: Context, sweep: Sweep, row: pd.Series) -> list[tuple[str,
         delta = context.scale.delta(sweep.score[row.name] - base)
         words = f"{delta} better than the default configuration (trial 0, {context.scale.show(sweep.value(base))})."
         rows.append(("Against the default", (words,)))
-    doubt = " this is what one run with one seed showed, and the best of many such values is partly luck. "
-    doubt += "Before you rely on it, train it with other seeds."
-    return [*rows, ("Sure?", (Strong("No:"), doubt))]
+    return [*rows, ("Sure?", (Strong("No:"), DOUBT))]
+
+
+def _front(sweep: Sweep) -> list[tuple[str, LIKE]]:
+    """Of several objectives: how many trials are beaten by none, the best by each objective, the one in between, and the default."""
+    middle = between(sweep)
+    if middle is None:
+        return []
+    n, known = len(front(sweep)), len(candidates(sweep))
+    which = f"{n:,} of {count(known, 'completed trial')} {'is' if n == 1 else 'are'} beaten by no other in every one."
+    bests = [(view.names[0], view.objectives[0], best) for view in sweep.views if (best := view.best) is not None]
+    each = [f"{name} {number(best[column])} (trial {int(best['number'])})" for name, column, best in bests]
+    values = [f"{name} {number(middle[column])}" for name, column in zip(sweep.names, sweep.objectives, strict=True)]
+    told: list[tuple[str, LIKE]] = [
+        ("Result", (f"With {len(sweep.objectives)} objectives, {which}",)),
+        ("Best by each", (listing(each) + ".",)),
+        ("In between", (f"Trial {int(middle['number'])}, the knee of the front: {listing(values)}.",)),
+    ]
+    default = sweep.default_number
+    if default is not None and (ahead := beaten(sweep, default)) is not None:
+        who = f"{count(ahead, 'trial')} {'is' if ahead == 1 else 'are'}" if ahead else "no trial is"
+        told.append(("Against the default", (f"The default configuration is trial {default}: {who} better than it in every objective.",)))
+    return [*told, ("Sure?", (Strong("No:"), DOUBT))]
 
 
 def _configuration(section: Section, context: Context) -> None:

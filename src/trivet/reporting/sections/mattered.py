@@ -37,7 +37,7 @@ def build(context: Context) -> Section:
 
 def verdict(context: Context, sweep: Sweep, found: Importance | None) -> list:
     """What the importance says in words, from which values and how well it explains them; or why it says nothing."""
-    name = context.name(sweep)
+    name = context.name(sweep) + (f", by {sweep.names[0]} alone" if sweep.several else "")
     if len(sweep.params) < 2:
         return [f"In the {name} only {count(len(sweep.params), 'parameter')} was searched, so there is nothing to rank."]
     if found is None:

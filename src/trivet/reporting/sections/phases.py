@@ -106,7 +106,10 @@ def _facts(context: Context, sweep: Sweep) -> Table:
     states = [state for state in STATES if state != "INFEASIBLE" or study.get("constraints")]
     rows = [
         ("Objective", goals if len(sweep.objectives) > 1 else f"{sweep.metric} ({sweep.directions[0]})"),
-        ("Best value", shown + (f" (trial {int(best['number'])})" if best is not None else "")),
+        (
+            f"Best {sweep.names[0]}" if sweep.several else "Best value",
+            shown + (f" (trial {int(best['number'])})" if best is not None else ""),
+        ),
         ("How trials were chosen (sampler)", _named(study.get("sampler")) if "sampler" in study else "not recorded"),
         ("How bad ones were stopped (pruner)", _named(study.get("pruner")) if "pruner" in study else "not recorded"),
         ("Trials planned / run", f"{sweep.planned:,} / {n:,}"),
@@ -147,7 +150,8 @@ def top(context: Context, sweep: Sweep, n: int = 5) -> Table | None:
         cells = [cell(int(row["number"])), scale_cell(context.scale, sweep.value(sweep.score[row.name])), *extra]
         cells += [cell(row["best_step"])] if rows["best_step"].notna().any() else []
         body.append((*cells, *(code_cell(values[key]) if key in values else empty() for key in keys)))
+    many, by = count(len(rows), "trial") if len(rows) > 1 else "trial", f" by {sweep.names[0]}" if sweep.several else ""
     reported = ("Best epoch",) if rows["best_step"].notna().any() else ()
     columns = ("Trial", context.scale.metric, *others, *reported, *keys)
     numeric = ("Trial", context.scale.metric, *reported, *others)
-    return Table(columns, tuple(body), f"The best {count(len(rows), 'trial')}." if len(rows) > 1 else "The best trial.", numeric)
+    return Table(columns, tuple(body), f"The best {many}{by}.", numeric)

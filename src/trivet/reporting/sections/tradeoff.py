@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from trivet.diagnosis.front import candidates, growth, knee
+from trivet.diagnosis.front import front as front_of
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.model import Axis, Chart, Layer, Panel, Section, Table
 from trivet.reporting.thin import keep
@@ -17,10 +19,9 @@ def fill(section: Section, sweep: Sweep) -> None:
     """Adds nothing for one objective."""
     if len(sweep.objectives) < 2:
         return
-    rows = sweep.trials[(sweep.trials["state"] == "COMPLETE") & np.isfinite(sweep.trials[sweep.objectives]).all(axis=1)]
+    rows, front = candidates(sweep), front_of(sweep)
     if not len(rows):
         return
-    front = rows[pareto(rows[sweep.objectives].to_numpy(dtype=float), sweep.directions)].sort_values(sweep.objectives[0])
     section.say(
         f"With {len(sweep.objectives)} objectives there is no single best: {count(len(front), 'trial')} of {len(rows):,} completed ones "
         "are beaten by no other in every objective (the Pareto front)."
@@ -31,51 +32,6 @@ def fill(section: Section, sweep: Sweep) -> None:
         f"range: {', '.join(f'{name} {number(best[column])}' for name, column in zip(sweep.names, sweep.objectives, strict=True))}."
     )
     section.add(_chart(sweep, rows, front), _growth(sweep, rows), _table(sweep, front))
-
-
-def pareto(values: np.ndarray, directions: list[str]) -> np.ndarray:
-    """Mask of the rows that no other row beats: none is at least as good in all columns and better in one. Equal rows stay together."""
-    costs = np.where([direction == "maximize" for direction in directions], -values, values)
-    mask = np.ones(len(costs), dtype=bool)
-    for place in np.lexsort(costs.T[::-1]):
-        if mask[place]:
-            beaten = (costs >= costs[place]).all(axis=1) & (costs > costs[place]).any(axis=1)
-            mask &= ~beaten
-    return mask
-
-
-def knee(values: np.ndarray, directions: list[str]) -> int:
-    """Which row of a front is nearest to the best of every column, columns scaled by their range; of equals the first."""
-    costs = np.where([direction == "maximize" for direction in directions], -values, values)
-    low, span = costs.min(axis=0), np.ptp(costs, axis=0)
-    return int(np.argmin((((costs - low) / np.where(span > 0, span, 1.0)) ** 2).sum(axis=1)))
-
-
-def hypervolume(costs: np.ndarray) -> float:
-    """The area of the unit square that points of two costs from 0 to 1 beat: towards the corner (1, 1)."""
-    order = costs[np.lexsort(costs.T[::-1])]
-    lowest = np.minimum.accumulate(order[:, 1])
-    ends = np.append(order[1:, 0], 1.0)
-    return float(((ends - order[:, 0]) * (1 - lowest)).sum())
-
-
-def growth(values: np.ndarray, directions: list[str]) -> np.ndarray:
-    """Hypervolume of the first two columns after each row, as a share of the square from their best to their worst value.
-
-    A column without extent counts as nowhere beaten.
-    """
-    costs = np.where([direction == "maximize" for direction in directions], -values, values)[:, :2]
-    low, span = costs.min(axis=0), np.ptp(costs, axis=0)
-    scaled = (costs - low) / np.where(span > 0, span, 1.0)
-    shares: list[float] = []
-    front = np.empty((0, 2))
-    for point in scaled:
-        if (front <= point).all(axis=1).any():
-            shares.append(shares[-1])
-            continue
-        front = np.vstack([front[~(front >= point).all(axis=1)], point])
-        shares.append(hypervolume(front))
-    return np.array(shares)
 
 
 def _growth(sweep: Sweep, rows: pd.DataFrame) -> Chart:

@@ -58,7 +58,8 @@ def progress_words(context: Context) -> list:
         at = known[known["best"] == final].iloc[0]
         cut = "" if len(sweep.complete) else ", where no trial ran to its end,"
         after = f", after {number(at['epochs'])} of {count(sweep.epochs, 'epoch')}" if sweep.epochs else ""
-        words.append(f"In the {context.name(sweep)}{cut} the best value came with trial {int(at['trial'])} of {len(table):,}{after}. ")
+        what = f"best {sweep.names[0] if sweep.several else 'value'} came with trial {int(at['trial'])} of {len(table):,}"
+        words.append(f"In the {context.name(sweep)}{cut} the {what}{after}. ")
     return words
 
 
