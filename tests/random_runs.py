@@ -120,7 +120,8 @@ def odd(sentences: str) -> list[str]:
 
 def broken(context: Context, text: str) -> list[str]:
     """What does not hold of a report, each with its place in the text."""
-    return odd(prose(text)) + _contradictions(context, text) + _intervals(prose(text))
+    bare = [f"nothing under {hit[1]}" for hit in re.finditer(r"^(### .*)\n+(?=##|\Z)", text, re.MULTILINE)]
+    return odd(prose(text)) + bare + _contradictions(context, text) + _intervals(prose(text))
 
 
 def _contradictions(context: Context, text: str) -> list[str]:

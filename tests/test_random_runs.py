@@ -20,6 +20,7 @@ def test_what_holds_of_any_report(seed):
         ("after 3 epoch.", "many of one"), ("reached 101 % of it", "a share above all"), ("a gain of -0.00 points", "minus nought"),
         ("none ()", "an empty bracket"), ("It ended..", "two stops"), ("reached {value}", "a placeholder"), ("1 times: oom", "once"),
         ("95.0 % (95 % interval 96.0 to 97.0)", "an interval without its estimate"), ("Stop searching: no", "Stop searching: beside"),
+        ("### Value\n\n### Other\n\ntext", "nothing under ### Value"), ("### Last\n\n", "nothing under ### Last"),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_is_seen(text, what):

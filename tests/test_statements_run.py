@@ -179,7 +179,7 @@ STATEMENTS = [
     ),
     (
         "no remarks",
-        r"had no remarks: 1 end of ranges and options were tried for a batch, and all of them train",
+        r"had no remarks: 1 end of ranges and options were tried in short, and all of them train",
         story(check={"extremes": [{"key": "lr", "value": 1.0, "result": "ok"}]}),
         story(check={"extremes": [{"key": "lr", "value": 1.0, "result": "failed"}]}),
     ),
@@ -253,7 +253,7 @@ STATEMENTS = [
     ),
     (
         "less, but not to be told from none",
-        r"had shown 95\.20 %.*: 0\.2\d percentage points less, no more than 3 seeds can tell from none",
+        r"had shown 95\.20 %.*: 0\.2\d percentage points worse, no more than 3 seeds can tell from none",
         story({0: DEFAULT, 1: [0.950, 0.954, 0.946]}, shown={1: 0.952}),
         story(CLEAR, shown={1: 0.94}),
     ),

@@ -37,9 +37,16 @@ def render(report: Report, figure_folder: str | None = "figures") -> str:
 
 
 def _section(section: Section, folder: str | None) -> list[str]:
-    lines = [f"## {escape(section.title)}", ""]
+    """A heading under which nothing is shown here, as the page alone has it, is left out with it."""
+    lines: list[str] = [f"## {escape(section.title)}", ""]
+    waiting: list[str] = []
     for block in section.blocks:
-        lines += _block(block, folder)
+        shown = _block(block, folder)
+        if isinstance(block, Heading):
+            waiting = shown
+        elif shown:
+            lines += [*waiting, *shown]
+            waiting = []
     return lines
 
 

@@ -68,7 +68,7 @@ def _space(section: Section, check: dict) -> None:
         section.add(Bullets(tuple(items)))
     elif tried:
         section.say(
-            f"The check of the space had no remarks: {count(len(tried), 'end')} of ranges and options were tried for a batch, "
+            f"The check of the space had no remarks: {count(len(tried), 'end')} of ranges and options were tried in short, "
             "and all of them train."
         )
     expected = (check.get("estimate") or {}).get("seconds")

@@ -93,7 +93,7 @@ def _verdict(scale: Scale, luck: float, noise: float | None, n: int) -> str:
     if luck > 2 * error:
         return f": {scale.delta(luck)} of the first value was luck (standard error {scale.delta(error)})."
     if luck >= 0:
-        return f": {scale.delta(luck)} less, no more than {count(n, 'seed')} can tell from none (standard error {scale.delta(error)})."
+        return f": {scale.delta(luck)} worse, no more than {count(n, 'seed')} can tell from none (standard error {scale.delta(error)})."
     return f": nothing says that the first value was luck (standard error {scale.delta(error)})."
 
 
