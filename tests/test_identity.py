@@ -206,3 +206,96 @@ def test_processors_of_one_name_are_told_apart(text, expected):
     found = identity._cpu(text)
     assert found["cpu"] and {key: found[key] for key in expected} == expected
     assert set(found) == {"cpu", *expected}
+
+
+def test_a_fingerprint_is_the_same_in_every_version():
+    """A sweep that was begun with an earlier one goes on: keys of any kind, paths, and what JSON does not know."""
+    assert fingerprint({"b": [1, (2.5, None)], "a": {None: "ü", 1: 3}}) == fingerprint({"a": {1: 3, None: "ü"}, "b": (1, [2.5, None])})
+    assert fingerprint({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert fingerprint({"a": {1: "x"}, "p": [None, 0.5]}) == "922c3f55b68a2c8c65c876470cf5d5b8626e4312198bf3cabc03ea5598a946fa"
+    assert len({fingerprint({"a": {key: 1}}) for key in (1, "1", True, "int 1x", None)}) == 5
+
+
+def test_the_hash_of_a_file_is_that_of_its_content(tmp_path):
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").mkdir()
+    assert file_hashes(["?"], tmp_path) == {"a": "ca978112ca1bbdca"}
+    assert file_hashes(["a"], tmp_path / "b" / "..") == {"a": "ca978112ca1bbdca"}
+    with pytest.raises(UserError) as refused:
+        file_hashes(["a", "c*"], tmp_path)
+    why = f"c* matches no file under {tmp_path}; name files whose content decides results"
+    assert str(refused.value) == f"hydra.sweeper.identity.files: {why}"
+
+
+def test_how_many_differences_are_told():
+    old = dict.fromkeys("abcdefgh", 1)
+    assert told(old, {**old, **dict.fromkeys("abcdef", 2)}) == "a, b, c, d, e, f"
+    assert told(old, {**old, **dict.fromkeys("abcdefg", 2)}) == "a, b, c, d, e, f ..."
+    assert told(old, old) == ""
+
+
+def test_versions_are_those_of_what_is_installed(monkeypatch):
+    def version(name):
+        if name in ("cmaes", "scipy"):
+            raise identity.metadata.PackageNotFoundError
+        return f"{name} 1"
+
+    monkeypatch.setattr(identity.metadata, "version", version)
+    monkeypatch.setattr(identity.platform, "python_version", lambda: "3.11.9")
+    names = ("trivet", "hydra-core", "optuna", "numpy", "torch")
+    assert identity.versions() == {"python": "3.11.9", **{name: f"{name} 1" for name in names}}
+
+
+def test_what_is_asked_of_other_programs(monkeypatch, tmp_path):
+    """Each as a list of words, with its output kept from the terminal, and never for longer than a driver may hang."""
+    asked = []
+
+    def run(words, **options):
+        asked.append((words, options))
+        return subprocess.CompletedProcess(words, 0, stdout=" abc \n" if "rev-parse" in words else " GPU A \n\n")
+
+    monkeypatch.setattr(identity.shutil, "which", lambda name: f"/usr/bin/{name}" if name in ("git", "nvidia-smi") else None)
+    monkeypatch.setattr(identity.subprocess, "run", run)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    quiet = {"capture_output": True, "text": True, "check": False}
+    assert gpu_names() == ["GPU A"] and gpu_ids() == ["0"]
+    assert asked[0] == (["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], {**quiet, "timeout": 30})
+    asked.clear()
+    assert identity.git_state(tmp_path) == {"commit": "abc", "dirty": True}
+    left_out = [":(exclude)dvc.lock", ":(exclude)reports", ":(exclude)results"]
+    assert asked == [
+        (["git", "-C", str(tmp_path), "rev-parse", "HEAD"], quiet),
+        (["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=no", "--", ":/", *left_out], quiet),
+    ]
+    monkeypatch.setattr(identity.shutil, "which", lambda name: None)
+    assert identity.git_state(tmp_path) is None
+
+
+def test_a_driver_that_answers_with_an_error_has_no_gpu(monkeypatch):
+    monkeypatch.setattr(identity.shutil, "which", lambda name: name)
+    monkeypatch.setattr(identity.subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 1, stdout="GPU A\n"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert gpu_names() == gpu_ids() == []
+
+
+@pytest.mark.parametrize(("visible", "names"), [("1", ["GPU B"]), ("2", ["2"]), ("0,2", ["GPU A", "2"])])
+def test_a_number_beyond_the_last_gpu_names_itself(monkeypatch, two_gpus, visible, names):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_names() == names
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(identity.os, "sched_getaffinity", lambda pid: {0: {1, 5, 7}}[pid], raising=False)
+    monkeypatch.setattr(identity.os, "cpu_count", lambda: 64)
+    assert identity.cores() == 3 and identity.hardware()["cores"] == 64
+    monkeypatch.delattr(identity.os, "sched_getaffinity")
+    assert identity.cores() == 64
+    monkeypatch.setattr(identity.os, "cpu_count", lambda: None)
+    assert identity.cores() == 1
+
+
+@pytest.mark.parametrize(("processor", "machine", "cpu"), [("P", "M", "P"), ("", "M", "M")])
+def test_a_processor_without_a_name_is_called_as_the_platform_calls_it(monkeypatch, processor, machine, cpu):
+    monkeypatch.setattr(identity.platform, "processor", lambda: processor)
+    monkeypatch.setattr(identity.platform, "machine", lambda: machine)
+    assert identity._cpu("model : 3\n") == {"cpu": cpu, "model": "model 3"}

@@ -3,6 +3,8 @@
 import contextlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.distributions import FloatDistribution
@@ -13,7 +15,10 @@ from optuna.trial import TrialState
 from simulated_workers import spec_of
 
 from trivet.errors import UserError
-from trivet.study.storage import Trials, batch, close, open_storage
+from trivet.study.locks import PostgresLocks
+from trivet.study.locks import _open as holders
+from trivet.study.records import Outcome
+from trivet.study.storage import Trials, batch, check_reachable, close, from_root, in_own_tables, open_storage, with_driver
 from trivet.study.study import Study
 
 
@@ -108,3 +113,154 @@ def test_a_database_without_locks_is_used_from_one_folder(tmp_path):
     moved = Study(replace(spec, folder=str(tmp_path / "other")))
     assert moved.claim("b").resumed, "its folder is gone for good"
     moved.close()
+
+
+def test_who_looks_on_finds_the_last_step_and_the_reason_of_each_trial(tmp_path):
+    """Attributes that Optuna's own tools show, written as a trial ends."""
+    study = Study(spec_of(tmp_path, "random", {"name": "limit", "max_step": 2}, 4))
+    for number, (steps, outcome) in enumerate(
+        [
+            ((1,), Outcome("COMPLETE", (0.5,))),
+            ((), Outcome("FAIL", reason="odd")),
+            ((1, 3), Outcome("PRUNED")),
+            ((), Outcome("COMPLETE", (1.5,))),
+        ]
+    ):
+        assert study.claim("w").number == number
+        for step in steps:
+            study._sync_due = 0.0  # hears of each verdict at once
+            assert study.report(number, step, 0.25 * step) == (step >= 2)
+        study.tell(number, outcome, {"mine": number})
+    found = study.storage.get_all_trials(study.study_id)
+    names = ("trivet:step", "trivet:reason", "mine")
+    assert [[t.user_attrs.get(name) for name in names] for t in found] == [[1, None, 0], [0, "odd", 1], [3, None, 2], [0, None, 3]]
+    assert [(t.state.name, t.values) for t in found] == [("COMPLETE", [0.5]), ("FAIL", None), ("PRUNED", [0.75]), ("COMPLETE", [1.5])]
+    ends = [t.user_attrs.get("trivet:end") for t in found]
+    assert [end for end in ends if end is not None] == [
+        {"state": "COMPLETE", "values": [0.5], "reason": ""},
+        {"state": "FAIL", "values": [], "reason": "odd"},
+        {"state": "PRUNED", "values": [], "reason": ""},
+        {"state": "COMPLETE", "values": [1.5], "reason": ""},
+    ]
+    study.close()
+
+
+def test_a_connection_is_given_back_once():
+    closed = []
+    database = SimpleNamespace(close=lambda: closed.append("closed"))
+    close(SimpleNamespace(_backend=SimpleNamespace(database=database)))
+    close(SimpleNamespace(_backend=SimpleNamespace()))
+    close(SimpleNamespace())
+    assert closed == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("url", "made"),
+    [
+        ("sqlite:///s.db", "sqlite:////root/s.db"),
+        ("sqlite:///a/s.db?timeout=3", "sqlite:////root/a/s.db?timeout=3"),
+        ("sqlite+pysqlite:///s.db", "sqlite+pysqlite:////root/s.db"),
+        *((url, url) for url in ("sqlite:////s.db", "sqlite:///file:s.db?uri=true", "mysql://h/d", "postgresql:///d", "sqlite://")),
+        ("sqlite:///${oc.env:TRIVET_DB}/s.db", "sqlite:///${oc.env:TRIVET_DB}/s.db"),
+    ],
+)
+def test_a_file_is_named_from_the_root_on(url, made, monkeypatch):
+    monkeypatch.setenv("TRIVET_DB", "/elsewhere")
+    assert from_root(url, Path("/root")) == made
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "own"),
+    [
+        ("postgresql://h/d", "postgresql+psycopg2://h/d", True),
+        ("postgres://h/d", "postgresql+psycopg2://h/d", True),
+        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d", True),
+        ("postgresql+pg8000://h/d", "postgresql+pg8000://h/d", False),
+        ("mysql://h/postgresql://d", "mysql://h/postgresql://d", False),
+        ("sqlite:///s.db", "sqlite:///s.db", False),
+        ("${oc.env:TRIVET_DB}", "${oc.env:TRIVET_DB}", True),
+    ],
+)
+def test_which_urls_are_kept_in_tables_of_our_own(url, driver, own, monkeypatch):
+    monkeypatch.setenv("TRIVET_DB", "postgres://h/d")
+    assert with_driver(url) == driver and in_own_tables(url) is own
+
+
+@pytest.mark.parametrize("ask", [open_storage, lambda url, _: check_reachable(url)])
+def test_what_cannot_be_opened_is_one_line(ask, tmp_path, monkeypatch):
+    monkeypatch.delenv("TRIVET_DB", raising=False)
+    lines = {
+        f"sqlite:///{tmp_path}/no/s.db": "(sqlite3.OperationalError) unable to open database file",
+        "nonsense": "Could not parse SQLAlchemy URL from given URL string",
+    }
+    for url, why in lines.items():
+        with pytest.raises(UserError) as told:
+            ask(url, tmp_path)
+        assert str(told.value) == f"hydra.sweeper.storage={url}: cannot be opened ({why}); give a reachable URL, or null for a file"
+    with pytest.raises(UserError, match=r"^hydra\.sweeper\.storage=\$\{oc\.env:TRIVET_DB\}: .*TRIVET_DB") as told:
+        ask("${oc.env:TRIVET_DB}", tmp_path)
+    assert "\n" not in str(told.value) and not (tmp_path / "no").exists()
+
+
+class Locking:
+    """A connection to a server's advisory locks: `free` of those that another one holds."""
+
+    def __init__(self, others=()):
+        self.held, self.others, self.told, self.closed = [], set(others), [], False
+        self.connection = SimpleNamespace(dbapi_connection=None)
+
+    def connect(self):
+        return self
+
+    def execution_options(self, **options):
+        self.told.append(options)
+        return self
+
+    def execute(self, statement, values):
+        key = (values["space"], values["key"])
+        function = str(statement).removeprefix("select ").removesuffix("(:space, :key)")
+        if function == "pg_advisory_unlock":
+            self.held.remove(key)
+        elif key not in self.others:
+            self.held.append(key)
+        self.told.append((function, *key))
+        return SimpleNamespace(scalar=lambda: key not in self.others)
+
+    def close(self):
+        self.closed = True
+
+
+def test_locks_of_a_server_are_those_of_its_study_alone():
+    space = 0x72190000 | 3
+    server = Locking([(space, 5)])
+    locks = PostgresLocks(server, 0x10003)
+    assert server.told == [{"isolation_level": "AUTOCOMMIT"}], "a lock of a transaction would end with it"
+    with locks.mutex():
+        assert server.held == [(space, -1)]
+        assert [locks.acquire(number) for number in (4, 5, 4)] == [True, False, False]
+        assert server.held == [(space, -1), (space, 4)]
+    assert server.held == [(space, 4)]
+    with pytest.raises(KeyError), locks.mutex():
+        raise KeyError
+    locks.release(5)
+    assert server.held == [(space, 4)], "what is not held is not given back"
+    locks.release(4)
+    locks.release(4)
+    assert server.held == [] and locks.acquire(4)
+    assert [told[0] for told in server.told[1:4]] == ["pg_advisory_lock", "pg_try_advisory_lock", "pg_try_advisory_lock"]
+    locks.close()
+    assert server.closed
+
+
+def test_a_fork_is_told_the_connection_that_stands_for_the_locks():
+    server = Locking()
+    locks = PostgresLocks(server, 1)
+    assert locks.fds() == []
+    server.connection.dbapi_connection = SimpleNamespace()
+    assert locks.fds() == [], "a driver that has no socket of its own"
+    server.connection.dbapi_connection = SimpleNamespace(fileno=lambda: 71)
+    assert locks.fds() == [71]
+    server.connection.dbapi_connection = None
+    assert locks in holders
+    locks.close()
+    assert locks not in holders
