@@ -25,7 +25,7 @@ from trivet.diagnosis import (
     space_flags,
     training_flags,
 )
-from trivet.diagnosis.importance import at_step, budgets, by_budget, comparable, gain_from, importance
+from trivet.diagnosis.importance import at_step, budgets, by_budget, comparable, gain_from, idle, importance
 from trivet.diagnosis.progress import progress
 from trivet.reporting.sections.spot import longest_epoch
 from trivet.reporting.sections.went import best_so_far, costs
@@ -310,6 +310,22 @@ def test_a_healthy_search_gets_a_clean_bill():
     shapes = {"train/accuracy": lambda s: saturating(s) + 0.02, "val/accuracy": saturating, "train/loss": lambda s: 2 * np.exp(-s / 4)}
     sweep = make(table(n, values=value, params={"lr": lr}), curves=curve(n, value=saturating, **shapes))
     assert [flag.key for flag in diagnose([sweep]) if flag.key not in ("improving", "flat")] == []
+
+
+@pytest.mark.parametrize(("last", "told"), [(9, None), (10, "between 200 trials after epoch 10,")])
+def test_nobody_says_of_a_parameter_that_it_changed_nothing_by_the_begin_of_training(last, told):
+    whole = three_parameters(200, used=False)
+    cut = np.arange(200) >= 20
+    frame = whole.trials.assign(state=np.where(cut, "PRUNED", "COMPLETE"), step=np.where(cut, float(last), 20.0))
+    lengths = frame["step"].astype(int).to_numpy()
+    steps = np.concatenate([np.arange(1, n + 1) for n in lengths])
+    curves = pd.DataFrame({"number": np.repeat(frame["number"].to_numpy(), lengths), "step": steps})
+    curves["value"] = np.repeat(frame["value"].to_numpy(), lengths)
+    sweep = dataclasses.replace(whole, trials=frame, curves=curves)
+    assert importance(sweep).step == last and importance(sweep).idle == ["idle"]
+    assert idle(sweep) == (["idle"] if told else [])
+    flag = space_flags.no_effect(case(sweep))
+    assert (flag is None) if told is None else (told in flag.evidence)
 
 
 @pytest.mark.slow

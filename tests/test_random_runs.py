@@ -41,8 +41,10 @@ ROOM = [*[0.5] * 10, *[0.6] * 5, *[0.7] * 5]
     ("values", "metric", "direction", "told"),
     [
         ([*ROOM[:-1], 0.98], "val/accuracy", "maximize", True), ([*ROOM[:-1], 0.995], "val/accuracy", "maximize", False),
-        ([*ROOM[:-1], 1.0], "val/accuracy", "maximize", False), ([2 - value for value in ROOM], "val/loss", "minimize", True),
+        ([*ROOM[:-1], 1.0], "val/accuracy", "maximize", False), ([2 - value for value in [*ROOM[:-1], 0.9]], "val/loss", "minimize", True),
         ([value - 0.7 for value in ROOM], "score", "maximize", False),
+        ([*[0.5] * 10, *[0.7] * 6, *[0.6] * 4], "val/accuracy", "maximize", False),  # the last part brought nothing
+        ([*[0.5] * 10, *[0.6] * 6, *[0.7] * 4], "val/accuracy", "maximize", True),
     ],
 )  # fmt: skip
 def test_one_more_point_is_told_where_there_is_room_for_it(values, metric, direction, told):

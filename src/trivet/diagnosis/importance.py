@@ -80,9 +80,13 @@ def importance(sweep: Sweep) -> Importance | None:
 
 
 def idle(sweep: Sweep) -> list[str]:
-    """The parameters that make no difference, to any of the objectives; none where that cannot be said of one."""
+    """The parameters that make no difference, to any of the objectives; none where that cannot be said of one.
+
+    Values from the begin of training alone do not say it: what regularises, and how long a rate holds, shows towards the end.
+    """
     found = [importance(view) for view in sweep.views]
-    known = [one.idle for one in found if one is not None and one.trusted]
+    late = [one for one in found if one is not None and one.trusted and (one.step is None or one.step >= limit("idle_from") * sweep.full)]
+    known = [one.idle for one in late]
     return [key for key in known[0] if all(key in one for one in known)] if known and len(known) == len(found) else []
 
 

@@ -208,15 +208,17 @@ def no_effect(case: Case) -> Flag | None:
     keys = idle(case.sweep)
     if not keys:
         return None
+    after = f" after epoch {found.step}" if found.step is not None else ""
     return Flag(
         "no_effect",
         "hint",
         case.where,
         "A parameter changed nothing" if len(keys) == 1 else "Some parameters changed nothing",
-        f"{listing(keys)}: to a boosted model that explains {100 * found.r2:.0f} % of the differences between {count(found.n, 'trial')}, "
+        f"{listing(keys)}: to a boosted model that explains {100 * found.r2:.0f} % of the differences between "
+        f"{count(found.n, 'trial')}{after}, "
         f"{'it is' if len(keys) == 1 else 'they are'} worth no more than a column of random numbers"
         f"{', and so for the other objectives' if case.sweep.several else ''}.",
         "Within its range it does not matter, it is not used, or other parameters drown it.",
         f"Fix {listing(keys)} to the default{'' if len(keys) == 1 else 's'} and give the trials to the others.",
-        ("explained",),
+        ("explained", "idle_from"),
     )

@@ -106,6 +106,7 @@ _ROWS = (
         "a model of boosted trees explains at least so much, so that its silence on a parameter means something",
         "our choice",
     ),
+    Threshold("idle_from", 0.5, "of training", "values from so far on tell of a parameter that it changed nothing", "our choice"),
     Threshold(
         "comparable",
         0.8,

@@ -59,7 +59,7 @@ def _rules(context: Context, state: Progress) -> list[tuple]:
     items = [(f"The last {count(state.recent, 'trial') if state.recent > 1 else 'trial'} {gain}.",)]
     stood = f"has stood for {count(state.same_for, 'trial')}" if state.same_for else "came with the last trial"
     items.append((f"The best value {stood} (trial {state.best_trial}).",))
-    if not state.paced:
+    if not state.paced or (state.slope > 0 and state.recent_gain <= 0):  # a pace that has come to a stop says nothing of what comes
         return items
     step = 0.01 if scale.percent else 0.01 * abs(state.best)
     room = (1 - state.best if context.maximize else state.best) if scale.percent else abs(state.best)
