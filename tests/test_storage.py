@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +17,7 @@ from trivet.errors import UserError
 from trivet.study.locks import PostgresLocks
 from trivet.study.locks import _open as holders
 from trivet.study.records import Outcome
-from trivet.study.storage import Trials, batch, check_reachable, close, from_root, in_own_tables, open_storage, with_driver
+from trivet.study.storage import Trials, batch, check_reachable, close, open_storage
 from trivet.study.study import Study
 
 
@@ -152,38 +151,6 @@ def test_a_connection_is_given_back_once():
     close(SimpleNamespace(_backend=SimpleNamespace()))
     close(SimpleNamespace())
     assert closed == ["closed"]
-
-
-@pytest.mark.parametrize(
-    ("url", "made"),
-    [
-        ("sqlite:///s.db", "sqlite:////root/s.db"),
-        ("sqlite:///a/s.db?timeout=3", "sqlite:////root/a/s.db?timeout=3"),
-        ("sqlite+pysqlite:///s.db", "sqlite+pysqlite:////root/s.db"),
-        *((url, url) for url in ("sqlite:////s.db", "sqlite:///file:s.db?uri=true", "mysql://h/d", "postgresql:///d", "sqlite://")),
-        ("sqlite:///${oc.env:TRIVET_DB}/s.db", "sqlite:///${oc.env:TRIVET_DB}/s.db"),
-    ],
-)
-def test_a_file_is_named_from_the_root_on(url, made, monkeypatch):
-    monkeypatch.setenv("TRIVET_DB", "/elsewhere")
-    assert from_root(url, Path("/root")) == made
-
-
-@pytest.mark.parametrize(
-    ("url", "driver", "own"),
-    [
-        ("postgresql://h/d", "postgresql+psycopg2://h/d", True),
-        ("postgres://h/d", "postgresql+psycopg2://h/d", True),
-        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d", True),
-        ("postgresql+pg8000://h/d", "postgresql+pg8000://h/d", False),
-        ("mysql://h/postgresql://d", "mysql://h/postgresql://d", False),
-        ("sqlite:///s.db", "sqlite:///s.db", False),
-        ("${oc.env:TRIVET_DB}", "${oc.env:TRIVET_DB}", True),
-    ],
-)
-def test_which_urls_are_kept_in_tables_of_our_own(url, driver, own, monkeypatch):
-    monkeypatch.setenv("TRIVET_DB", "postgres://h/d")
-    assert with_driver(url) == driver and in_own_tables(url) is own
 
 
 @pytest.mark.parametrize("ask", [open_storage, lambda url, _: check_reachable(url)])

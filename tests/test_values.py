@@ -9,6 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
+from trivet.study import values as module
 from trivet.study.values import interpolated, values_of
 
 
@@ -131,3 +132,51 @@ def test_resolvers_are_put_back(resolver):
     before = dict(BaseContainer._resolvers)
     digests("${give:}")
     assert BaseContainer._resolvers == before
+
+
+NOW = datetime.datetime(2026, 3, 9, 14, 5, 6)
+SECONDS = NOW.timestamp()
+DATES = [
+    *(
+        f"{SECONDS:.3f}",
+        "2026-03-09",
+        "20260309",
+        "x2026_03_09y",
+        "2026/03/0914",
+        "09.03.2026",
+        "03/09/2026",
+        "Mar09",
+        "of Mar 09",
+        "09Mar",
+    ),
+    *("a-09 Mar", "260309", "a260309b", "14:05", "14h05", "14-05", "at_14_05", "14.05"),
+]
+NO_DATES = [
+    *("9999999999", f"{SECONDS:.0f}"[:9], f"{SECONDS * 1e9:.0f}0", f"a{SECONDS:.0f}", f"{SECONDS:.0f}.", "12026-03-09", "2025-03-09"),
+    *("1260309", "26-03-09", "114:05", "1405", "14/05", "March 09", "2026", "2026--03--09", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "tells"),
+    [
+        *((SECONDS * unit, True) for unit in (1, 1e3, 1e6, 1e9)),
+        *((SECONDS * unit, False) for unit in (10, 1e2, 1e-3, 1e-6, 1e12)),
+        *((SECONDS + day, abs(day) < 86400) for day in (86399, -86399, 86401, -86401)),
+        *((str(int(SECONDS * unit)), True) for unit in (1, 1e9)),
+        *((text, True) for text in DATES),
+        *((text, False) for text in NO_DATES),
+        *((moment, True) for moment in (NOW, NOW.date(), NOW.time(), datetime.date(1999, 1, 1))),
+        *((other, False) for other in (True, None, [SECONDS], {"a": SECONDS}, 0, -SECONDS)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_tells_the_time(monkeypatch, value, tells):
+    class Stopped(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return NOW
+
+    monkeypatch.setattr(module.datetime, "datetime", Stopped)
+    monkeypatch.setattr(module.time, "time", lambda: SECONDS)
+    assert module._tells_the_time(value) is tells
