@@ -164,3 +164,16 @@ def test_a_rate_is_too_high_above_its_bound(tmp_path, n_failed, often):
         study.tell(number, Outcome("FAIL", reason="odd") if number < n_failed else Outcome("COMPLETE", (1.0,)))
     assert study.failed_too_often() is often
     study.close()
+
+
+def test_what_a_study_leaves_may_be_read_by_others_and_written_by_its_owner(tmp_path):
+    before = os.umask(0)
+    try:
+        study = Study(spec_of(tmp_path, "random", None, 2))
+        study.claim("a")
+    finally:
+        os.umask(before)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o7777 for name in ("journal.log", "claims/mutex", "claims/0")}
+    assert modes == dict.fromkeys(modes, 0o644)
+    study.close()
+    assert not (tmp_path / "claims" / "0").exists()
