@@ -19,6 +19,7 @@ from trivet.search.pruning import build
 from trivet.search.samplers import sampler_spec
 from trivet.search.sampling import Sampler
 from trivet.search.teaching import teach
+from trivet.search.weights import OBJECTIVES
 from trivet.study import constrained, tables
 from trivet.study.records import Outcome
 
@@ -105,6 +106,25 @@ def test_tpe_goes_where_the_bound_holds():
         return sum(t.params["x"] for t in known[25:]) / 15
 
     assert late(False) > 3 and late(True) < 0.7
+
+
+def test_what_a_storage_knows_of_constrained_metrics():
+    two = (SMALL, Constraint("acc", False, 0.5))
+    attrs = {constrained.attribute(2): [1.0, None], constrained.attribute(10): [3.0, 0.75], "other": 1}
+    assert [constrained.known(two, attrs, step) for step in (1, 2, 9, 10, math.inf)] == [
+        [None, None],
+        *[[1.0, None]] * 2,
+        *[[3.0, 0.75]] * 2,
+    ]
+    assert [constrained.breaks(two, attrs, step) for step in (1, 2, 9, 10)] == [False, False, False, True]
+    assert constrained.breaks((), attrs, 10) is False
+    returned = {**attrs, constrained.RETURNED: [None, 0.25]}
+    assert constrained.final(two, returned, 10, True) == [3.0, 0.25] and constrained.final(two, returned, 2, True) == [1.0, 0.25]
+    assert constrained.final(two, returned, 10, False) == [3.0, 0.75] and constrained.final(two, attrs, 10, True) == [3.0, 0.75]
+    kept = {k: v for k, v in returned.items() if k != "other"} | {OBJECTIVES: [1.0]}
+    assert constrained.copied({**returned, OBJECTIVES: [1.0]}) == kept
+    assert constrained.given((1.0, None)) == {constrained.attribute(0): [1.0, None]} and constrained.given(()) == {}
+    assert constrained.attribute(7) == "trivet:constrained:7"
 
 
 class Holding(SimulatedWorker):
