@@ -8,6 +8,7 @@ from simulated_workers import PARAMS, spec_of
 
 from trivet.search.constraints import Constraint
 from trivet.search.replicates import Replicates
+from trivet.search.weights import OBJECTIVES, Weights
 from trivet.study import copies, run_tables, tables
 from trivet.study.records import Claim, Outcome
 from trivet.study.study import Study
@@ -117,4 +118,17 @@ def test_the_runs_of_a_copy_say_so(tmp_path):
             **{"replicate": "0", "x": "1.0", "seconds": "", "worker": "", "started": "", "overrun": "0"},
         }
     ]
+    study.close()
+
+
+def test_what_a_value_is_made_of_stands_beside_it(tmp_path):
+    weights = Weights(("maximize", "minimize"), (1.0, 0.5), (1.0, 2.0))
+    study = Study(spec_of(tmp_path, "random", None, 3, params=PARAMS[:1], weights=weights))
+    attrs = {OBJECTIVES: [1.0, 4.0]}
+    for outcome, given in ((Outcome("COMPLETE", (0.0,)), attrs), (Outcome("FAIL", reason="odd"), {}), (Outcome("COMPLETE", (2.0,)), {})):
+        study.tell(study.claim("w").number, outcome, given)
+    header, rows = tables.trial_rows(study, study.finished())
+    assert header[3:9] == ["value", "step", "best_step", "objective_0", "objective_1", "x"]
+    assert [row[3:8] for row in rows] == [["0.0", "", "", "1.0", "4.0"], ["", *[""] * 4], ["2.0", *[""] * 4]]
+    assert all(len(row) == len(header) and all(isinstance(cell, str) for cell in row) for row in rows)
     study.close()
