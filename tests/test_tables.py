@@ -399,3 +399,25 @@ def test_a_folder_that_is_no_sweeps(tmp_path, text):
         (tmp_path / "study.yaml").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match="is not a sweep's folder"):
         tables.load_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere", "there is none"),
+        ("file", "it is a file"),
+        ("empty", "it holds no study.yaml"),
+        ("list", "study.yaml: TypeError"),
+        ("torn", "study.yaml: ParserError"),
+        ("bytes", "study.yaml: UnicodeDecodeError"),
+    ],
+)
+def test_why_a_folder_is_no_sweeps_is_said(tmp_path, name, why):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    for folder, content in {"list": b"- a", "torn": b"a: [", "bytes": b"\xff"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "study.yaml").write_bytes(content)
+    with pytest.raises(UserError) as told:
+        tables.load_study(tmp_path / name)
+    assert str(told.value) == f"{tmp_path / name}: is not a sweep's folder ({why}); name the folder that a sweep printed"
