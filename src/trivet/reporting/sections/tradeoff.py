@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trivet.diagnosis.front import candidates, growth, knee
+from trivet.diagnosis.front import between, candidates, growth
 from trivet.diagnosis.front import front as front_of
 from trivet.diagnosis.sweep import Sweep
 from trivet.reporting.model import Axis, Chart, Layer, Panel, Section, Table
@@ -17,16 +17,15 @@ FRONT_ROWS = 50
 
 def fill(section: Section, sweep: Sweep) -> None:
     """Adds nothing for one objective."""
-    if len(sweep.objectives) < 2:
+    if not sweep.several:
         return
-    rows, front = candidates(sweep), front_of(sweep)
-    if not len(rows):
+    rows, front, best = candidates(sweep), front_of(sweep), between(sweep)
+    if best is None:
         return
     section.say(
         f"With {len(sweep.objectives)} objectives there is no single best: {count(len(front), 'trial')} of {len(rows):,} completed ones "
         "are beaten by no other in every objective (the Pareto front)."
     )
-    best = front.iloc[knee(front[sweep.objectives].to_numpy(dtype=float), sweep.directions)]
     section.say(
         f"Trial {int(best['number'])} is the knee of the front, nearest to the best of every objective when each is scaled by the front's "
         f"range: {', '.join(f'{name} {number(best[column])}' for name, column in zip(sweep.names, sweep.objectives, strict=True))}."
